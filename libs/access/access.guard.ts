@@ -1,0 +1,71 @@
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import { type Caller, isId } from '#kernel';
+import { type AccessRule, accessRuleOf, OWN, PLATFORM } from './access-rule.ts';
+import { AccessFault } from './access.faults.ts';
+import { type AccessRequest, Authenticator, SystemGate } from './ports.ts';
+
+/**
+ * Stands before every route. Order: the access word, the state of the system, the credential, the organization,
+ * its suspension, the permissions. Closed where a word is missing, although the boot seal leaves no such route.
+ */
+@Injectable()
+export class AccessGuard implements CanActivate {
+  constructor(
+    private readonly authenticator: Authenticator,
+    private readonly gate: SystemGate,
+  ) {}
+
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
+    const rule = accessRuleOf(context.getHandler());
+    if (rule === undefined) throw AccessFault.undeclared();
+    const request = context.switchToHttp().getRequest<AccessRequest>();
+    const refusal = this.gate.refusal({
+      duringSetup: rule.word === 'public' && rule.duringSetup,
+      method: request.facts.method,
+    });
+    if (refusal instanceof Promise) {
+      return refusal.then((fault) => {
+        if (fault) throw fault;
+        return this.admit(rule, request);
+      });
+    }
+    if (refusal) throw refusal;
+    return this.admit(rule, request);
+  }
+
+  private admit(rule: AccessRule, request: AccessRequest): boolean | Promise<boolean> {
+    if (rule.word === 'public') return true;
+    const caller = this.authenticator.authenticate(request);
+    if (caller instanceof Promise) return caller.then((found) => check(rule, request, found));
+    return check(rule, request, caller);
+  }
+}
+
+/** Throws unless the rule lets this caller in. */
+function check(rule: AccessRule, request: AccessRequest, caller: Caller): boolean {
+  request.caller = caller;
+  if (rule.word === 'access') requireOrg(rule, request.params as Record<string, string>, caller);
+  if (caller.org.status !== 'active') throw AccessFault.org_suspended();
+  if (rule.word === 'access') {
+    for (const permission of rule.permissions) {
+      if (!caller.permissions.has(permission)) throw AccessFault.denied({ data: { permission } });
+    }
+  }
+  return true;
+}
+
+function requireOrg(
+  { org, permissions }: Extract<AccessRule, { word: 'access' }>,
+  params: Record<string, string>,
+  caller: Caller,
+): void {
+  if (org === OWN) return;
+  if (org === PLATFORM) {
+    if (caller.org.kind === 'platform') return;
+    throw AccessFault.denied({ data: { permission: permissions[0], organization: 'platform' } });
+  }
+  const named = params[org];
+  if (named === caller.org.id) return;
+  if (isId(named)) throw AccessFault.not_found({ audit: { reason: 'other_organization' } });
+  throw AccessFault.bad_org({ errors: [{ path: org, message: 'must be a UUID' }] });
+}

@@ -1,0 +1,79 @@
+import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { getMetadataStorage } from 'class-validator';
+import { OWN, PLATFORM } from './access-rule.ts';
+import { isPermission, permissionNames } from './permissions.ts';
+import { type Route, RouteCatalogue, type RouteInput } from './route-catalogue.ts';
+
+/** Stops the start. Lists every offender, so that one start shows them all. */
+export class SealError extends Error {
+  constructor(readonly offenders: string[]) {
+    super(`the boot seal refuses to start:\n${offenders.map((offender) => `  - ${offender}`).join('\n')}`);
+    this.name = 'SealError';
+  }
+}
+
+/**
+ * Walks every route before the server listens. There is no flag that skips it and it does not look at the
+ * environment: what would start insecure does not start.
+ */
+@Injectable()
+export class BootSeal implements OnApplicationBootstrap {
+  constructor(private readonly catalogue: RouteCatalogue) {}
+
+  onApplicationBootstrap(): void {
+    const offenders = [...this.catalogue.routes.flatMap(routeOffences), ...unused(this.catalogue.routes)];
+    if (offenders.length > 0) throw new SealError(offenders);
+  }
+}
+
+/** Everything that is wrong with the declaration of one route. */
+export function routeOffences(route: Route): string[] {
+  const at = `${route.method} ${route.path} (${route.controller}.${route.handlerName})`;
+  return [...accessOffences(route), ...inputOffences(route), ...answerOffences(route)].map(
+    (offence) => `${at} ${offence}`,
+  );
+}
+
+function accessOffences({ rule, parameters }: Route): string[] {
+  if (rule === undefined) return ['has no access word: @Access, @SignedIn or @Public'];
+  if (rule.word !== 'access') return rule.why.trim() === '' ? [`says @${rule.word} without a reason`] : [];
+  const offences = rule.permissions
+    .filter((name) => !isPermission(name))
+    .map((name) => `names the permission ${String(name)}, which is not in the catalogue`);
+  if (rule.permissions.length === 0) offences.push('names no permission');
+  if (rule.org !== PLATFORM && rule.org !== OWN && !parameters.includes(rule.org)) {
+    offences.push(`takes its organization from the path parameter ${rule.org}, which does not exist`);
+  }
+  return offences;
+}
+
+function inputOffences(route: Route): string[] {
+  const orgParameter = route.rule?.word === 'access' ? route.rule.org : undefined;
+  const unread = route.parameters.filter(
+    (name) => name !== orgParameter && !route.inputs.some((input) => input.from === 'param' && input.name === name),
+  );
+  return [
+    ...unread.map((name) => `does not read its path parameter ${name}`),
+    ...route.inputs
+      .filter((input) => !hasSchema(input) && !(input.from === 'param' && input.name === orgParameter))
+      .map((input) => `takes ${input.from}${input.name ? ` ${input.name}` : ''} without a schema`),
+  ];
+}
+
+/** A path parameter has a pipe of its own; a body or a query is a class with validation rules. */
+function hasSchema(input: RouteInput): boolean {
+  if (input.from === 'param') return input.name !== undefined && input.piped;
+  if (input.name !== undefined || typeof input.type !== 'function') return false;
+  return getMetadataStorage().getTargetValidationMetadatas(input.type, '', false, false).length > 0;
+}
+
+function answerOffences({ answers }: Route): string[] {
+  return answers === undefined ? ['does not declare what it answers: @Answers'] : [];
+}
+
+function unused(routes: readonly Route[]): string[] {
+  const used = new Set(routes.flatMap(({ rule }) => (rule?.word === 'access' ? rule.permissions : [])));
+  return permissionNames
+    .filter((name) => !used.has(name))
+    .map((name) => `the permission ${name} is in the catalogue but no route asks for it`);
+}

@@ -1,0 +1,16 @@
+export { Access, type AccessRule, OWN, PLATFORM, Public, SignedIn } from './access-rule.ts';
+export { AccessFault } from './access.faults.ts';
+export { AccessModule } from './access.module.ts';
+export { SealError } from './boot-seal.ts';
+export {
+  type BuiltInRole,
+  builtInPermissions,
+  builtInRoles,
+  fitsKind,
+  isPermission,
+  type Permission,
+  permissionNames,
+  permissions,
+} from './permissions.ts';
+export { type AccessRequest, Authenticator, type Denial, Denials, SystemGate } from './ports.ts';
+export { ANSWERS, type AnswerDeclaration, type Route, RouteCatalogue } from './route-catalogue.ts';

@@ -1,0 +1,110 @@
+/**
+ * The permission catalogue: every power the product knows, in one map. Names are `resource:verb`, append-only.
+ * `roles` lists the built-in roles that hold it; `owner` holds every permission of its kind of organization.
+ * `platform` permissions can be held only in the platform organization. A snapshot test holds the map, and the
+ * process refuses to start when an entry is used by no route, tool or job.
+ */
+interface Entry {
+  readonly description: string;
+  readonly roles: readonly BuiltInRole[];
+  readonly platform?: true;
+}
+
+/** The roles every organization has; custom roles are made from the same catalogue. */
+export const builtInRoles = ['owner', 'admin', 'auditor', 'operator', 'viewer'] as const;
+export type BuiltInRole = (typeof builtInRoles)[number];
+
+export const permissions = {
+  'org:create': {
+    description: 'Create tenant organizations.',
+    roles: ['admin'],
+    platform: true,
+  },
+  'org:suspend': {
+    description: 'Suspend a tenant organization, and lift the suspension.',
+    roles: ['admin'],
+    platform: true,
+  },
+  'org:read': {
+    description: 'See the organization itself.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+  },
+  'org:update': {
+    description: 'Change the name of the organization.',
+    roles: ['admin'],
+  },
+  'org:delete': {
+    description: 'Delete the organization and end everything in it.',
+    roles: [],
+  },
+  'member:read': {
+    description: 'List the members of the organization.',
+    roles: ['admin', 'auditor'],
+  },
+  'member:create': {
+    description: 'Add members and invite them.',
+    roles: ['admin'],
+  },
+  'member:update': {
+    description: 'Change a member’s role, and disable or enable the membership.',
+    roles: ['admin'],
+  },
+  'member:remove': {
+    description: 'Remove members; their sessions and keys in the organization end at once.',
+    roles: ['admin'],
+  },
+  'role:read': {
+    description: 'List the roles of the organization.',
+    roles: ['admin', 'auditor'],
+  },
+  'role:write': {
+    description: 'Create, change and delete custom roles.',
+    roles: ['admin'],
+  },
+  'session:read': {
+    description: 'See the sessions of the organization’s members.',
+    roles: ['admin', 'auditor'],
+  },
+  'session:revoke': {
+    description: 'End sessions of the organization’s members.',
+    roles: ['admin'],
+  },
+  'key:read': {
+    description: 'List service accounts and API keys (never their secrets).',
+    roles: ['admin', 'auditor'],
+  },
+  'key:write': {
+    description: 'Create, rotate and revoke service accounts and API keys.',
+    roles: ['admin'],
+  },
+  'audit:read': {
+    description: 'Search the audit log of the organization.',
+    roles: ['admin', 'auditor'],
+  },
+  'audit:export': {
+    description: 'Export the audit log with its proofs, as a SIEM does.',
+    roles: ['admin', 'auditor'],
+  },
+} as const satisfies Record<string, Entry>;
+
+export type Permission = keyof typeof permissions;
+
+export const permissionNames = Object.keys(permissions) as Permission[];
+
+export function isPermission(name: string): name is Permission {
+  return Object.hasOwn(permissions, name);
+}
+
+/** May this permission be held in an organization of this kind? */
+export function fitsKind(name: Permission, kind: 'tenant' | 'platform'): boolean {
+  const entry: Entry = permissions[name];
+  return entry.platform !== true || kind === 'platform';
+}
+
+/** What a built-in role may do in an organization of this kind. */
+export function builtInPermissions(role: BuiltInRole, kind: 'tenant' | 'platform'): Permission[] {
+  return permissionNames.filter((name) => {
+    const entry: Entry = permissions[name];
+    return fitsKind(name, kind) && (role === 'owner' || entry.roles.includes(role));
+  });
+}

@@ -1,0 +1,39 @@
+import type { Caller, Fault, RequestFacts } from '#kernel';
+
+/** What the guard sees of a request, whatever web server stands behind it. */
+export interface AccessRequest {
+  readonly headers: { readonly [name: string]: string | string[] | undefined };
+  readonly params: unknown;
+  readonly facts: RequestFacts;
+  /** The caller the guard admitted; undefined on public routes. */
+  caller?: Caller | undefined;
+}
+
+/** Turns a credential into a caller. Implemented by the room that owns sessions and keys. */
+export abstract class Authenticator {
+  /**
+   * Answers without a promise when the authority behind the credential is cached and proven fresh.
+   * Throws (or rejects with) a Fault of kind `unauthenticated`, or `unavailable` when liveness cannot be proven.
+   */
+  abstract authenticate(request: AccessRequest): Caller | Promise<Caller>;
+}
+
+/** Tells whether the system as a whole lets a request in. Implemented by the room that owns the system state. */
+export abstract class SystemGate {
+  /** The fault that answers every request in this state, or undefined when the gate is open. */
+  abstract refusal(request: { duringSetup: boolean; method: string }): Fault | undefined | Promise<Fault | undefined>;
+}
+
+/** One refused request. */
+export interface Denial {
+  readonly fault: Fault;
+  readonly request: RequestFacts;
+  /** Absent where the caller could not be told. */
+  readonly caller?: Caller | undefined;
+}
+
+/** Keeps the evidence of refusals. Implemented by the audit room. */
+export abstract class Denials {
+  /** Resolves once the record is durable; the answer waits for it. */
+  abstract record(denial: Denial): Promise<void>;
+}

@@ -1,0 +1,13 @@
+import { randomUUIDv7 } from 'node:crypto';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+/** A new identifier: UUID version 7 (RFC 9562 section 5.7), so that ids sort by the time they were made. */
+export function newId(): string {
+  return randomUUIDv7();
+}
+
+/** True for the canonical lower-case text form of a UUID (RFC 9562 section 4), the only form the API takes. */
+export function isId(value: unknown): value is string {
+  return typeof value === 'string' && UUID.test(value);
+}

@@ -1,0 +1,25 @@
+export { canonicalJson, type Json } from './canonical-json.ts';
+export type { Caller, CallerOrg, RequestFacts } from './caller.ts';
+export { Clock, SystemClock } from './clock.ts';
+export {
+  childEnvironment,
+  ConfigError,
+  readConfig,
+  readPrivateFile,
+  readProcessConfig,
+  setting,
+  type Setting,
+  type Values,
+} from './config.ts';
+export { randomText, sameSecret, sha256, tokenDigest } from './digest.ts';
+export {
+  Fault,
+  faultCatalogue,
+  faults,
+  type FaultAudit,
+  type FaultKind,
+  type FaultMaker,
+  type InputError,
+} from './fault.ts';
+export { isId, newId } from './ids.ts';
+export { cursorAfter, type Page, pageOf, readCursor } from './page.ts';
