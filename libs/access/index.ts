@@ -12,5 +12,5 @@ export {
   permissionNames,
   permissions,
 } from './permissions.ts';
-export { type AccessRequest, Authenticator, type Denial, Denials, SystemGate } from './ports.ts';
+export { type AccessRequest, Authenticator, callerOf, type Denial, Denials, SystemGate } from './ports.ts';
 export { ANSWERS, type AnswerDeclaration, type Route, RouteCatalogue } from './route-catalogue.ts';

@@ -1,4 +1,5 @@
 import type { Caller, Fault, RequestFacts } from '#kernel';
+import { AccessFault } from './access.faults.ts';
 
 /** What the guard sees of a request, whatever web server stands behind it. */
 export interface AccessRequest {
@@ -7,6 +8,12 @@ export interface AccessRequest {
   readonly facts: RequestFacts;
   /** The caller the guard admitted; undefined on public routes. */
   caller?: Caller | undefined;
+}
+
+/** The caller of a route that is not public: the guard has admitted one, or the request never came here. */
+export function callerOf(request: AccessRequest): Caller {
+  if (request.caller === undefined) throw AccessFault.undeclared();
+  return request.caller;
 }
 
 /** Turns a credential into a caller. Implemented by the room that owns sessions and keys. */

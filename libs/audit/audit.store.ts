@@ -1,0 +1,99 @@
+import type { OrgTx, SystemTx } from '#database';
+import type { SealedEvent } from './audit-event.ts';
+
+/** A row of the log as the export needs it. Hashes are hex. */
+export interface AuditRow {
+  readonly pos: string;
+  readonly leaf: string;
+  readonly personal: string;
+  readonly leaf_hash: string;
+  readonly prev_hash: string;
+}
+
+export interface AuditFilter {
+  readonly action?: string | undefined;
+  readonly actorId?: string | undefined;
+  readonly targetId?: string | undefined;
+  readonly outcome?: string | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+}
+
+export async function insertEvent(tx: OrgTx | SystemTx, event: SealedEvent): Promise<void> {
+  await tx.query('INSERT INTO audit_events (org_id, id, leaf, personal) VALUES ($1, $2, $3, $4)', [
+    event.orgId,
+    event.id,
+    event.leaf,
+    event.personal,
+  ]);
+}
+
+/** The highest position of the organization's log; 0 where it is empty. */
+export async function readHead(tx: OrgTx): Promise<number> {
+  const row = await tx.one<{ pos: string }>(
+    'SELECT pos FROM audit_positions WHERE org_id = $1 ORDER BY pos DESC LIMIT 1',
+    [tx.orgId],
+  );
+  return Number(row?.pos ?? 0);
+}
+
+/** Leaf hashes of the positions `after + 1` to `upTo`, in order, at most `limit`. */
+export async function readLeafHashes(tx: OrgTx, after: number, upTo: number, limit: number): Promise<Buffer[]> {
+  const rows = await tx.query<{ leaf_hash: Buffer }>(
+    'SELECT leaf_hash FROM audit_positions WHERE org_id = $1 AND pos > $2 AND pos <= $3 ORDER BY pos LIMIT $4',
+    [tx.orgId, after, upTo, limit],
+  );
+  return rows.map((row) => row.leaf_hash);
+}
+
+/** The rows of the positions `after + 1` to `upTo`, in order. */
+export async function readRange(tx: OrgTx, after: number, upTo: number): Promise<AuditRow[]> {
+  return tx.query<AuditRow>(
+    `SELECT p.pos, e.leaf, e.personal, encode(p.leaf_hash, 'hex') AS leaf_hash, encode(p.prev_hash, 'hex') AS prev_hash
+       FROM audit_positions p JOIN audit_events e ON e.org_id = p.org_id AND e.id = p.event_id
+      WHERE p.org_id = $1 AND p.pos > $2 AND p.pos <= $3 ORDER BY p.pos`,
+    [tx.orgId, after, upTo],
+  );
+}
+
+/**
+ * The SQL whose result is the export itself, one native event a line: the stored leaf with the members that
+ * follow from its place spliced in before its closing brace. Positions are checked numbers, for COPY takes no
+ * parameters; row-level security confines it to the transaction's organization.
+ */
+export function nativeLines(orgId: string, after: number, upTo: number): string {
+  return `SELECT left(e.leaf, -1) || ',"pos":' || p.pos
+      || ',"leafHash":"' || encode(p.leaf_hash, 'hex') || '","prevHash":"' || encode(p.prev_hash, 'hex')
+      || '","personal":' || e.personal || '}'
+    FROM audit_positions p JOIN audit_events e ON e.org_id = p.org_id AND e.id = p.event_id
+   WHERE p.org_id = '${orgId}' AND p.pos > ${after} AND p.pos <= ${upTo} ORDER BY p.pos`;
+}
+
+/** Newest first, below position `before`. */
+export async function searchEvents(
+  tx: OrgTx,
+  filter: AuditFilter,
+  before: number,
+  limit: number,
+): Promise<AuditRow[]> {
+  return tx.query<AuditRow>(
+    `SELECT p.pos, e.leaf, e.personal, encode(p.leaf_hash, 'hex') AS leaf_hash, encode(p.prev_hash, 'hex') AS prev_hash
+       FROM audit_positions p JOIN audit_events e ON e.org_id = p.org_id AND e.id = p.event_id
+      WHERE p.org_id = $1 AND p.pos < $2
+        AND ($3::text IS NULL OR e.action = $3) AND ($4::text IS NULL OR e.actor_id = $4)
+        AND ($5::text IS NULL OR e.target_id = $5) AND ($6::text IS NULL OR e.outcome = $6)
+        AND ($7::timestamptz IS NULL OR e.time >= $7) AND ($8::timestamptz IS NULL OR e.time < $8)
+      ORDER BY p.pos DESC LIMIT $9`,
+    [
+      tx.orgId,
+      before,
+      filter.action,
+      filter.actorId,
+      filter.targetId,
+      filter.outcome,
+      filter.from,
+      filter.to,
+      limit,
+    ],
+  );
+}

@@ -1,0 +1,99 @@
+import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { type Denial, Denials } from '#access';
+import { Database } from '#database';
+import { Clock } from '#kernel';
+import type { AuditAction } from './actions.ts';
+import { auditActions } from './actions.ts';
+import { Audit } from './audit.ts';
+import { actorOf, type AuditEntry } from './audit-event.ts';
+import { Coalescer } from './coalescer.ts';
+
+const FLUSH_MS = 5_000;
+
+/**
+ * Records refusals, each in a transaction of its own that is durable before the refusal is answered. Refusals
+ * without a known organization go to the platform organization's log. From one source and of one kind, ten a
+ * minute are recorded one by one and the rest as one counted record, so nobody can fill the log; counts that are
+ * not yet recorded (at most a minute's) are lost if the process is killed.
+ */
+@Injectable()
+export class DenialLog extends Denials implements OnModuleInit, OnModuleDestroy {
+  readonly #coalescer = new Coalescer<AuditEntry>({ windowMs: 60_000, individually: 10, kinds: 5_000 });
+  #timer: NodeJS.Timeout | undefined;
+  #platformOrg: string | undefined;
+
+  constructor(
+    private readonly database: Database,
+    private readonly audit: Audit,
+    private readonly clock: Clock,
+  ) {
+    super();
+  }
+
+  onModuleInit(): void {
+    this.#timer = setInterval(() => void this.#flush(false).catch(() => undefined), FLUSH_MS);
+    this.#timer.unref();
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#flush(true).catch(() => undefined);
+  }
+
+  async record(denial: Denial): Promise<void> {
+    const entry = await this.#entryOf(denial);
+    if (entry === undefined) return;
+    const source = denial.caller?.id ?? networkOf(denial.request.ip);
+    const kind = `${source}|${entry.action}|${entry.reason ?? ''}`;
+    if (!this.#coalescer.admit(entry.orgId, kind, entry, this.clock.monotonic())) return;
+    await this.database.acrossOrgs('record_denial', (tx) => this.audit.record(tx, entry));
+  }
+
+  async #entryOf({ fault, caller, request }: Denial): Promise<AuditEntry | undefined> {
+    const known = fault.audit ?? {};
+    const orgId = known.orgId ?? caller?.org.id ?? (await this.#platform());
+    // Before the set-up there is no organization and hence no log.
+    if (orgId === undefined) return undefined;
+    return {
+      orgId,
+      actor: caller
+        ? actorOf(caller)
+        : { type: known.actorId ? 'user' : 'anonymous', id: known.actorId ?? 'anonymous' },
+      action: isAction(known.action) ? known.action : 'access.denied',
+      target: known.target ?? { type: 'route', id: `${request.method} ${request.route}` },
+      outcome: 'denied',
+      reason: known.reason ?? fault.code,
+      request: { id: request.id, method: request.method, route: request.route, ip: request.ip, userAgent: request.userAgent },
+      changes: fault.data?.['permission'] ? { permission: { to: String(fault.data['permission']) } } : undefined,
+    };
+  }
+
+  async #platform(): Promise<string | undefined> {
+    this.#platformOrg ??= await this.database.acrossOrgs('record_denial', async (tx) => {
+      const row = await tx.one<{ id: string }>(`SELECT id FROM organizations WHERE kind = 'platform'`);
+      return row?.id;
+    });
+    return this.#platformOrg;
+  }
+
+  async #flush(all: boolean): Promise<void> {
+    for (const { sample, count } of this.#coalescer.take(this.clock.monotonic(), all)) {
+      const entry: AuditEntry = {
+        ...sample,
+        action: 'access.denied_repeatedly',
+        changes: { action: { to: sample.action }, count: { to: count } },
+      };
+      await this.database.acrossOrgs('record_denial', (tx) => this.audit.record(tx, entry));
+    }
+  }
+}
+
+function isAction(name: string | undefined): name is AuditAction {
+  return name !== undefined && Object.hasOwn(auditActions, name);
+}
+
+/** The /64 of an IPv6 address, which one host owns whole; an IPv4 address as it is. */
+function networkOf(ip: string | undefined): string {
+  if (ip === undefined) return 'unknown';
+  return ip.includes(':') ? ip.split(':').slice(0, 4).join(':') : ip;
+}

@@ -1,0 +1,21 @@
+import { faults } from '#kernel';
+
+export const AuthFault = faults('auth', {
+  credential_missing: ['unauthenticated', 'Send a credential: Authorization: Bearer <token>, or X-API-Key.'],
+  invalid_token: ['unauthenticated', 'The access token is not valid.'],
+  token_expired: ['unauthenticated', 'The access token has expired; refresh it.'],
+  session_ended: ['unauthenticated', 'The session has ended; sign in again.'],
+  invalid_api_key: ['unauthenticated', 'The API key is not valid.'],
+  invalid_credentials: ['unauthenticated', 'The e-mail address, the password or the organization is not right.'],
+  invalid_refresh_token: ['unauthenticated', 'The refresh token is not valid; sign in again.'],
+  password_change_required: [
+    'unauthenticated',
+    'The password was given once and must be changed now; data.challenge tells where.',
+  ],
+  invalid_challenge: ['unauthenticated', 'The challenge is not valid or no longer; sign in again.'],
+  organization_required: ['conflict', 'Name the organization to sign in to; data.organizations lists yours.'],
+  password_unchanged: ['invalid', 'The new password must not be the old one.'],
+  session_not_found: ['not_found', 'There is no such session.'],
+  sessions_only: ['forbidden', 'Only a signed-in person can do this, not an API key.'],
+  busy: ['limited', 'Too many sign-ins at once; try again in a moment.'],
+});

@@ -1,0 +1,152 @@
+import type { BuiltInRole } from '#access';
+import type { SystemTx } from '#database';
+import { type Authority, rolePermissions } from './authority.ts';
+
+interface OrgColumns {
+  org_id: string;
+  org_slug: string;
+  org_name: string;
+  org_kind: 'tenant' | 'platform';
+  org_status: 'active' | 'suspended';
+  org_created_at: Date;
+  role_id: string;
+  built_in: BuiltInRole | null;
+  role_permissions: string[];
+  user_id: string;
+  user_name: string;
+  user_email: string;
+}
+
+const ORG_COLUMNS = `o.id AS org_id, o.slug AS org_slug, o.name AS org_name, o.kind AS org_kind, o.status AS org_status,
+  o.created_at AS org_created_at, r.id AS role_id, r.built_in, r.permissions AS role_permissions,
+  u.id AS user_id, u.name AS user_name, u.email AS user_email`;
+
+interface SessionRow extends OrgColumns {
+  id: string;
+  created_at: Date;
+  expires_at: Date;
+  idle_seconds: number;
+  auth_methods: string[];
+  assurance: string;
+  ip: string | null;
+  user_agent: string | null;
+  last_seen_at: Date;
+}
+
+/** The authority of a session that is live now, its organization's suspension aside; undefined otherwise. */
+export async function readSessionAuthority(tx: SystemTx, id: string): Promise<Authority | undefined> {
+  const row = await tx.one<SessionRow>(
+    `SELECT s.id, s.created_at, s.expires_at, s.idle_seconds, s.auth_methods, s.assurance, s.ip, s.user_agent,
+            a.last_seen_at, ${ORG_COLUMNS}
+       FROM sessions s
+       JOIN session_activity a ON a.session_id = s.id
+       JOIN users u ON u.id = s.user_id AND u.status = 'active'
+       JOIN memberships m ON m.org_id = s.org_id AND m.user_id = s.user_id AND m.status = 'active'
+       JOIN roles r ON r.id = m.role_id
+       JOIN organizations o ON o.id = s.org_id
+      WHERE s.id = $1 AND s.revoked_at IS NULL AND s.expires_at > clock_timestamp()
+        AND a.last_seen_at + make_interval(secs => s.idle_seconds) > clock_timestamp()`,
+    [id],
+  );
+  if (!row) return undefined;
+  return {
+    key: `session:${row.id}`,
+    kind: 'user',
+    id: row.user_id,
+    display: row.user_name,
+    userId: row.user_id,
+    email: row.user_email,
+    org: orgOf(row),
+    permissions: rolePermissions({ builtIn: row.built_in, permissions: row.role_permissions }, row.org_kind),
+    subjects: [`session:${row.id}`, ...sharedSubjects(row)],
+    expiresAt: row.expires_at.getTime(),
+    idleMs: row.idle_seconds * 1_000,
+    lastUsed: row.last_seen_at.getTime(),
+    session: {
+      id: row.id,
+      userId: row.user_id,
+      organizationId: row.org_id,
+      createdAt: row.created_at.toISOString(),
+      expiresAt: row.expires_at.toISOString(),
+      idleSeconds: row.idle_seconds,
+      authMethods: row.auth_methods,
+      assurance: row.assurance,
+      ip: row.ip ?? undefined,
+      userAgent: row.user_agent ?? undefined,
+    },
+    apiKey: undefined,
+  };
+}
+
+interface ApiKeyRow extends OrgColumns {
+  id: string;
+  name: string;
+  digest: string;
+  previous_digest: string | null;
+  previous_until: Date | null;
+  permissions: string[];
+  allowed_cidrs: string[];
+  expires_at: Date | null;
+}
+
+/**
+ * The authority of an API key that is live now: its permissions, as far as its owner still holds them. The secret
+ * is not checked here.
+ */
+export async function readApiKeyAuthority(tx: SystemTx, id: string): Promise<Authority | undefined> {
+  const row = await tx.one<ApiKeyRow>(
+    `SELECT k.id, k.name, k.digest, k.previous_digest, k.previous_until, k.permissions, k.allowed_cidrs, k.expires_at,
+            ${ORG_COLUMNS}
+       FROM api_keys k
+       JOIN users u ON u.id = k.owner_id AND u.status = 'active'
+       JOIN memberships m ON m.org_id = k.org_id AND m.user_id = k.owner_id AND m.status = 'active'
+       JOIN roles r ON r.id = m.role_id
+       JOIN organizations o ON o.id = k.org_id
+      WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())`,
+    [id],
+  );
+  if (!row) return undefined;
+  const held = rolePermissions({ builtIn: row.built_in, permissions: row.role_permissions }, row.org_kind);
+  return {
+    key: `api_key:${row.id}`,
+    kind: 'api_key',
+    id: row.id,
+    display: row.name,
+    userId: row.user_id,
+    email: row.user_email,
+    org: orgOf(row),
+    permissions: new Set(row.permissions.filter((name) => held.has(name))),
+    subjects: [`api_key:${row.id}`, ...sharedSubjects(row)],
+    expiresAt: row.expires_at?.getTime() ?? Infinity,
+    idleMs: Infinity,
+    lastUsed: 0,
+    session: undefined,
+    apiKey: {
+      digest: row.digest,
+      previousDigest: row.previous_digest ?? undefined,
+      previousUntil: row.previous_until?.getTime() ?? 0,
+      allowedCidrs: row.allowed_cidrs,
+    },
+  };
+}
+
+function orgOf(row: OrgColumns): Authority['org'] {
+  return {
+    id: row.org_id,
+    slug: row.org_slug,
+    name: row.org_name,
+    kind: row.org_kind,
+    status: row.org_status,
+    createdAt: row.org_created_at.toISOString(),
+  };
+}
+
+/** The subjects of `invalidations` that both kinds of credential depend on; see the migration create-revocation. */
+function sharedSubjects(row: OrgColumns): string[] {
+  return [
+    `user:${row.user_id}`,
+    `membership:${row.org_id}:${row.user_id}`,
+    `role:${row.role_id}`,
+    `org:${row.org_id}`,
+  ];
+}

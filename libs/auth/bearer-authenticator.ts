@@ -1,0 +1,155 @@
+import { Injectable } from '@nestjs/common';
+import ipaddr from 'ipaddr.js';
+import { type AccessRequest, Authenticator } from '#access';
+import { Database } from '#database';
+import { type Caller, Clock, type RequestFacts, sameSecret, tokenDigest } from '#kernel';
+import { MasterKey } from '#secrets';
+import { AccessTokens } from './access-tokens.ts';
+import { apiKeyDigest, readApiKey } from './api-key-secret.ts';
+import { AuthFault } from './auth.faults.ts';
+import { type ApiKeyFacts, type Authority, AuthorityCaller } from './authority.ts';
+import { AuthorityCache } from './authority-cache.ts';
+import { readApiKeyAuthority, readSessionAuthority } from './authority.store.ts';
+import { SessionActivity } from './session-activity.ts';
+
+/** Verified credentials remembered; one is about 200 bytes. */
+const REMEMBERED = 100_000;
+
+/** A credential whose signature or secret was verified before. Says nothing of liveness. */
+interface Verified {
+  readonly authorityKey: string;
+  /** Epoch milliseconds. */
+  readonly expiresAt: number;
+  /** For keys: the stored digest it was verified against. */
+  readonly digest: string | undefined;
+}
+
+/**
+ * Access tokens and API keys into callers. What was verified once is remembered by the SHA-256 of the credential;
+ * liveness is asked on every request, from the cache while that is proven fresh, from the database otherwise.
+ */
+@Injectable()
+export class BearerAuthenticator extends Authenticator {
+  readonly #verified = new Map<string, Verified>();
+  readonly #pepper: Buffer;
+
+  constructor(
+    private readonly tokens: AccessTokens,
+    private readonly cache: AuthorityCache,
+    private readonly database: Database,
+    private readonly activity: SessionActivity,
+    private readonly clock: Clock,
+    masterKey: MasterKey,
+  ) {
+    super();
+    this.#pepper = masterKey.derive('api-keys');
+  }
+
+  authenticate(request: AccessRequest): Caller | Promise<Caller> {
+    const credential = credentialOf(request.headers);
+    const digest = tokenDigest(credential);
+    const verified = this.#verified.get(digest);
+    if (verified) {
+      const authority = this.cache.get(verified.authorityKey);
+      if (authority) {
+        const caller = this.#admit(verified, authority, request.facts);
+        if (caller) return caller;
+      }
+    }
+    return this.#look(credential, digest, request.facts);
+  }
+
+  /** The slow path: verify what is unknown, load what is not cached. */
+  async #look(credential: string, digest: string, facts: RequestFacts): Promise<Caller> {
+    const keyId = readApiKey(credential);
+    if (keyId !== undefined) return this.#lookKey(keyId, credential, digest, facts);
+    let verified = this.#verified.get(digest);
+    if (!verified || verified.expiresAt <= this.clock.now().getTime()) {
+      const claims = await this.tokens.verify(credential);
+      verified = { authorityKey: `session:${claims.sid}`, expiresAt: claims.exp * 1_000, digest: undefined };
+      this.#remember(digest, verified);
+    }
+    const sessionId = verified.authorityKey.slice('session:'.length);
+    const authority =
+      (await this.#load(verified.authorityKey, sessionId, readSessionAuthority)) ?? refuse(AuthFault.session_ended());
+    return this.#admit(verified, authority, facts) ?? refuse(AuthFault.session_ended());
+  }
+
+  async #lookKey(id: string, credential: string, digest: string, facts: RequestFacts): Promise<Caller> {
+    const authority = await this.#load(`api_key:${id}`, id, readApiKeyAuthority);
+    const stored = authority?.apiKey && this.#match(credential, authority.apiKey);
+    if (!authority || stored === undefined) throw AuthFault.invalid_api_key();
+    const verified = { authorityKey: authority.key, expiresAt: authority.expiresAt, digest: stored };
+    this.#remember(digest, verified);
+    return this.#admit(verified, authority, facts) ?? refuse(AuthFault.invalid_api_key());
+  }
+
+  #load(key: string, id: string, read: typeof readSessionAuthority): Promise<Authority | undefined> {
+    return this.cache.load(key, () => this.database.acrossOrgs('authenticate', (tx) => read(tx, id)));
+  }
+
+  /** The caller, or undefined where the credential has run out meanwhile; throws where the address is not allowed. */
+  #admit(verified: Verified, authority: Authority, facts: RequestFacts): AuthorityCaller | undefined {
+    const now = this.clock.now().getTime();
+    if (now >= verified.expiresAt || now >= authority.expiresAt || now - authority.lastUsed >= authority.idleMs) {
+      return undefined;
+    }
+    if (authority.apiKey) {
+      if (!stillAccepted(authority.apiKey, verified.digest, now)) return undefined;
+      if (!addressAllowed(authority.apiKey.allowedCidrs, facts.ip)) {
+        throw AuthFault.invalid_api_key({
+          audit: { reason: 'address_not_allowed', orgId: authority.org.id, actorId: authority.id },
+        });
+      }
+    } else {
+      authority.lastUsed = now;
+      this.activity.touch(authority, now);
+    }
+    return new AuthorityCaller(authority, facts);
+  }
+
+  /** The stored digest that the key matches now, or undefined. */
+  #match(credential: string, key: ApiKeyFacts): string | undefined {
+    const digest = apiKeyDigest(credential, this.#pepper);
+    if (sameSecret(digest, key.digest)) return key.digest;
+    const previous = key.previousDigest;
+    return previous !== undefined && sameSecret(digest, previous) ? previous : undefined;
+  }
+
+  #remember(digest: string, verified: Verified): void {
+    const oldest = this.#verified.size >= REMEMBERED ? this.#verified.keys().next().value : undefined;
+    if (oldest !== undefined) this.#verified.delete(oldest);
+    this.#verified.set(digest, verified);
+  }
+}
+
+function refuse(fault: Error): never {
+  throw fault;
+}
+
+/** The credential of a request: a bearer token or key, or a key in X-API-Key; both at once are refused. */
+function credentialOf(headers: AccessRequest['headers']): string {
+  const authorization = headers['authorization'];
+  const apiKey = headers['x-api-key'];
+  if (typeof authorization === 'string' && apiKey === undefined) {
+    if (authorization.startsWith('Bearer ') || authorization.startsWith('bearer ')) return authorization.slice(7);
+    throw AuthFault.credential_missing();
+  }
+  if (typeof apiKey === 'string' && authorization === undefined) return apiKey;
+  throw AuthFault.credential_missing();
+}
+
+function stillAccepted(key: ApiKeyFacts, digest: string | undefined, now: number): boolean {
+  return digest === key.digest || (digest === key.previousDigest && now < key.previousUntil);
+}
+
+/** Closed where there is a list and the address is unknown or cannot be read. */
+function addressAllowed(cidrs: readonly string[], ip: string | undefined): boolean {
+  if (cidrs.length === 0) return true;
+  if (ip === undefined || !ipaddr.isValid(ip)) return false;
+  const address = ipaddr.process(ip);
+  return cidrs.some((cidr) => {
+    const range = ipaddr.parseCIDR(cidr);
+    return range[0].kind() === address.kind() && address.match(range);
+  });
+}

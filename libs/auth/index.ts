@@ -1,0 +1,10 @@
+export { insertUser, storePassword } from './account.store.ts';
+export { API_KEY_PATTERN, apiKeyDigest, makeApiKey } from './api-key-secret.ts';
+export { AuthConfig } from './auth.config.ts';
+export { OrganizationView, UserView } from './auth.contract.ts';
+export { AuthFault } from './auth.faults.ts';
+export { AuthModule } from './auth.module.ts';
+export { rolePermissions } from './authority.ts';
+export { Passwords } from './passwords.ts';
+export { Sessions } from './sessions.ts';
+export { SigningKeys } from './signing-keys.ts';

@@ -1,0 +1,33 @@
+import { argon2Sync } from 'node:crypto';
+import { setPriority } from 'node:os';
+import { parentPort } from 'node:worker_threads';
+
+/**
+ * A thread that computes argon2id. On Linux a priority belongs to the thread: hashing yields to the threads that
+ * answer requests, so that a flood of sign-ins slows sign-ins, and uses every idle core when there is none.
+ */
+export interface HashJob {
+  readonly id: number;
+  readonly password: string;
+  readonly salt: Uint8Array;
+  readonly memory: number;
+  readonly passes: number;
+  readonly parallelism: number;
+  readonly length: number;
+}
+
+const BELOW_REQUESTS = 15;
+
+if (process.platform === 'linux') setPriority(BELOW_REQUESTS);
+
+parentPort?.on('message', (job: HashJob) => {
+  const hash = argon2Sync('argon2id', {
+    message: job.password,
+    nonce: job.salt,
+    memory: job.memory,
+    passes: job.passes,
+    parallelism: job.parallelism,
+    tagLength: job.length,
+  });
+  parentPort?.postMessage({ id: job.id, hash });
+});

@@ -1,0 +1,153 @@
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import type { PoolClient } from 'pg';
+import { DataSource, getMetadataArgsStorage, type QueryRunner } from 'typeorm';
+import { type Caller, isId } from '#kernel';
+import { DatabaseFault } from './database.faults.ts';
+import { isOutage, sqlState } from './outage.ts';
+import type { DatabaseUrls } from './prepare.ts';
+import type { SystemReason } from './reasons.ts';
+import { makeTx, type OrgTx, type SystemTx } from './tx.ts';
+
+export interface DatabaseOptions {
+  readonly urls: DatabaseUrls;
+  /** Connections per role. */
+  readonly poolSize: number;
+}
+
+/** Waits until no replica acts on what an invalidation took away; see invalidation-stream.ts. */
+export abstract class Settlement {
+  abstract settled(position: bigint): Promise<void>;
+}
+
+/** How long a request may wait for a connection before it is answered 503. */
+const CONNECT_TIMEOUT_MS = 2_000;
+const STATEMENT_TIMEOUT_MS = 15_000;
+
+/**
+ * Every way into the database. `inOrg` is the only maker of an OrgTx; `acrossOrgs` needs a reason from a closed
+ * list. Both commit what `work` did or nothing, and where the transaction took authority away they answer only
+ * when no replica accepts it any more.
+ */
+@Injectable()
+export class Database implements OnApplicationShutdown {
+  private readonly app: DataSource;
+  private readonly system: DataSource;
+
+  constructor(
+    options: DatabaseOptions,
+    private readonly settlement: Settlement,
+  ) {
+    this.app = dataSource(options.urls.app, options.poolSize, 'portcullis app');
+    this.system = dataSource(options.urls.system, options.poolSize, 'portcullis system');
+  }
+
+  async connect(): Promise<void> {
+    await this.app.initialize();
+    await this.system.initialize();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    if (this.app.isInitialized) await this.app.destroy();
+    if (this.system.isInitialized) await this.system.destroy();
+  }
+
+  /**
+   * Runs `work` in a transaction that sees the caller's organization. The database checks again that the caller's
+   * credential is live. Faults: `database.credential_ended`, `database.unavailable`.
+   */
+  async inOrg<T>(caller: Caller, work: (tx: OrgTx) => Promise<T>): Promise<T> {
+    return this.run(this.app, enter(caller), (runner, client) => work(makeTx.org(runner, client, caller.org.id)));
+  }
+
+  /** Runs `work` in a transaction that sees every organization, for a reason from the closed list. */
+  async acrossOrgs<T>(reason: SystemReason, work: (tx: SystemTx) => Promise<T>): Promise<T> {
+    return this.run(this.system, 'BEGIN', (runner, client) => work(makeTx.system(runner, client, reason)));
+  }
+
+  /** The same for what a caller asked for: the database checks again that their credential is live. */
+  async acrossOrgsFor<T>(reason: SystemReason, caller: Caller, work: (tx: SystemTx) => Promise<T>): Promise<T> {
+    return this.run(this.system, enter(caller), (runner, client) => work(makeTx.system(runner, client, reason)));
+  }
+
+  private async run<T>(
+    source: DataSource,
+    begin: string,
+    work: (runner: QueryRunner, client: PoolClient) => Promise<T>,
+  ): Promise<T> {
+    const runner = source.createQueryRunner();
+    try {
+      const client = (await runner.connect()) as PoolClient;
+      let invalidated: bigint | undefined;
+      let result: T;
+      try {
+        await client.query(begin);
+        // BEGIN is ours, to save a round trip: TypeORM must know, or it would open and commit its own inside.
+        Object.assign(runner, { isTransactionActive: true, transactionDepth: 1 });
+        result = await work(runner, client);
+        invalidated = await commit(client);
+      } catch (error) {
+        await client.query('ROLLBACK').catch(() => undefined);
+        throw error;
+      } finally {
+        Object.assign(runner, { isTransactionActive: false, transactionDepth: 0 });
+      }
+      await runner.release();
+      if (invalidated !== undefined) await this.settlement.settled(invalidated);
+      return result;
+    } catch (error) {
+      throw asFault(error);
+    } finally {
+      if (!runner.isReleased) await runner.release();
+    }
+  }
+}
+
+/** BEGIN and the second check in one round trip. Ids are checked, for this form of query takes no parameters. */
+function enter(caller: Caller): string {
+  const credential = caller.kind === 'user' ? caller.sessionId : caller.apiKeyId;
+  const kind = caller.kind === 'user' ? 'session' : 'api_key';
+  if (!isId(caller.org.id) || !isId(credential)) throw DatabaseFault.credential_ended();
+  return `BEGIN; SELECT portcullis.enter_org('${caller.org.id}', '${kind}', '${credential}')`;
+}
+
+/**
+ * Commits in one round trip. Deferred triggers run first (positions, "no unaudited edit", invalidations), so that
+ * the position of an invalidation is known here. Answers that position, or undefined.
+ */
+async function commit(client: PoolClient): Promise<bigint | undefined> {
+  const results = (await client.query(
+    `SET CONSTRAINTS ALL IMMEDIATE; SELECT nullif(current_setting('app.invalidated', true), '') AS pos; COMMIT`,
+  )) as unknown as { rows: { pos: string | null }[] }[];
+  const pos = results[1]?.rows[0]?.pos;
+  return pos ? BigInt(pos) : undefined;
+}
+
+/** Integrity violations that no use case foresaw, deadlocks and serialization failures: somebody else was faster. */
+const CHANGED_MEANWHILE = /^(23|40)/;
+
+function asFault(error: unknown): unknown {
+  if (sqlState(error) === 'PC401') return DatabaseFault.credential_ended({ cause: error });
+  if (CHANGED_MEANWHILE.test(sqlState(error) ?? '')) return DatabaseFault.conflict({ cause: error });
+  if (isOutage(error)) return DatabaseFault.unavailable({ cause: error, retryAfter: 1 });
+  return error;
+}
+
+function dataSource(url: string, poolSize: number, applicationName: string): DataSource {
+  return new DataSource({
+    type: 'postgres',
+    url,
+    applicationName,
+    poolSize,
+    entities: getMetadataArgsStorage().tables.map((table) => table.target),
+    schema: 'portcullis',
+    logging: false,
+    // What the pool reports about idle connections that broke; requests see their own errors.
+    poolErrorHandler: () => undefined,
+    extra: {
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
+      keepAlive: true,
+    },
+  });
+}

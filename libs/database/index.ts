@@ -1,0 +1,7 @@
+export { Database, type DatabaseOptions } from './database.ts';
+export { DatabaseFault } from './database.faults.ts';
+export { DatabaseModule } from './database.module.ts';
+export { type InvalidationListener, InvalidationStream, LEASE_MS } from './invalidation-stream.ts';
+export { isOutage, sqlState } from './outage.ts';
+export { type SystemReason, systemReasons } from './reasons.ts';
+export type { OrgTx, SystemTx } from './tx.ts';

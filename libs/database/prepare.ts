@@ -1,0 +1,1 @@
+export interface DatabaseUrls { readonly owner: string; readonly app: string; readonly system: string }

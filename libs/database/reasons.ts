@@ -1,0 +1,20 @@
+/**
+ * Why the product may look across organizations. A closed list, held by a snapshot test: each entry is a place
+ * where row-level security is not what keeps organizations apart, so each is worth a review.
+ */
+export const systemReasons = {
+  set_up: 'The first organizations are made before anybody can be signed in.',
+  sign_in: 'A person is known by e-mail before the organization is.',
+  authenticate: 'A credential is looked up before its organization is proven.',
+  own_sessions: 'People see and end their own sessions; refresh tokens and activity are not the organization’s.',
+  own_organizations: 'People list the organizations they belong to.',
+  manage_tenants: 'Platform operators create, suspend and list organizations.',
+  manage_members: 'A person and a password are shared by the organizations they belong to.',
+  accept_invitation: 'The invited person is not a member yet.',
+  record_denial: 'A refusal is recorded where it belongs although the refused has no transaction.',
+  signing_keys: 'Token signing keys belong to the deployment.',
+  system_state: 'The deployment’s own state and health.',
+  housekeeping: 'Expired rows of every organization are removed.',
+} as const;
+
+export type SystemReason = keyof typeof systemReasons;

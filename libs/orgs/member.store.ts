@@ -1,0 +1,67 @@
+import type { BuiltInRole } from '#access';
+import type { OrgTx, SystemTx } from '#database';
+
+export interface MemberRow {
+  /** The person's id. */
+  readonly id: string;
+  readonly email: string;
+  readonly name: string;
+  readonly status: 'active' | 'disabled';
+  readonly role_id: string;
+  readonly role_name: string;
+  readonly built_in: BuiltInRole | null;
+  readonly created_at: Date;
+}
+
+const MEMBERS = `SELECT u.id, u.email, u.name, m.status, m.role_id, r.name AS role_name, r.built_in, m.created_at
+  FROM memberships m JOIN users u ON u.id = m.user_id JOIN roles r ON r.id = m.role_id`;
+
+export async function readMembers(tx: OrgTx, limit: number, before?: string): Promise<MemberRow[]> {
+  return tx.query<MemberRow>(
+    `${MEMBERS} WHERE m.org_id = $1 AND ($2::uuid IS NULL OR u.id < $2) ORDER BY u.id DESC LIMIT $3`,
+    [tx.orgId, before, limit],
+  );
+}
+
+/** Locked, so that two changes of one membership come one after the other. */
+export async function lockMember(tx: OrgTx, userId: string): Promise<MemberRow | undefined> {
+  return tx.one<MemberRow>(`${MEMBERS} WHERE m.org_id = $1 AND m.user_id = $2 FOR UPDATE OF m`, [tx.orgId, userId]);
+}
+
+export async function insertMember(
+  tx: OrgTx | SystemTx,
+  member: { orgId: string; userId: string; roleId: string },
+): Promise<boolean> {
+  const inserted = await tx.change(
+    `INSERT INTO memberships (org_id, user_id, role_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+    [member.orgId, member.userId, member.roleId],
+  );
+  return inserted > 0;
+}
+
+export async function updateMember(tx: OrgTx, userId: string, change: { roleId: string; status: string }): Promise<void> {
+  await tx.query('UPDATE memberships SET role_id = $3, status = $4 WHERE org_id = $1 AND user_id = $2', [
+    tx.orgId,
+    userId,
+    change.roleId,
+    change.status,
+  ]);
+}
+
+export async function deleteMember(tx: OrgTx, userId: string): Promise<void> {
+  await tx.query('DELETE FROM memberships WHERE org_id = $1 AND user_id = $2', [tx.orgId, userId]);
+}
+
+/** Is there an active owner besides this person? Locks the owners, so that two cannot leave at once. */
+export async function hasOtherOwner(tx: OrgTx, userId: string): Promise<boolean> {
+  const owners = await tx.query<{ user_id: string }>(
+    `SELECT m.user_id FROM memberships m JOIN roles r ON r.id = m.role_id
+      WHERE m.org_id = $1 AND r.built_in = 'owner' AND m.status = 'active' ORDER BY m.user_id FOR UPDATE OF m`,
+    [tx.orgId],
+  );
+  return owners.some((owner) => owner.user_id !== userId);
+}
+
+export async function findUser(tx: SystemTx, email: string): Promise<{ id: string; name: string } | undefined> {
+  return tx.one('SELECT id, name FROM users WHERE email = $1', [email.toLowerCase()]);
+}

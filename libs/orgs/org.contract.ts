@@ -1,0 +1,297 @@
+import { builtInRoles } from '#access';
+import { OrganizationView, UserView } from '#auth';
+import { Choice, Email, Id, ListOf, Nested, pageViewOf, Secret, Slug, Text, Time, Whole } from '#http';
+
+export class NewOwner {
+  @Email()
+  email: string;
+
+  @Text({ max: 200, optional: true, description: 'Only a suggestion: the invited person says their name.' })
+  name?: string;
+}
+
+export class CreateOrgRequest {
+  @Text({ max: 200 })
+  name: string;
+
+  @Slug()
+  slug: string;
+
+  @Nested(() => NewOwner, { optional: true, description: 'Invited as owner; where absent, the creator is the owner.' })
+  owner?: NewOwner;
+}
+
+export class UpdateOrgRequest {
+  @Text({ max: 200 })
+  name: string;
+}
+
+export class RoleName {
+  @Id()
+  id: string;
+
+  @Text()
+  name: string;
+}
+
+export class InvitationView {
+  @Id()
+  id: string;
+
+  @Email()
+  email: string;
+
+  @Nested(() => RoleName)
+  role: RoleName;
+
+  @Time()
+  createdAt: string;
+
+  @Time()
+  expiresAt: string;
+}
+
+export class NewInvitationView {
+  @Id()
+  id: string;
+
+  @Secret({ description: 'Shown once: hand it to the invited person.' })
+  token: string;
+
+  @Text({ max: 2000, description: 'The page that accepts it.' })
+  url: string;
+
+  @Time()
+  expiresAt: string;
+}
+
+export class CreatedOrgView {
+  @Nested(() => OrganizationView)
+  organization: OrganizationView;
+
+  @Nested(() => NewInvitationView, { optional: true })
+  invitation?: NewInvitationView;
+}
+
+export class OrgPage extends pageViewOf(OrganizationView) {}
+
+export class MemberView {
+  @Nested(() => UserView)
+  user: UserView;
+
+  @Nested(() => RoleName)
+  role: RoleName;
+
+  @Choice(['active', 'disabled'])
+  status: 'active' | 'disabled';
+
+  @Time()
+  createdAt: string;
+}
+
+export class MemberPage extends pageViewOf(MemberView) {}
+
+export class CreateMemberRequest {
+  @Email()
+  email: string;
+
+  @Text({ max: 200 })
+  name: string;
+
+  @Text({ max: 100, optional: true, description: 'The name of a role; or give roleId.' })
+  role?: string;
+
+  @Id({ optional: true })
+  roleId?: string;
+}
+
+export class CreatedMemberView extends MemberView {
+  @Secret({
+    optional: true,
+    description: 'For a new account: a password that works once, to be changed at the first sign-in. Shown once.',
+  })
+  password?: string;
+}
+
+export class UpdateMemberRequest {
+  @Text({ max: 100, optional: true })
+  role?: string;
+
+  @Id({ optional: true })
+  roleId?: string;
+
+  @Choice(['active', 'disabled'], { optional: true })
+  status?: 'active' | 'disabled';
+}
+
+export class CreateInvitationRequest {
+  @Email()
+  email: string;
+
+  @Text({ max: 100, optional: true })
+  role?: string;
+
+  @Id({ optional: true })
+  roleId?: string;
+}
+
+export class InvitationPage extends pageViewOf(InvitationView) {}
+
+export class AcceptInvitationRequest {
+  @Secret({ max: 200 })
+  token: string;
+
+  @Text({ max: 200 })
+  name: string;
+
+  @Secret({ min: 8, max: 128, description: 'A new password; with an account already, its password.' })
+  password: string;
+}
+
+export class AcceptedView {
+  @Nested(() => UserView)
+  user: UserView;
+
+  @Nested(() => OrganizationView)
+  organization: OrganizationView;
+}
+
+export class RoleView {
+  @Id()
+  id: string;
+
+  @Text({ max: 100 })
+  name: string;
+
+  @Text({ min: 0 })
+  description: string;
+
+  @Choice(builtInRoles, { nullable: true, description: 'Which built-in role it is; null for custom ones.' })
+  builtIn: string | null;
+
+  @ListOf('text', { max: 1000 })
+  permissions: string[];
+
+  @Time()
+  createdAt: string;
+}
+
+export class RolePage extends pageViewOf(RoleView) {}
+
+export class CreateRoleRequest {
+  @Text({ max: 100 })
+  name: string;
+
+  @Text({ min: 0, max: 500, optional: true })
+  description?: string;
+
+  @ListOf('text', { max: 500, itemMax: 100 })
+  permissions: string[];
+}
+
+export class UpdateRoleRequest {
+  @Text({ min: 0, max: 500, optional: true })
+  description?: string;
+
+  @ListOf('text', { max: 500, itemMax: 100, optional: true })
+  permissions?: string[];
+}
+
+export class ServiceAccountView {
+  @Id()
+  id: string;
+
+  @Text({ max: 100 })
+  name: string;
+
+  @Text({ min: 0 })
+  description: string;
+
+  @Id({ description: 'The person who answers for it.' })
+  ownerId: string;
+
+  @Time()
+  createdAt: string;
+}
+
+export class ServiceAccountPage extends pageViewOf(ServiceAccountView) {}
+
+export class CreateServiceAccountRequest {
+  @Text({ max: 100 })
+  name: string;
+
+  @Text({ min: 0, max: 500, optional: true })
+  description?: string;
+}
+
+export class ApiKeyView {
+  @Id()
+  id: string;
+
+  @Text({ max: 100 })
+  name: string;
+
+  @Id({ nullable: true })
+  serviceAccountId: string | null;
+
+  @Id({ description: 'The person who answers for it; it ends with their membership.' })
+  ownerId: string;
+
+  @ListOf('text', { max: 1000 })
+  permissions: string[];
+
+  @ListOf('text')
+  allowedCidrs: string[];
+
+  @Time()
+  createdAt: string;
+
+  @Time({ nullable: true })
+  expiresAt: string | null;
+}
+
+export class ApiKeyPage extends pageViewOf(ApiKeyView) {}
+
+export class CreateApiKeyRequest {
+  @Text({ max: 100 })
+  name: string;
+
+  @Id({ optional: true })
+  serviceAccountId?: string;
+
+  @ListOf('text', { min: 1, max: 500, itemMax: 100 })
+  permissions: string[];
+
+  @Time({ optional: true })
+  expiresAt?: string;
+
+  @ListOf('text', { max: 100, itemMax: 50, optional: true, description: 'CIDR notation; empty or absent means anywhere.' })
+  allowedCidrs?: string[];
+}
+
+export class RotateApiKeyRequest {
+  @Whole({ max: 30 * 86_400, description: 'How long the secret before is accepted too.' })
+  overlapSeconds: number;
+}
+
+export class CreatedApiKeyView extends ApiKeyView {
+  @Secret({ description: 'Shown once.' })
+  key: string;
+}
+
+export class PermissionView {
+  @Text()
+  name: string;
+
+  @Text()
+  description: string;
+
+  @ListOf(builtInRoles, { description: 'The built-in roles that hold it.' })
+  roles: string[];
+}
+
+export class PermissionsView {
+  @ListOf(() => PermissionView, { max: 1000 })
+  items: PermissionView[];
+}
+

@@ -1,0 +1,24 @@
+import { faults } from '#kernel';
+
+export const OrgFault = faults('org', {
+  not_found: ['not_found', 'There is no such organization.'],
+  slug_taken: ['conflict', 'An organization with this slug exists.'],
+  platform_is_kept: ['conflict', 'The platform organization can be neither suspended nor deleted.'],
+  member_not_found: ['not_found', 'There is no such member.'],
+  member_exists: ['conflict', 'This person is a member already.'],
+  last_owner: ['conflict', 'The last owner stays: make somebody else owner first.'],
+  role_not_found: ['invalid', 'There is no such role in the organization.'],
+  role_missing: ['not_found', 'There is no such role.'],
+  role_exists: ['conflict', 'A role with this name exists.'],
+  role_in_use: ['conflict', 'Members or invitations still have this role.'],
+  role_built_in: ['conflict', 'Built-in roles are not changed; make a custom one.'],
+  unknown_permission: ['invalid', 'A permission is not in the catalogue, or cannot be held in this organization.'],
+  grant_ceiling: ['forbidden', 'Nobody grants what they do not hold; data.permission names what you lack.'],
+  invitation_not_found: ['not_found', 'There is no such invitation.'],
+  invalid_invitation: ['unauthenticated', 'The invitation is not valid or no longer; ask for another.'],
+  service_account_not_found: ['not_found', 'There is no such service account.'],
+  service_account_exists: ['conflict', 'A service account with this name exists.'],
+  key_not_found: ['not_found', 'There is no such API key.'],
+  bad_cidr: ['invalid', 'An address range is not in CIDR notation.'],
+  bad_expiry: ['invalid', 'The expiry must lie ahead.'],
+});

@@ -1,0 +1,32 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { Invitations } from './invitations.ts';
+import { Keys } from './keys.ts';
+import { ApiKeysController, ServiceAccountsController } from './keys.controller.ts';
+import { Members } from './members.ts';
+import { AcceptInvitationController, InvitationsController, MembersController } from './members.controller.ts';
+import { OrgConfig } from './org.config.ts';
+import { Orgs } from './orgs.ts';
+import { OrgsController } from './orgs.controller.ts';
+import { Roles } from './roles.ts';
+import { PermissionsController, RolesController } from './roles.controller.ts';
+
+@Module({})
+export class OrgsModule {
+  static with(config: OrgConfig): DynamicModule {
+    return {
+      module: OrgsModule,
+      controllers: [
+        OrgsController,
+        MembersController,
+        InvitationsController,
+        AcceptInvitationController,
+        RolesController,
+        PermissionsController,
+        ServiceAccountsController,
+        ApiKeysController,
+      ],
+      providers: [{ provide: OrgConfig, useValue: config }, Invitations, Keys, Members, Orgs, Roles],
+      exports: [Orgs],
+    };
+  }
+}

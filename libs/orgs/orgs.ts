@@ -1,0 +1,130 @@
+import { Injectable } from '@nestjs/common';
+import { Audit } from '#audit';
+import { Sessions } from '#auth';
+import { Database, type SystemTx } from '#database';
+import { type Caller, type CallerOrg, pageOf, type Page, readCursor } from '#kernel';
+import type { CreatedOrgView, CreateOrgRequest } from './org.contract.ts';
+import { OrgFault } from './org.faults.ts';
+import { deleteOrg, insertOrg, lockOrg, orgOf, readOrgs, renameOrg, setOrgStatus } from './org.store.ts';
+import { Invitations } from './invitations.ts';
+import { insertMember } from './member.store.ts';
+import { insertBuiltInRoles } from './role.store.ts';
+
+/** Organizations: made by platform operators, run by their own admins. */
+@Injectable()
+export class Orgs {
+  constructor(
+    private readonly database: Database,
+    private readonly audit: Audit,
+    private readonly sessions: Sessions,
+    private readonly invitations: Invitations,
+  ) {}
+
+  /** Those the caller belongs to; every one for the members of the platform organization who may create them. */
+  async list(caller: Caller, query: { limit?: number; cursor?: string }): Promise<Page<CallerOrg>> {
+    const limit = query.limit ?? 50;
+    const all = caller.org.kind === 'platform' && caller.permissions.has('org:create');
+    const rows = await this.database.acrossOrgsFor('own_organizations', caller, (tx) =>
+      readOrgs(tx, all ? undefined : caller.userId, limit + 1, query.cursor && readCursor(query.cursor)),
+    );
+    return pageOf(rows, limit, orgOf);
+  }
+
+  /** A new tenant. Its owner is invited, or the creator where none is named. */
+  async create(caller: Caller, request: CreateOrgRequest): Promise<CreatedOrgView> {
+    return this.database.acrossOrgsFor('manage_tenants', caller, async (tx) => {
+      const { org, ownerRoleId } = await this.open(tx, { ...request, kind: 'tenant' });
+      const target = { type: 'organization', id: org.id };
+      const changes = { name: { to: org.name }, slug: { to: org.slug } };
+      await this.audit.append(tx, caller, { action: 'org.created', target, changes });
+      await this.audit.append(tx, asIn(caller, org), { action: 'org.created', target, changes });
+      if (request.owner) {
+        const invitation = await this.invitations.issue(tx, asIn(caller, org), request.owner.email, ownerRoleId);
+        return { organization: org, invitation };
+      }
+      await insertMember(tx, { orgId: org.id, userId: caller.userId ?? caller.id, roleId: ownerRoleId });
+      await this.audit.append(tx, asIn(caller, org), {
+        action: 'member.added',
+        target: { type: 'user', id: caller.userId ?? caller.id, display: caller.display },
+        changes: { role: { to: 'owner' } },
+      });
+      return { organization: org };
+    });
+  }
+
+  /** The rows of a new organization, in a transaction that records it. Throws `org.slug_taken`. */
+  async open(
+    tx: SystemTx,
+    org: { slug: string; name: string; kind: CallerOrg['kind'] },
+  ): Promise<{ org: CallerOrg; ownerRoleId: string }> {
+    const made = await insertOrg(tx, org);
+    if (!made) throw OrgFault.slug_taken({ errors: [{ path: 'slug', message: 'is taken' }] });
+    return { org: made, ownerRoleId: await insertBuiltInRoles(tx, made.id) };
+  }
+
+  async rename(caller: Caller, name: string): Promise<CallerOrg> {
+    return this.database.inOrg(caller, async (tx) => {
+      const org = await renameOrg(tx, name);
+      if (!org) throw OrgFault.not_found();
+      await this.audit.append(tx, caller, {
+        action: 'org.updated',
+        target: { type: 'organization', id: org.id },
+        changes: { name: { from: caller.org.name, to: name } },
+      });
+      return org;
+    });
+  }
+
+  /** From the answer on nothing in the organization is accepted, on any replica. Sessions live again on resume. */
+  suspend(caller: Caller, id: string): Promise<CallerOrg> {
+    return this.#setStatus(caller, id, 'suspended', 'org.suspended');
+  }
+
+  resume(caller: Caller, id: string): Promise<CallerOrg> {
+    return this.#setStatus(caller, id, 'active', 'org.resumed');
+  }
+
+  async #setStatus(
+    caller: Caller,
+    id: string,
+    status: CallerOrg['status'],
+    action: 'org.suspended' | 'org.resumed',
+  ): Promise<CallerOrg> {
+    return this.database.acrossOrgsFor('manage_tenants', caller, async (tx) => {
+      const org = await this.#lockTenant(tx, id);
+      const target = { type: 'organization', id };
+      const changes = { status: { from: org.status, to: status } };
+      await this.audit.append(tx, caller, { action, target, changes });
+      await this.audit.append(tx, asIn(caller, org), { action, target, changes });
+      await setOrgStatus(tx, id, status);
+      return { ...org, status };
+    });
+  }
+
+  /** Ends everything in the organization; its audit log stays. */
+  async remove(caller: Caller): Promise<void> {
+    await this.database.acrossOrgsFor('manage_tenants', caller, async (tx) => {
+      const org = await this.#lockTenant(tx, caller.org.id);
+      await this.sessions.end(tx, caller, { orgId: org.id }, 'organization_deleted');
+      await this.audit.append(tx, caller, {
+        action: 'org.deleted',
+        target: { type: 'organization', id: org.id },
+        changes: { slug: { from: org.slug } },
+      });
+      await deleteOrg(tx, org.id);
+    });
+  }
+
+  async #lockTenant(tx: SystemTx, id: string): Promise<CallerOrg> {
+    const org = await lockOrg(tx, id);
+    if (!org) throw OrgFault.not_found();
+    if (org.kind === 'platform') throw OrgFault.platform_is_kept();
+    return org;
+  }
+}
+
+/** The same actor for a record in the log of another organization. */
+function asIn(caller: Caller, org: CallerOrg): Caller {
+  const { kind, id, display, permissions, userId, sessionId, apiKeyId, request } = caller;
+  return { kind, id, display, permissions, userId, sessionId, apiKeyId, request, org };
+}

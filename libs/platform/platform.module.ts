@@ -1,0 +1,15 @@
+import { Global, Module } from '@nestjs/common';
+import { SystemGate } from '#access';
+import { HealthController, SetupController } from './platform.controller.ts';
+import { Readiness } from './readiness.ts';
+import { Setup } from './setup.ts';
+import { SystemState } from './system-state.ts';
+
+/** Global for the guard, which asks the state of the system first. */
+@Global()
+@Module({
+  controllers: [SetupController, HealthController],
+  providers: [SystemState, { provide: SystemGate, useExisting: SystemState }, Setup, Readiness],
+  exports: [SystemGate, SystemState, Setup],
+})
+export class PlatformModule {}

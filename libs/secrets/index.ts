@@ -1,0 +1,2 @@
+export { MasterKey } from './master-key.ts';
+export { SecretsModule } from './secrets.module.ts';
