@@ -15,7 +15,18 @@ describe.skipIf(rsyslogMissing)('rsyslog as the way into a SIEM', () => {
     const event = fc.record({
       org: fc.constantFrom('first', 'second'),
       text: fc.string({ unit: 'binary', maxLength: 2000 }),
-      blanks: fc.constantFrom('', ' ', '  leading', 'trailing  ', '\ttab', '#001', '%msg%', '<13>1 -', 'a\r\nb', '\u2028'),
+      blanks: fc.constantFrom(
+        '',
+        ' ',
+        '  leading',
+        'trailing  ',
+        '\ttab',
+        '#001',
+        '%msg%',
+        '<13>1 -',
+        'a\r\nb',
+        '\u2028',
+      ),
       deep: fc.jsonValue({ maxDepth: 4 }),
     });
     const lines = fc.sample(event, 5000).map((one) => JSON.stringify(one));

@@ -22,13 +22,17 @@ export interface Rsyslog {
   stop(): Promise<void>;
 }
 
-const rsyslogd = ['/usr/sbin/rsyslogd', '/usr/local/sbin/rsyslogd', '/sbin/rsyslogd'].find((path) => existsSync(path));
+const rsyslogd = ['/usr/sbin/rsyslogd', '/usr/local/sbin/rsyslogd', '/sbin/rsyslogd'].find((path) =>
+  existsSync(path),
+);
 
 /** Why there can be no rsyslogd here, for the message of a skipped test; undefined where there can. */
 export const rsyslogMissing =
   rsyslogd === undefined ? 'rsyslogd is not installed (Debian: apt-get install rsyslog)' : undefined;
 
-const configuration = (dir: string): string => `# How to take the audit export in without losing or changing a byte.
+const configuration = (
+  dir: string,
+): string => `# How to take the audit export in without losing or changing a byte.
 global(
   workDirectory="${dir}/work"                     # where imfile keeps its place
   maxMessageSize="1m"                             # the default of 8k would cut long events in two
@@ -76,7 +80,9 @@ export async function startRsyslog(): Promise<Rsyslog> {
   const written = async (): Promise<number> => {
     running();
     const files = await readdir(out);
-    const counts = await Promise.all(files.map(async (file) => linesIn(await readFile(join(out, file))).length));
+    const counts = await Promise.all(
+      files.map(async (file) => linesIn(await readFile(join(out, file))).length),
+    );
     return counts.reduce((sum, count) => sum + count, 0);
   };
   const fileOf = (org: string): string => join(out, `${org}.ndjson`);

@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canonicalJson, type ExpectedLog, MerkleTree, type ProblemKind, verifyExport } from './verify-export.ts';
+import {
+  canonicalJson,
+  type ExpectedLog,
+  MerkleTree,
+  type ProblemKind,
+  verifyExport,
+} from './verify-export.ts';
 
 const ORG = '01997d1c-0000-7000-8000-00000000000a';
 const OTHER = '01997d1c-0000-7000-8000-00000000000b';
@@ -53,7 +59,10 @@ const salt = (pos: number, name: string): string =>
 const log = logOf(ORG, 9);
 const expected = new Map([[ORG, log.expected]]);
 
-async function problemsOf(lines: readonly string[], against = expected): Promise<[ProblemKind, number | undefined][]> {
+async function problemsOf(
+  lines: readonly string[],
+  against = expected,
+): Promise<[ProblemKind, number | undefined][]> {
   const { ok, problems } = await verifyExport(lines, against);
   expect(ok).toBe(problems.length === 0);
   return problems.map(({ kind, pos }) => [kind, pos]);
@@ -112,9 +121,13 @@ describe('the verifier of an audit export', () => {
     const start = { pos: 5, prevHash: whole.orgs.get(ORG)!.lastHash };
     expect(await problemsOf(log.lines.slice(4), new Map([[ORG, { start, treeSize: 9 }]]))).toEqual([]);
     const wrong = { pos: 5, prevHash: 'f'.repeat(64) };
-    expect(await problemsOf(log.lines.slice(4), new Map([[ORG, { start: wrong }]]))).toEqual([['chain broken', 5]]);
+    expect(await problemsOf(log.lines.slice(4), new Map([[ORG, { start: wrong }]]))).toEqual([
+      ['chain broken', 5],
+    ]);
     expect(await problemsOf(log.lines.slice(5), new Map([[ORG, { start }]]))).toEqual([['missing', 5]]);
-    await expect(verifyExport([], new Map([[ORG, { start, root: 'f'.repeat(64) }]]))).rejects.toThrow('position 1');
+    await expect(verifyExport([], new Map([[ORG, { start, root: 'f'.repeat(64) }]]))).rejects.toThrow(
+      'position 1',
+    );
   });
 
   it('names the position of a line that is gone', async () => {
@@ -171,7 +184,13 @@ describe('the verifier of an audit export', () => {
   it('finds an edit whose own hash was made to fit', async () => {
     const forge = (event: Event): void => {
       event['outcome'] = 'denied';
-      const { pos: _, leafHash: __, prevHash: ___, personal: ____, ...core } = event as Event & { personal: unknown };
+      const {
+        pos: _,
+        leafHash: __,
+        prevHash: ___,
+        personal: ____,
+        ...core
+      } = event as Event & { personal: unknown };
       event.leafHash = sha256(Buffer.from([0]), canonicalJson(core)).toString('hex');
     };
     expect(await problemsOf(edited(4, forge))).toEqual([
@@ -187,7 +206,9 @@ describe('the verifier of an audit export', () => {
       ['altered', 5],
       ['chain broken', 6],
     ]);
-    expect(await problemsOf(edited(4, (event) => (event.prevHash = 'a'.repeat(64))))).toEqual([['chain broken', 5]]);
+    expect(await problemsOf(edited(4, (event) => (event.prevHash = 'a'.repeat(64))))).toEqual([
+      ['chain broken', 5],
+    ]);
     expect(await problemsOf(edited(4, (event) => (event['org'] = OTHER)))).toContainEqual([
       'unexpected organization',
       5,
@@ -202,17 +223,26 @@ describe('the verifier of an audit export', () => {
     const mismatch = [['commitment mismatch', 5]];
     const sound = { salt: salt(5, 'b'), value: '192.0.2.5' };
     expect(await problemsOf(personal((one) => (one[ip] = sound)))).toEqual([]);
-    expect(await problemsOf(personal((one) => (one[ip] = { ...sound, value: '192.0.2.9' })))).toEqual(mismatch);
-    expect(await problemsOf(personal((one) => (one[ip] = { ...sound, salt: salt(6, 'b') })))).toEqual(mismatch);
+    expect(await problemsOf(personal((one) => (one[ip] = { ...sound, value: '192.0.2.9' })))).toEqual(
+      mismatch,
+    );
+    expect(await problemsOf(personal((one) => (one[ip] = { ...sound, salt: salt(6, 'b') })))).toEqual(
+      mismatch,
+    );
     expect(await problemsOf(personal((one) => (one[ip] = { ...sound, extra: 1 })))).toEqual(mismatch);
-    expect(await problemsOf(personal((one) => (one[ip] = { ...sound, salt: `${sound.salt}==` })))).toEqual(mismatch);
+    expect(await problemsOf(personal((one) => (one[ip] = { ...sound, salt: `${sound.salt}==` })))).toEqual(
+      mismatch,
+    );
     expect(await problemsOf(personal((one) => (one[ip] = 'gone')))).toEqual(mismatch);
     expect(await problemsOf(personal((one) => delete one[ip]))).toEqual(mismatch);
     expect(await problemsOf(personal((one) => (one['target.display'] = sound)))).toEqual(mismatch);
   });
 
   it('counts erased values, which are lawful', async () => {
-    const lines = edited(4, (event) => ((event['personal'] as Record<string, unknown>)['request.ip'] = 'erased'));
+    const lines = edited(
+      4,
+      (event) => ((event['personal'] as Record<string, unknown>)['request.ip'] = 'erased'),
+    );
     const { ok, orgs } = await verifyExport(lines, expected);
     expect([ok, orgs.get(ORG)?.erased]).toEqual([true, 1]);
   });
@@ -222,7 +252,10 @@ describe('the verifier of an audit export', () => {
     expect((JSON.parse(twice) as Event)['outcome']).toBe('success');
     const halfPair = log.lines[4]!.replace('Zoë', '\\ud83d');
     for (const line of [twice, halfPair, '', '[]', '{}', '{', log.lines[4]!.replace('"v":1', '"v":2')]) {
-      expect(await problemsOf(log.lines.with(4, line)), line.slice(0, 40)).toContainEqual(['malformed', undefined]);
+      expect(await problemsOf(log.lines.with(4, line)), line.slice(0, 40)).toContainEqual([
+        'malformed',
+        undefined,
+      ]);
     }
     const bytes = log.lines.map((line) => Buffer.from(`${line}\n`));
     bytes[4]![bytes[4]!.indexOf(0xc3)] = 0xff;
@@ -235,7 +268,10 @@ describe('the verifier of an audit export', () => {
       kind: fc.constantFrom('drop', 'repeat', 'move', 'character', 'value', 'key'),
       at: fc.nat(),
       other: fc.nat(log.lines.length - 1),
-      with: fc.oneof(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 3 }), fc.constantFrom('0', '"', '9', 'f')),
+      with: fc.oneof(
+        fc.string({ unit: 'grapheme', minLength: 1, maxLength: 3 }),
+        fc.constantFrom('0', '"', '9', 'f'),
+      ),
     });
     let seen = 0;
     await fc.assert(
@@ -307,7 +343,16 @@ function sameMeaning(some: readonly string[], others: readonly string[]): boolea
 
 describe('the Merkle tree', () => {
   it('has the roots of the reference implementation of Certificate Transparency (RFC 6962)', () => {
-    const leaves = ['', '00', '10', '2021', '3031', '40414243', '5051525354555657', '606162636465666768696a6b6c6d6e6f'];
+    const leaves = [
+      '',
+      '00',
+      '10',
+      '2021',
+      '3031',
+      '40414243',
+      '5051525354555657',
+      '606162636465666768696a6b6c6d6e6f',
+    ];
     const roots = [
       'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
       '6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d',
@@ -338,7 +383,9 @@ describe('canonical JSON', () => {
         String.raw`"string":"€$\u000f\nA'B\"\\\\\"/"}`,
     );
     const keys = ['\u20ac', '\r', '\ufb33', '1', '\ud83d\ude00', '\u0080', '\u00f6'];
-    const sorted = JSON.parse(canonicalJson(keys.map((key) => ({ [key]: 1 })).reduce((a, b) => ({ ...a, ...b })))) as object;
+    const sorted = JSON.parse(
+      canonicalJson(keys.map((key) => ({ [key]: 1 })).reduce((a, b) => ({ ...a, ...b }))),
+    ) as object;
     expect(Object.keys(sorted)).toEqual(['1', '\r', '\u0080', '\u00f6', '\u20ac', '\ud83d\ude00', '\ufb33']);
     expect(canonicalJson({ '\ufb33': 1, '\ud83d\ude00': 2, b: -0, a: 1e21 })).toBe(
       '{"a":1e+21,"b":0,"\ud83d\ude00":2,"\ufb33":1}',

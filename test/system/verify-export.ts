@@ -73,7 +73,8 @@ export async function verifyExport(
   expected?: ReadonlyMap<string, ExpectedLog>,
 ): Promise<Verdict> {
   const check = new ExportCheck(expected);
-  for await (const line of linesOf(typeof source === 'string' ? createReadStream(source) : source)) check.line(line);
+  for await (const line of linesOf(typeof source === 'string' ? createReadStream(source) : source))
+    check.line(line);
   return check.finish();
 }
 
@@ -130,7 +131,8 @@ class ExportCheck {
     const { org, pos, leafHash, prevHash, personal, core } = event;
     let log = this.logs.get(org);
     if (log === undefined) {
-      if (this.expected !== undefined) this.report('unexpected organization', org, pos, 'no log of it was expected');
+      if (this.expected !== undefined)
+        this.report('unexpected organization', org, pos, 'no log of it was expected');
       log = newLog(undefined);
       this.logs.set(org, log);
     }
@@ -138,7 +140,12 @@ class ExportCheck {
 
     const recomputed = sha256(Buffer.from([0]), Buffer.from(canonicalJson(core)));
     if (recomputed.toString('hex') !== leafHash) {
-      this.report('altered', org, pos, `its hash is ${recomputed.toString('hex')} and not leafHash ${leafHash}`);
+      this.report(
+        'altered',
+        org,
+        pos,
+        `its hash is ${recomputed.toString('hex')} and not leafHash ${leafHash}`,
+      );
     }
     log.tree.append(recomputed);
     log.erased += this.checkPersonal(org, pos, core['commitments'], personal);
@@ -180,7 +187,8 @@ class ExportCheck {
       if (!Object.hasOwn(commitments, path)) report(path, 'stands in personal without a commitment');
       else if (!Object.hasOwn(personal, path)) report(path, 'has a commitment and is not in personal');
       else if (personal[path] === 'erased') erased += 1;
-      else if (commitmentOf(personal[path]) !== commitments[path]) report(path, 'is not what was committed to');
+      else if (commitmentOf(personal[path]) !== commitments[path])
+        report(path, 'is not what was committed to');
     }
     return erased;
   }
@@ -370,9 +378,12 @@ async function main([file, ...logs]: string[]): Promise<void> {
     expected.set(org, { treeSize: Number(size), root: root! });
   }
   const verdict = await verifyExport(file, logs.length > 0 ? expected : undefined);
-  for (const { kind, org, pos, detail } of verdict.problems) console.log(`${kind}: ${org} ${pos ?? '-'}: ${detail}`);
+  for (const { kind, org, pos, detail } of verdict.problems)
+    console.log(`${kind}: ${org} ${pos ?? '-'}: ${detail}`);
   for (const [org, log] of verdict.orgs) {
-    console.log(`${org}: ${log.lines} lines to position ${log.lastPos}, root ${log.root}, ${log.erased} erased`);
+    console.log(
+      `${org}: ${log.lines} lines to position ${log.lastPos}, root ${log.root}, ${log.erased} erased`,
+    );
   }
   console.log(verdict.ok ? 'nothing is missing or altered' : `${verdict.problemCount} problems`);
   process.exitCode = verdict.ok ? 0 : 1;
