@@ -173,6 +173,7 @@ export class Product {
     for (const { pid } of this.processes()) kill(pid);
     if (this.child.pid !== undefined) kill(this.child.pid);
     await exited;
+    for (let turn = 0; turn < 100 && this.processes().length > 0; turn += 1) await sleep(20);
   }
 
   /** All processes of this product: below the child, in its group, or working in its data directory. */
