@@ -78,7 +78,7 @@ const planted: Record<string, string> = {
   'libs/kernel/up.ts': `import '#access';`,
   'libs/database/beside.ts': `import '#access';`,
   'libs/access/beside.ts': `import '#database';`,
-  'libs/http/beside.ts': `import '#audit';`,
+  'libs/http/beside.ts': `import '#jobs';`,
   'libs/jobs/up.ts': `import '#auth';`,
   'libs/audit/up.ts': `import type { Secrets } from '#secrets'; export type A = Secrets;`,
   'libs/events/up.ts': `export * from '#rollout';`,
