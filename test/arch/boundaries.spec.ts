@@ -108,6 +108,7 @@ const planted: Record<string, string> = {
   'libs/auth/vault.ts': `import 'node-vault';`,
   'libs/auth/shell.ts': `import { exec } from 'node:child_process'; exec('true');`,
   'libs/auth/generator.ts': `import 'fast-check';`,
+  'test/system/verify-export.ts': `import 'node:crypto'; import '#audit';`,
   'libs/auth/nowhere.ts': `import './nowhere-at-all.ts';`,
 };
 

@@ -75,6 +75,13 @@ export const forbidden: IForbiddenRuleType[] = [
     to: { path: ['^test/', spec] },
   },
   {
+    name: 'the verifier shares no code',
+    comment: 'a proof by the code that is to be proven proves nothing',
+    severity: 'error',
+    from: { path: String.raw`^test/system/verify-export\.ts$` },
+    to: { dependencyTypesNot: ['core'] },
+  },
+  {
     name: 'console and cli know only the generated client',
     severity: 'error',
     from: { path: '^apps/(console|cli)/' },

@@ -110,7 +110,11 @@ class ExportCheck {
   private problemCount = 0;
   private lineNumber = 0;
 
-  constructor(private readonly expected: ReadonlyMap<string, ExpectedLog> | undefined) {
+  private readonly expected: ReadonlyMap<string, ExpectedLog> | undefined;
+
+  // Spelled out, for Node runs this file as it is and only strips types.
+  constructor(expected: ReadonlyMap<string, ExpectedLog> | undefined) {
+    this.expected = expected;
     for (const [org, { root, start }] of expected ?? []) {
       if (root !== undefined && start !== undefined && start.pos !== 1) {
         throw new Error('a root can be checked only from position 1 on');
