@@ -55,7 +55,8 @@ export async function startProduct(options: StartOptions = {}): Promise<Product>
   try {
     await product.ready(options.readyWithinMs ?? 120_000);
   } catch (error) {
-    await product.dispose();
+    const madeNow = options.dataDir === undefined && options.replicaOf === undefined;
+    await (madeNow ? disposeAll([product]) : product.dispose());
     throw error;
   }
   return product;
