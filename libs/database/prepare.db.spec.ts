@@ -1,0 +1,201 @@
+import { afterEach, expect, inject, test } from 'vitest';
+import { emptyDatabase, run } from '../../test/kit/database.ts';
+import { type DatabaseUrls, prepareDatabase, versionProblem } from './prepare.ts';
+
+const cleanups: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function database(): Promise<string> {
+  const { adminUrl, drop } = await emptyDatabase();
+  cleanups.push(drop);
+  return adminUrl;
+}
+
+/** A login role for one test, and the URL by which it signs in. */
+async function loginRole(adminUrl: string, attributes: string): Promise<string> {
+  const name = `visitor_${Math.random().toString(36).slice(2)}`;
+  await run(adminUrl, `create role ${name} login password 'a-visitor' ${attributes}`);
+  cleanups.push(async () => {
+    await run(inject('databaseServer').adminUrl, `drop owned by ${name}; drop role ${name}`);
+  });
+  return urlWith(adminUrl, { username: name, password: 'a-visitor' });
+}
+
+function urlWith(url: string, parts: Partial<Pick<URL, 'username' | 'password' | 'port' | 'hostname' | 'pathname'>>) {
+  return Object.assign(new URL(url), parts).href;
+}
+
+const message = (work: Promise<unknown>) =>
+  work.then(
+    () => 'it did not fail',
+    (error: Error) => error.message,
+  );
+
+test('the roles sign in and may do no more than their work', async () => {
+  const adminUrl = await database();
+  const urls = await prepareDatabase(adminUrl);
+  const found = await run(
+    adminUrl,
+    `select rolname, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication from pg_roles
+     where rolname like 'portcullis%' order by rolname`,
+  );
+  const powerless = { rolsuper: false, rolbypassrls: false, rolcreaterole: false, rolcreatedb: false, rolreplication: false };
+  expect(found).toEqual(
+    ['portcullis_app', 'portcullis_owner', 'portcullis_system'].map((rolname) => ({ rolname, ...powerless })),
+  );
+
+  await run(urls.owner, 'create table thing (id int)');
+  expect(await run(adminUrl, `select schemaname, tableowner from pg_tables where tablename = 'thing'`)).toEqual([
+    { schemaname: 'portcullis', tableowner: 'portcullis_owner' },
+  ]);
+  for (const url of [urls.app, urls.system]) {
+    expect(await message(run(url, 'select * from thing'))).toBe('permission denied for table thing');
+    expect(await message(run(url, 'create table portcullis.mine (id int)'))).toContain('permission denied for schema');
+    expect(await message(run(url, 'create table public.mine (id int)'))).toContain('permission denied for schema');
+    expect(await message(run(url, 'create schema mine'))).toContain('permission denied for database');
+    expect(await message(run(url, 'set role portcullis_owner'))).toContain('permission denied to set role');
+  }
+});
+
+test('every replica derives the same passwords, and none is the one of DATABASE_URL', async () => {
+  const adminUrl = await database();
+  const [one, two] = [await prepareDatabase(adminUrl), await prepareDatabase(adminUrl)];
+  expect(two).toEqual(one);
+  const passwords = Object.values(one).map((url) => new URL(url as string).password);
+  expect(new Set([...passwords, new URL(adminUrl).password]).size).toBe(4);
+});
+
+test('many replicas and many databases of one server may be prepared at once', async () => {
+  const databases = await Promise.all([1, 2, 3, 4].map(() => database()));
+  // From nothing: the roles do not exist when they meet. Only this test drops them, and it makes them again.
+  const urls = await Promise.all(databases.flatMap((url) => [url, url, url]).map((url) => prepareDatabase(url)));
+  for (const { app } of urls) expect(await run(app, 'select current_schema() as schema')).toEqual([{ schema: 'portcullis' }]);
+});
+
+test('a password that does not fit is set anew, and never stands in a statement', async () => {
+  const adminUrl = await database();
+  await run(adminUrl, `alter system set log_statement = 'all'`);
+  await run(adminUrl, 'select pg_reload_conf()');
+  cleanups.push(async () => {
+    await run(inject('databaseServer').adminUrl, 'alter system reset log_statement');
+    await run(inject('databaseServer').adminUrl, 'select pg_reload_conf()');
+  });
+  await run(adminUrl, `alter role portcullis_system password 'another'`);
+  const urls = await prepareDatabase(adminUrl);
+  await run(urls.system, 'select 1');
+  const { readFileSync } = await import('node:fs');
+  const log = readFileSync(`${inject('runDirectory')}/postgres.log`, 'utf8');
+  expect(log).toContain('alter role portcullis_system login password');
+  expect(log).not.toContain(new URL(urls.system).password);
+});
+
+test('rights that somebody gave a role are taken back where they can be, else stop the start', async () => {
+  const adminUrl = await database();
+  await run(adminUrl, 'alter role portcullis_app bypassrls');
+  await prepareDatabase(adminUrl);
+  expect(await run(adminUrl, `select rolbypassrls from pg_roles where rolname = 'portcullis_app'`)).toEqual([
+    { rolbypassrls: false },
+  ]);
+
+  await run(adminUrl, 'grant portcullis_owner to portcullis_app');
+  cleanups.push(() => run(adminUrl, 'revoke portcullis_owner from portcullis_app'));
+  expect(await message(prepareDatabase(adminUrl))).toBe(
+    'DATABASE_URL: the role portcullis_app must not be a member of portcullis_owner',
+  );
+});
+
+test('a request role that owns something stops the start', async () => {
+  const adminUrl = await database();
+  await prepareDatabase(adminUrl);
+  await run(adminUrl, 'create table public.stray (id int); alter table public.stray owner to portcullis_app');
+  expect(await message(prepareDatabase(adminUrl))).toBe(
+    'DATABASE_URL: the role portcullis_app owns database objects; it must own nothing',
+  );
+});
+
+test('everybody loses the right to create in public', async () => {
+  const adminUrl = await database();
+  await run(adminUrl, 'grant create on schema public to public');
+  const { app } = await prepareDatabase(adminUrl);
+  expect(await message(run(app, 'create table public.mine (id int)'))).toContain('permission denied for schema public');
+});
+
+test('a schema of somebody else stops the start', async () => {
+  const adminUrl = await database();
+  await run(adminUrl, 'create schema portcullis');
+  expect(await message(prepareDatabase(adminUrl))).toBe(
+    'DATABASE_URL: the schema portcullis belongs to postgres; it must belong to portcullis_owner',
+  );
+});
+
+test('a DATABASE_URL that may not create roles says what to run', async () => {
+  const adminUrl = await database();
+  const said = await message(prepareDatabase(await loginRole(adminUrl, 'nocreaterole')));
+  expect(said).toContain('DATABASE_URL: its role may not create roles');
+  expect(said).toContain('CREATE ROLE portcullis_app LOGIN');
+  expect(said).toContain('PORTCULLIS_DATABASE_APP_URL');
+});
+
+test('with the three URLs given, DATABASE_URL need not create anything', async () => {
+  const adminUrl = await database();
+  const given = await prepareDatabase(adminUrl);
+  expect(await prepareDatabase(await loginRole(adminUrl, 'nocreaterole'), given)).toEqual(given);
+});
+
+test('the given URLs are checked: all three, each with its role, password and schema', async () => {
+  const adminUrl = await database();
+  const given = await prepareDatabase(adminUrl);
+  const refusal = (urls: Partial<DatabaseUrls>) => message(prepareDatabase(adminUrl, urls));
+  expect(await refusal({ app: given.app })).toContain('PORTCULLIS_DATABASE_OWNER_URL: is not set');
+  expect(await refusal({ ...given, app: given.owner })).toBe(
+    'PORTCULLIS_DATABASE_APP_URL: signs in as portcullis_owner; it must sign in as portcullis_app',
+  );
+  expect(await refusal({ ...given, system: adminUrl })).toContain('signs in as postgres');
+  expect(await refusal({ ...given, system: urlWith(given.system, { password: 'wrong' }) })).toBe(
+    'PORTCULLIS_DATABASE_SYSTEM_URL: the server does not accept this user and password',
+  );
+  const bare = new URL(given.app);
+  bare.search = '';
+  expect(await refusal({ ...given, app: bare.href })).toContain('must end with ?options=-c%20search_path%3Dportcullis');
+});
+
+test('a role that may create roles is enough: no superuser is needed', async () => {
+  const adminUrl = await database();
+  const creator = await loginRole(adminUrl, 'createrole');
+  // As on a managed server: the roles are new, and the database belongs to the one who makes them.
+  await prepareDatabase(adminUrl);
+  const name = new URL(creator).username;
+  await run(adminUrl, `alter database ${new URL(adminUrl).pathname.slice(1)} owner to ${name}`);
+  await run(adminUrl, `grant portcullis_owner, portcullis_app, portcullis_system to ${name} with admin true, inherit false, set false`);
+  cleanups.push(async () => {
+    await run(adminUrl, `alter database ${new URL(adminUrl).pathname.slice(1)} owner to postgres`);
+    await prepareDatabase(adminUrl);
+  });
+  const urls = await prepareDatabase(creator);
+  expect(await run(urls.app, 'select current_user as who')).toEqual([{ who: 'portcullis_app' }]);
+});
+
+test('what is wrong with DATABASE_URL is one line that names it and holds no password', async () => {
+  const adminUrl = await database();
+  const password = 'hunter2-very-secret';
+  const cases = {
+    'the server does not accept this user and password': urlWith(adminUrl, { password }),
+    'no server takes connections at this host and port': urlWith(adminUrl, { password, port: '1' }),
+    'the host name is not known': urlWith(adminUrl, { password, hostname: 'nowhere.invalid' }),
+    'the server has no database of this name': urlWith(adminUrl, { pathname: 'nowhere' }),
+    'is not a URL (postgresql://user:password@host/database)': `host=127.0.0.1 password=${password}`,
+  };
+  for (const [problem, url] of Object.entries(cases)) {
+    const said = await message(prepareDatabase(url));
+    expect(said).toBe(`DATABASE_URL: ${problem}`);
+    expect(said).not.toContain(password);
+  }
+});
+
+test('servers before PostgreSQL 15 are refused', () => {
+  expect(versionProblem(14)).toContain('the server is PostgreSQL 14; Portcullis needs 15 or newer');
+  expect(versionProblem(15)).toBeUndefined();
+});

@@ -1,0 +1,3 @@
+import type { MigrationList } from '#database';
+
+export const migrations: MigrationList = [];
