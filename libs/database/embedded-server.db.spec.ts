@@ -48,11 +48,17 @@ async function start(dataDir: string, log: string[] = []): Promise<EmbeddedServe
 /** Runs the program; resolves with what it says once its server runs, or was refused. */
 async function app(dataDir: string, ending: string) {
   const flags = ['--conditions=source', '--experimental-transform-types', '--no-warnings'];
-  const child = spawn(process.execPath, [...flags, program, dataDir, ending], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...flags, program, dataDir, ending], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   children.push(child);
   const exited = once(child, 'exit');
   const [line] = (await Promise.race([once(child.stdout, 'data'), exited.then(() => ['{}'])])) as [Buffer];
-  return { child, exited, said: JSON.parse(String(line)) as { outcome?: string; adminUrl?: string; refused?: string } };
+  return {
+    child,
+    exited,
+    said: JSON.parse(String(line)) as { outcome?: string; adminUrl?: string; refused?: string },
+  };
 }
 
 /** Every postmaster of this cluster, found the way ps finds it: by its command line. */
@@ -147,14 +153,17 @@ test('the server of an app that was killed is taken over with its data', async (
   expect(postmasters(dataDir)).toEqual([]);
 });
 
-test.each(['exit', 'throw'])('an app that ends by %s without a stop takes its server with it', async (ending) => {
-  const dataDir = freshDirectory();
-  const { said, exited } = await app(dataDir, ending);
-  expect(said.outcome).toBe('created');
-  await exited;
-  expect(postmasters(dataDir)).toEqual([]);
-  expect(existsSync(pidFile(dataDir))).toBe(false);
-});
+test.each(['exit', 'throw'])(
+  'an app that ends by %s without a stop takes its server with it',
+  async (ending) => {
+    const dataDir = freshDirectory();
+    const { said, exited } = await app(dataDir, ending);
+    expect(said.outcome).toBe('created');
+    await exited;
+    expect(postmasters(dataDir)).toEqual([]);
+    expect(existsSync(pidFile(dataDir))).toBe(false);
+  },
+);
 
 test('Ctrl-C in the terminal does not reach the server', async () => {
   const dataDir = freshDirectory();
@@ -203,20 +212,24 @@ describe('after a crash of the server', () => {
     expect(foreign.exitCode ?? foreign.signalCode).toBeNull();
   });
 
-  test('a server that runs but does not answer is stopped and started anew', { timeout: 40_000 }, async () => {
-    const dataDir = freshDirectory();
-    const killed = await app(dataDir, 'hold');
-    killed.child.kill('SIGKILL');
-    await killed.exited;
-    const [before = 0] = postmasters(dataDir);
-    process.kill(before, 'SIGSTOP');
-    const log: string[] = [];
-    const server = await start(dataDir, log);
-    expect(server.outcome).toBe('started');
-    expect(log.join('\n')).toContain('does not answer');
-    expect(postmasters(dataDir)).toHaveLength(1);
-    expect(postmasters(dataDir)).not.toContain(before);
-  });
+  test(
+    'a server that runs but does not answer is stopped and started anew',
+    { timeout: 40_000 },
+    async () => {
+      const dataDir = freshDirectory();
+      const killed = await app(dataDir, 'hold');
+      killed.child.kill('SIGKILL');
+      await killed.exited;
+      const [before = 0] = postmasters(dataDir);
+      process.kill(before, 'SIGSTOP');
+      const log: string[] = [];
+      const server = await start(dataDir, log);
+      expect(server.outcome).toBe('started');
+      expect(log.join('\n')).toContain('does not answer');
+      expect(postmasters(dataDir)).toHaveLength(1);
+      expect(postmasters(dataDir)).not.toContain(before);
+    },
+  );
 
   async function crashed(): Promise<string> {
     const dataDir = freshDirectory();

@@ -3,9 +3,7 @@ import {
   chmodSync,
   chownSync,
   closeSync,
-  copyFileSync,
   existsSync,
-  fsyncSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -15,7 +13,6 @@ import {
   renameSync,
   rmSync,
   statSync,
-  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -23,9 +20,20 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { childEnvironment, randomText, readPrivateFile } from '#kernel';
+import { childEnvironment, randomText } from '#kernel';
 import { lockDirectory, processExists } from './directory-lock.ts';
 import { type Binaries, findBinaries } from './embedded-binaries.ts';
+import {
+  assertCluster,
+  disown,
+  ensurePassword,
+  passwordFileOf,
+  type Postmaster,
+  readPassword,
+  readPostmaster,
+  syncPath,
+  trimLog,
+} from './embedded-cluster.ts';
 
 /**
  * A PostgreSQL server of our own on the data directory, for installations that bring none. It outlives a
@@ -53,11 +61,9 @@ interface Account {
   readonly name: string;
 }
 
-const MAJOR = '18';
 const SUPERUSER = 'postgres';
 const DATABASE = 'portcullis';
 const SERVICE_USER = 'portcullis-db';
-const LOG_LIMIT = 8 * 1024 * 1024;
 const FAST_SHUTDOWN_MS = 8_000;
 const IMMEDIATE_SHUTDOWN_MS = 6_000;
 
@@ -181,7 +187,8 @@ class Server implements EmbeddedServer {
     const passwordFile = join(nursery, 'password');
     mkdirSync(nursery, { mode: 0o700 });
     writeFileSync(passwordFile, password, { mode: 0o600, flag: 'wx' });
-    if (this.account) for (const path of [nursery, passwordFile]) chownSync(path, this.account.uid, this.account.gid);
+    if (this.account)
+      for (const path of [nursery, passwordFile]) chownSync(path, this.account.uid, this.account.gid);
     const cluster = join(nursery, 'cluster');
     await this.run(this.binaries.initdb, [
       `--pgdata=${cluster}`,
@@ -235,7 +242,11 @@ class Server implements EmbeddedServer {
       const settings = { ...SETTINGS, ...this.options.settings, port: String(port) };
       const child = spawn(
         this.binaries.postgres,
-        ['-D', this.cluster, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+        [
+          '-D',
+          this.cluster,
+          ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+        ],
         // A process group of its own: Ctrl-C in a terminal goes to the whole group, and the database must
         // not hear it before the app has closed its connections.
         { ...this.childOptions(), detached: true, stdio: ['ignore', output, output] },
@@ -262,7 +273,9 @@ class Server implements EmbeddedServer {
         await sleep(attempt * 100);
         continue;
       }
-      throw new Error(`the embedded PostgreSQL did not start: ${failure}\n${said.split('\n').slice(-8).join('\n')}`);
+      throw new Error(
+        `the embedded PostgreSQL did not start: ${failure}\n${said.split('\n').slice(-8).join('\n')}`,
+      );
     }
   }
 
@@ -271,7 +284,12 @@ class Server implements EmbeddedServer {
     const pid = this.pid;
     for (let waited = 0; this.pid !== undefined && this.pid === pid; waited += 20) {
       const found = readPostmaster(this.cluster);
-      if (found?.pid === pid && found?.status === 'ready' && (await ping(urlOf(port, password))) === undefined) return;
+      if (
+        found?.pid === pid &&
+        found?.status === 'ready' &&
+        (await ping(urlOf(port, password))) === undefined
+      )
+        return;
       if (waited > 0 && waited % 10_000 === 0) this.options.log('the embedded PostgreSQL is still starting');
       await sleep(20);
     }
@@ -285,7 +303,8 @@ class Server implements EmbeddedServer {
     while (performance.now() < patience && isPostmaster(found.pid, this.cluster)) {
       const code = await ping(urlOf(found.port, password));
       if (code === undefined) return true;
-      if (code === '28P01') throw new Error(`the password in ${passwordFileOf(this.home)} is not that of its database`);
+      if (code === '28P01')
+        throw new Error(`the password in ${passwordFileOf(this.home)} is not that of its database`);
       // cannot_connect_now: it starts up or shuts down, which both come to an end.
       if (code === '57P03') patience = performance.now() + 5_000;
       await sleep(100);
@@ -309,7 +328,10 @@ class Server implements EmbeddedServer {
 
   private signal(pid: number, name: 'INT' | 'QUIT' | 'KILL'): void {
     if (process.platform === 'win32') {
-      spawnSync(this.binaries.pgCtl, ['kill', name, String(pid)], { env: childEnvironment(), windowsHide: true });
+      spawnSync(this.binaries.pgCtl, ['kill', name, String(pid)], {
+        env: childEnvironment(),
+        windowsHide: true,
+      });
       return;
     }
     try {
@@ -323,7 +345,12 @@ class Server implements EmbeddedServer {
 
   private childOptions() {
     const identity = this.account ? { uid: this.account.uid, gid: this.account.gid } : {};
-    return { ...identity, cwd: this.home, env: childEnvironment({ LC_ALL: 'C', TZ: 'UTC' }), windowsHide: true };
+    return {
+      ...identity,
+      cwd: this.home,
+      env: childEnvironment({ LC_ALL: 'C', TZ: 'UTC' }),
+      windowsHide: true,
+    };
   }
 
   private async run(program: string, args: string[]): Promise<void> {
@@ -336,31 +363,15 @@ class Server implements EmbeddedServer {
   }
 }
 
-interface Postmaster {
-  readonly pid: number;
-  readonly port: number;
-  readonly status: string;
-}
-
-/** What a running server says of itself (the lines are those of PostgreSQL's own pidfile.h). */
-function readPostmaster(cluster: string): Postmaster | undefined {
-  let lines: string[];
-  try {
-    lines = readFileSync(join(cluster, 'postmaster.pid'), 'utf8').split('\n');
-  } catch {
-    return undefined;
-  }
-  const pid = Number(lines[0]);
-  if (!Number.isSafeInteger(pid) || pid <= 1) return undefined;
-  return { pid, port: Number(lines[3]), status: (lines[7] ?? '').trim() };
-}
-
 /** Whether this process is a postgres that was started on this very cluster: process numbers come back. */
 function isPostmaster(pid: number, cluster: string): boolean {
   if (!processExists(pid)) return false;
   if (process.platform === 'win32') return true;
   if (process.platform !== 'linux') {
-    const { stdout } = spawnSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8', env: childEnvironment() });
+    const { stdout } = spawnSync('ps', ['-o', 'command=', '-p', String(pid)], {
+      encoding: 'utf8',
+      env: childEnvironment(),
+    });
     return stdout.includes('postgres') && stdout.includes(` -D ${cluster} `);
   }
   try {
@@ -370,76 +381,6 @@ function isPostmaster(pid: number, cluster: string): boolean {
   } catch {
     return false;
   }
-}
-
-/**
- * A dead server's pid file whose number now belongs to somebody else would keep PostgreSQL from starting. Its
- * first line gets our own number, which PostgreSQL ignores as that of its parent; the rest stays, because by
- * it PostgreSQL finds processes of the dead server that still have the data open.
- */
-function disown(cluster: string, pid: number): void {
-  if (!processExists(pid)) return;
-  const file = join(cluster, 'postmaster.pid');
-  const [, ...rest] = readFileSync(file, 'utf8').split('\n');
-  writeFileSync(file, [String(process.pid), ...rest].join('\n'));
-}
-
-function assertCluster(cluster: string): void {
-  const version = existsSync(join(cluster, 'PG_VERSION'))
-    ? readFileSync(join(cluster, 'PG_VERSION'), 'utf8').trim()
-    : undefined;
-  if (version === undefined || !existsSync(join(cluster, 'global', 'pg_control'))) {
-    throw new Error(
-      `${cluster} is not a PostgreSQL cluster, and it is not empty. Restore it from a backup, or move it away.`,
-    );
-  }
-  if (version !== MAJOR) {
-    throw new Error(
-      `${cluster} was made by PostgreSQL ${version}; this build brings ${MAJOR}. ` +
-        `Make a backup with the build that made it, and restore it into a new data directory.`,
-    );
-  }
-}
-
-const passwordFileOf = (home: string) => join(home, 'postgres-password');
-
-function readPassword(home: string): string {
-  const file = passwordFileOf(home);
-  if (!existsSync(file)) {
-    throw new Error(`${file} is missing: without it nobody can sign in to the database. Restore it from a backup.`);
-  }
-  return readPrivateFile(file).toString('utf8').trim();
-}
-
-/** The superuser's password, on disk before the cluster is: a cluster without it is lost. */
-function ensurePassword(home: string): string {
-  const file = passwordFileOf(home);
-  if (existsSync(file) && readPassword(home) !== '') return readPassword(home);
-  const password = randomText(32);
-  const draft = `${file}.${randomText(6)}`;
-  writeFileSync(draft, `${password}\n`, { mode: 0o600, flag: 'wx', flush: true });
-  renameSync(draft, file);
-  syncPath(home);
-  return password;
-}
-
-/** Makes a new name in a directory survive a power loss. */
-function syncPath(directory: string): void {
-  if (process.platform === 'win32') return;
-  const handle = openSync(directory, 'r');
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-}
-
-/** Keeps the log bounded. The server appends to the open file, so it is emptied in place, never renamed. */
-function trimLog(file: string): void {
-  if (!existsSync(file) || statSync(file).size < LOG_LIMIT) return;
-  copyFileSync(file, `${file}.1`);
-  chmodSync(`${file}.1`, 0o600);
-  truncateSync(file);
 }
 
 /** PostgreSQL refuses to run as root: root's server runs as the cluster's owner, or as a system user. */
@@ -453,7 +394,9 @@ function serviceAccount(cluster: string): Account | undefined {
   if (known) return known;
   // useradd is in the shadow suite (Debian, Red Hat), adduser -S in BusyBox (Alpine).
   const shell = ['--shell', '/usr/sbin/nologin'];
-  spawnSync('useradd', ['--system', '--user-group', '--no-create-home', ...shell, SERVICE_USER], { env: childEnvironment() });
+  spawnSync('useradd', ['--system', '--user-group', '--no-create-home', ...shell, SERVICE_USER], {
+    env: childEnvironment(),
+  });
   if (!userNamed(SERVICE_USER)) {
     spawnSync('addgroup', ['-S', SERVICE_USER], { env: childEnvironment() });
     spawnSync('adduser', ['-S', '-D', '-H', '-G', SERVICE_USER, SERVICE_USER], { env: childEnvironment() });
@@ -490,7 +433,9 @@ function assertRunnable(account: Account, binaries: Binaries): void {
     encoding: 'utf8',
   });
   if (status !== 0) {
-    throw new Error(`the user ${account.name} cannot run ${binaries.postgres}: ${error?.message ?? stderr.trim()}`);
+    throw new Error(
+      `the user ${account.name} cannot run ${binaries.postgres}: ${error?.message ?? stderr.trim()}`,
+    );
   }
 }
 
@@ -558,7 +503,11 @@ function urlOf(port: number, password: string, database = 'postgres'): string {
 
 /** Undefined when the server answers a query, else the code of what went wrong. */
 async function ping(url: string): Promise<string | undefined> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000, query_timeout: 2_000 });
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: 2_000,
+    query_timeout: 2_000,
+  });
   client.on('error', () => undefined);
   try {
     await client.connect();

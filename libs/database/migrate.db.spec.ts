@@ -40,9 +40,9 @@ beforeEach(async () => {
 afterEach(() => database.drop());
 
 const tables = async () =>
-  (await run(database.adminUrl, `select tablename from pg_tables where schemaname = 'portcullis' order by 1`)).map(
-    ({ tablename }) => tablename,
-  );
+  (
+    await run(database.adminUrl, `select tablename from pg_tables where schemaname = 'portcullis' order by 1`)
+  ).map(({ tablename }) => tablename);
 
 test('migrations run once, in order, into the schema of the product', async () => {
   expect(await migrate(urls.owner, both.toReversed())).toEqual({

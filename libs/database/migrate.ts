@@ -32,6 +32,8 @@ async function run(url: string, migrations: MigrationList): Promise<string[]> {
     migrations: [...migrations],
     migrationsTableName: TABLE,
     installExtensions: false,
+    // A failure is thrown with its cause; who migrates says it once.
+    logging: false,
     poolSize: 1,
     applicationName: 'portcullis-migrate',
   });
@@ -46,9 +48,10 @@ async function run(url: string, migrations: MigrationList): Promise<string[]> {
 
 /** An older build must not write into a schema it does not know. */
 async function refuseUnknown(client: pg.Client, migrations: MigrationList): Promise<void> {
-  const { rows: tables } = await client.query<{ found: boolean }>('select to_regclass($1) is not null as found', [
-    `${SCHEMA}.${TABLE}`,
-  ]);
+  const { rows: tables } = await client.query<{ found: boolean }>(
+    'select to_regclass($1) is not null as found',
+    [`${SCHEMA}.${TABLE}`],
+  );
   if (!tables[0]?.found) return;
   const { rows } = await client.query<{ name: string }>(`select name from ${SCHEMA}.${TABLE} order by id`);
   const known = new Set(migrations.map((Migration) => new Migration().name ?? Migration.name));

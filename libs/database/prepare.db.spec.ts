@@ -1,15 +1,33 @@
-import { afterEach, expect, inject, test } from 'vitest';
+import { chmodSync, mkdtempSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
 import { emptyDatabase, run } from '../../test/kit/database.ts';
+import { type EmbeddedServer, startEmbeddedServer } from './embedded-server.ts';
 import { type DatabaseUrls, prepareDatabase, versionProblem } from './prepare.ts';
 
+// Roles belong to the whole server, and these specs do things to them that other specs must not meet.
+let server: EmbeddedServer;
+let home: string;
 const cleanups: (() => Promise<unknown>)[] = [];
+
+async function startServer(): Promise<EmbeddedServer> {
+  home = mkdtempSync(join(inject('runDirectory'), 'prepare-'));
+  chmodSync(home, 0o711);
+  return startEmbeddedServer({ dataDir: home, log: () => undefined, settings: { fsync: 'off' } });
+}
+
+beforeAll(async () => {
+  server = await startServer();
+});
+
+afterAll(() => server.stop());
 
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
 async function database(): Promise<string> {
-  const { adminUrl, drop } = await emptyDatabase();
+  const { adminUrl, drop } = await emptyDatabase(server.adminUrl);
   cleanups.push(drop);
   return adminUrl;
 }
@@ -19,12 +37,15 @@ async function loginRole(adminUrl: string, attributes: string): Promise<string> 
   const name = `visitor_${Math.random().toString(36).slice(2)}`;
   await run(adminUrl, `create role ${name} login password 'a-visitor' ${attributes}`);
   cleanups.push(async () => {
-    await run(inject('databaseServer').adminUrl, `drop owned by ${name}; drop role ${name}`);
+    await run(server.adminUrl, `drop owned by ${name}; drop role ${name}`);
   });
   return urlWith(adminUrl, { username: name, password: 'a-visitor' });
 }
 
-function urlWith(url: string, parts: Partial<Pick<URL, 'username' | 'password' | 'port' | 'hostname' | 'pathname'>>) {
+function urlWith(
+  url: string,
+  parts: Partial<Pick<URL, 'username' | 'password' | 'port' | 'hostname' | 'pathname'>>,
+) {
   return Object.assign(new URL(url), parts).href;
 }
 
@@ -34,6 +55,17 @@ const message = (work: Promise<unknown>) =>
     (error: Error) => error.message,
   );
 
+test('many replicas and many databases of one server may be prepared at once', async () => {
+  const databases = await Promise.all([1, 2, 3, 4].map(() => database()));
+  // The first spec on a new server: the roles do not exist when they meet.
+  expect(await run(server.adminUrl, `select from pg_roles where rolname like 'portcullis%'`)).toEqual([]);
+  const urls = await Promise.all(
+    databases.flatMap((url) => [url, url, url]).map((url) => prepareDatabase(url)),
+  );
+  for (const { app } of urls)
+    expect(await run(app, 'select current_schema() as schema')).toEqual([{ schema: 'portcullis' }]);
+});
+
 test('the roles sign in and may do no more than their work', async () => {
   const adminUrl = await database();
   const urls = await prepareDatabase(adminUrl);
@@ -42,19 +74,29 @@ test('the roles sign in and may do no more than their work', async () => {
     `select rolname, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication from pg_roles
      where rolname like 'portcullis%' order by rolname`,
   );
-  const powerless = { rolsuper: false, rolbypassrls: false, rolcreaterole: false, rolcreatedb: false, rolreplication: false };
+  const powerless = {
+    rolsuper: false,
+    rolbypassrls: false,
+    rolcreaterole: false,
+    rolcreatedb: false,
+    rolreplication: false,
+  };
   expect(found).toEqual(
     ['portcullis_app', 'portcullis_owner', 'portcullis_system'].map((rolname) => ({ rolname, ...powerless })),
   );
 
   await run(urls.owner, 'create table thing (id int)');
-  expect(await run(adminUrl, `select schemaname, tableowner from pg_tables where tablename = 'thing'`)).toEqual([
-    { schemaname: 'portcullis', tableowner: 'portcullis_owner' },
-  ]);
+  expect(
+    await run(adminUrl, `select schemaname, tableowner from pg_tables where tablename = 'thing'`),
+  ).toEqual([{ schemaname: 'portcullis', tableowner: 'portcullis_owner' }]);
   for (const url of [urls.app, urls.system]) {
     expect(await message(run(url, 'select * from thing'))).toBe('permission denied for table thing');
-    expect(await message(run(url, 'create table portcullis.mine (id int)'))).toContain('permission denied for schema');
-    expect(await message(run(url, 'create table public.mine (id int)'))).toContain('permission denied for schema');
+    expect(await message(run(url, 'create table portcullis.mine (id int)'))).toContain(
+      'permission denied for schema',
+    );
+    expect(await message(run(url, 'create table public.mine (id int)'))).toContain(
+      'permission denied for schema',
+    );
     expect(await message(run(url, 'create schema mine'))).toContain('permission denied for database');
     expect(await message(run(url, 'set role portcullis_owner'))).toContain('permission denied to set role');
   }
@@ -68,26 +110,18 @@ test('every replica derives the same passwords, and none is the one of DATABASE_
   expect(new Set([...passwords, new URL(adminUrl).password]).size).toBe(4);
 });
 
-test('many replicas and many databases of one server may be prepared at once', async () => {
-  const databases = await Promise.all([1, 2, 3, 4].map(() => database()));
-  // From nothing: the roles do not exist when they meet. Only this test drops them, and it makes them again.
-  const urls = await Promise.all(databases.flatMap((url) => [url, url, url]).map((url) => prepareDatabase(url)));
-  for (const { app } of urls) expect(await run(app, 'select current_schema() as schema')).toEqual([{ schema: 'portcullis' }]);
-});
-
 test('a password that does not fit is set anew, and never stands in a statement', async () => {
   const adminUrl = await database();
   await run(adminUrl, `alter system set log_statement = 'all'`);
   await run(adminUrl, 'select pg_reload_conf()');
   cleanups.push(async () => {
-    await run(inject('databaseServer').adminUrl, 'alter system reset log_statement');
-    await run(inject('databaseServer').adminUrl, 'select pg_reload_conf()');
+    await run(server.adminUrl, 'alter system reset log_statement');
+    await run(server.adminUrl, 'select pg_reload_conf()');
   });
   await run(adminUrl, `alter role portcullis_system password 'another'`);
   const urls = await prepareDatabase(adminUrl);
   await run(urls.system, 'select 1');
-  const { readFileSync } = await import('node:fs');
-  const log = readFileSync(`${inject('runDirectory')}/postgres.log`, 'utf8');
+  const log = readFileSync(join(home, 'postgres.log'), 'utf8');
   expect(log).toContain('alter role portcullis_system login password');
   expect(log).not.toContain(new URL(urls.system).password);
 });
@@ -120,7 +154,9 @@ test('everybody loses the right to create in public', async () => {
   const adminUrl = await database();
   await run(adminUrl, 'grant create on schema public to public');
   const { app } = await prepareDatabase(adminUrl);
-  expect(await message(run(app, 'create table public.mine (id int)'))).toContain('permission denied for schema public');
+  expect(await message(run(app, 'create table public.mine (id int)'))).toContain(
+    'permission denied for schema public',
+  );
 });
 
 test('a schema of somebody else stops the start', async () => {
@@ -159,23 +195,36 @@ test('the given URLs are checked: all three, each with its role, password and sc
   );
   const bare = new URL(given.app);
   bare.search = '';
-  expect(await refusal({ ...given, app: bare.href })).toContain('must end with ?options=-c%20search_path%3Dportcullis');
+  expect(await refusal({ ...given, app: bare.href })).toContain(
+    'must end with ?options=-c%20search_path%3Dportcullis',
+  );
 });
 
-test('a role that may create roles is enough: no superuser is needed', async () => {
+test('a role that may create roles and owns the database is enough: no superuser is needed', async () => {
   const adminUrl = await database();
-  const creator = await loginRole(adminUrl, 'createrole');
-  // As on a managed server: the roles are new, and the database belongs to the one who makes them.
-  await prepareDatabase(adminUrl);
-  const name = new URL(creator).username;
-  await run(adminUrl, `alter database ${new URL(adminUrl).pathname.slice(1)} owner to ${name}`);
-  await run(adminUrl, `grant portcullis_owner, portcullis_app, portcullis_system to ${name} with admin true, inherit false, set false`);
-  cleanups.push(async () => {
-    await run(adminUrl, `alter database ${new URL(adminUrl).pathname.slice(1)} owner to postgres`);
-    await prepareDatabase(adminUrl);
-  });
-  const urls = await prepareDatabase(creator);
+  const name = new URL(adminUrl).pathname.slice(1);
+  await run(
+    adminUrl,
+    `drop owned by portcullis_app, portcullis_system, portcullis_owner;
+     drop role portcullis_app, portcullis_system, portcullis_owner;
+     create role manager login createrole password 'a-manager';
+     alter database ${name} owner to manager`,
+  );
+  const managerUrl = urlWith(adminUrl, { username: 'manager', password: 'a-manager' });
+  const urls = await prepareDatabase(managerUrl);
   expect(await run(urls.app, 'select current_user as who')).toEqual([{ who: 'portcullis_app' }]);
+
+  // A new password of the manager's brings new ones of the roles.
+  await run(adminUrl, `alter role manager password 'a-new-one'`);
+  await run(adminUrl, 'alter role portcullis_owner nologin');
+  const renewed = await prepareDatabase(urlWith(managerUrl, { password: 'a-new-one' }));
+  expect(renewed).not.toEqual(urls);
+  await expect(run(urls.system, 'select 1')).rejects.toMatchObject({ code: '28P01' });
+
+  await run(adminUrl, 'alter role portcullis_app bypassrls');
+  expect(await message(prepareDatabase(urlWith(managerUrl, { password: 'a-new-one' })))).toContain(
+    'DATABASE_URL: its role may not create or alter the role portcullis_app',
+  );
 });
 
 test('what is wrong with DATABASE_URL is one line that names it and holds no password', async () => {

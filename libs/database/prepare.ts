@@ -33,7 +33,10 @@ const OLDEST = 15;
 /** Replicas that start at once on one database prepare it one after another. */
 const PREPARE_LOCK = 7_046_029_254_386_353;
 /** What no role of ours may have: each of these walks past row-level security or leads to a role that does. */
-const UNPRIVILEGED = 'nosuperuser nocreatedb nocreaterole noreplication nobypassrls';
+const POWERS = `array_remove(array[
+  case when rolsuper then 'SUPERUSER' end, case when rolbypassrls then 'BYPASSRLS' end,
+  case when rolcreaterole then 'CREATEROLE' end, case when rolcreatedb then 'CREATEDB' end,
+  case when rolreplication then 'REPLICATION' end], null)`;
 
 /** The database cannot be used as configured. One line that names the variable; never a password. */
 export class DatabaseSetupError extends Error {
@@ -51,7 +54,10 @@ export class DatabaseSetupError extends Error {
  * file; when that one is changed, the next start changes these. `appUrls` names roles somebody else prepared,
  * for databases whose DATABASE_URL may not create any.
  */
-export async function prepareDatabase(adminUrl: string, appUrls?: Partial<DatabaseUrls>): Promise<DatabaseUrls> {
+export async function prepareDatabase(
+  adminUrl: string,
+  appUrls?: Partial<DatabaseUrls>,
+): Promise<DatabaseUrls> {
   const admin = await connect('DATABASE_URL', adminUrl);
   try {
     await refuseOldServer(admin);
@@ -86,7 +92,10 @@ function givenUrls(urls: Partial<DatabaseUrls> = {}): DatabaseUrls | undefined {
   const [first] = missing;
   if (first === undefined) return urls as DatabaseUrls;
   if (missing.length === parts.length) return undefined;
-  throw new DatabaseSetupError(variables[first], 'is not set; the three URLs are given together or not at all');
+  throw new DatabaseSetupError(
+    variables[first],
+    'is not set; the three URLs are given together or not at all',
+  );
 }
 
 async function prepareRoles(admin: pg.Client, adminUrl: string): Promise<DatabaseUrls> {
@@ -94,7 +103,8 @@ async function prepareRoles(admin: pg.Client, adminUrl: string): Promise<Databas
   const { rows } = await admin.query<{ able: boolean; database: string }>(
     `select rolsuper or rolcreaterole as able, current_database() as database from pg_roles where rolname = current_user`,
   );
-  if (!rows[0]?.able) throw new DatabaseSetupError('DATABASE_URL', unableToCreate(rows[0]?.database ?? 'the database'));
+  if (!rows[0]?.able)
+    throw new DatabaseSetupError('DATABASE_URL', unableToCreate(rows[0]?.database ?? 'the database'));
   if (key === '') {
     throw new DatabaseSetupError(
       'DATABASE_URL',
@@ -129,7 +139,7 @@ function derivedUrls(adminUrl: string, key: string): DatabaseUrls {
     // In the connection, not the role: it holds in every database, also one cloned or restored.
     const options = [url.searchParams.get('options'), `-c search_path=${SCHEMA}`].filter(Boolean).join(' ');
     url.searchParams.set('options', options);
-    // libpq's tools read %20 only.
+    // psql and pg_dump do not read + as a blank.
     url.search = url.search.replaceAll('+', '%20');
     return url.href;
   };
@@ -147,15 +157,19 @@ async function ensureRole(admin: pg.Client, part: Part, url: string): Promise<vo
   const doing = `create or alter the role ${role}`;
   await asAdmin(doing, () =>
     retrying(async () => {
-      const { rows } = await admin.query<{ wrong: boolean }>(
-        `select not rolcanlogin or rolsuper or rolcreatedb or rolcreaterole or rolreplication or rolbypassrls as wrong
-         from pg_roles where rolname = $1`,
+      const { rows } = await admin.query<{ powers: string[] }>(
+        `select ${POWERS} as powers from pg_roles where rolname = $1`,
         [role],
       );
-      if (!rows[0]) {
-        await admin.query(`create role ${role} login ${UNPRIVILEGED} password ${scramVerifier(password)}`);
-      } else if (rows[0].wrong) {
-        await admin.query(`alter role ${role} login ${UNPRIVILEGED}`);
+      const powers = rows[0]?.powers;
+      if (!powers) {
+        // A new role has none of the powers.
+        await admin.query(`create role ${role} login password ${scramVerifier(password)}`);
+      } else if (powers.length > 0) {
+        // Only those it has: taking SUPERUSER from a role that lacks it needs a superuser all the same.
+        await admin.query(
+          `alter role ${role} ${powers.map((power) => `no${power.toLowerCase()}`).join(' ')}`,
+        );
       }
     }),
   );
@@ -232,7 +246,10 @@ async function prepareSchema(ownerUrl: string, variable: string): Promise<void> 
     }
     const found = await ownerOf();
     if (found !== roles.owner) {
-      throw new DatabaseSetupError(variable, `the schema ${SCHEMA} belongs to ${found}; it must belong to ${roles.owner}`);
+      throw new DatabaseSetupError(
+        variable,
+        `the schema ${SCHEMA} belongs to ${found}; it must belong to ${roles.owner}`,
+      );
     }
     await retrying(() => owner.query(`grant usage on schema ${SCHEMA} to ${roles.app}, ${roles.system}`));
   } finally {
@@ -249,10 +266,7 @@ async function verifyRole(part: Part, url: string, variable: string): Promise<vo
   try {
     const { rows } = await client.query<{ name: string; powers: string[]; member: string[]; owns: boolean }>(
       `select role.rolname as name,
-              array_remove(array[
-                case when rolsuper then 'SUPERUSER' end, case when rolbypassrls then 'BYPASSRLS' end,
-                case when rolcreaterole then 'CREATEROLE' end, case when rolcreatedb then 'CREATEDB' end,
-                case when rolreplication then 'REPLICATION' end], null) as powers,
+              ${POWERS} as powers,
               array(select roleid::regrole::text from pg_auth_members where member = role.oid) as member,
               exists (select from pg_shdepend
                       where refclassid = 'pg_authid'::regclass and refobjid = role.oid and deptype = 'o') as owns
@@ -269,7 +283,9 @@ async function verifyRole(part: Part, url: string, variable: string): Promise<vo
       refuse(`the role ${role} must not be a member of ${found.member.join(', ')}`);
     }
     if (part !== 'owner' && found.owns) refuse(`the role ${role} owns database objects; it must own nothing`);
-    const { rows: paths } = await client.query<{ schema: string | null }>('select current_schema() as schema');
+    const { rows: paths } = await client.query<{ schema: string | null }>(
+      'select current_schema() as schema',
+    );
     if (paths[0]?.schema !== SCHEMA) refuse(`must end with ?options=-c%20search_path%3D${SCHEMA}`);
   } finally {
     await client.end().catch(() => undefined);
@@ -315,13 +331,18 @@ async function retrying<T>(work: () => Promise<T>): Promise<T> {
 
 /** A client that does not bring the process down when its server goes away. */
 function clientOf(url: string): pg.Client {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000, application_name: 'portcullis-prepare' });
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: 10_000,
+    application_name: 'portcullis-prepare',
+  });
   client.on('error', () => undefined);
   return client;
 }
 
 async function connect(variable: string, url: string): Promise<pg.Client> {
-  if (!URL.canParse(url)) throw new DatabaseSetupError(variable, 'is not a URL (postgresql://user:password@host/database)');
+  if (!URL.canParse(url))
+    throw new DatabaseSetupError(variable, 'is not a URL (postgresql://user:password@host/database)');
   const client = clientOf(url);
   try {
     await client.connect();
@@ -344,7 +365,6 @@ function explain(error: unknown): string {
     case 'EAI_AGAIN':
       return 'the host name is not known';
     case '28P01':
-    case '28000':
       return 'the server does not accept this user and password';
     case '3D000':
       return 'the server has no database of this name';

@@ -61,8 +61,13 @@ async function makeTemplate(server: EmbeddedServer): Promise<string> {
 
 function migrationsDigest(): string {
   const home = new URL('../../migrations/', import.meta.url);
-  const files = readdirSync(home).filter((name) => name.endsWith('.ts')).sort();
-  return hash('sha256', files.map((name) => `${name}\n${readFileSync(new URL(name, home), 'utf8')}`).join('\n')).slice(0, 16);
+  const files = readdirSync(home)
+    .filter((name) => name.endsWith('.ts'))
+    .sort();
+  return hash(
+    'sha256',
+    files.map((name) => `${name}\n${readFileSync(new URL(name, home), 'utf8')}`).join('\n'),
+  ).slice(0, 16);
 }
 
 /** Ends the servers of runs that were killed, and removes their directories. */

@@ -13,22 +13,20 @@ export interface TestDatabase {
 
 /** Clones the migrated template; call it in beforeAll and drop() in afterAll. */
 export async function cloneDatabase(): Promise<TestDatabase> {
-  return createDatabase(inject('databaseServer').template);
-}
-
-/** An empty database without roles' grants or schema, for specs about preparing one. */
-export async function emptyDatabase(): Promise<{ readonly adminUrl: string; drop(): Promise<void> }> {
-  return bareDatabase('template1');
-}
-
-async function createDatabase(template: string): Promise<TestDatabase> {
-  const { adminUrl, drop } = await bareDatabase(template);
+  const { adminUrl: server, template } = inject('databaseServer');
+  const { adminUrl, drop } = await create(server, template);
   // Grants on the database itself are not cloned.
   return { urls: await prepareDatabase(adminUrl), adminUrl, drop };
 }
 
-async function bareDatabase(template: string) {
-  const server = inject('databaseServer').adminUrl;
+/** An empty database that nothing has prepared. */
+export async function emptyDatabase(
+  server = inject('databaseServer').adminUrl,
+): Promise<Omit<TestDatabase, 'urls'>> {
+  return create(server, 'template1');
+}
+
+async function create(server: string, template: string): Promise<Omit<TestDatabase, 'urls'>> {
   const name = `test_${Buffer.from(randomText(9), 'base64url').toString('hex')}`;
   await run(server, `create database ${name} template ${template} strategy file_copy`);
   const url = new URL(server);
