@@ -94,7 +94,6 @@ export async function startEmbeddedServer(options: EmbeddedServerOptions): Promi
   if (account) assertReachable(account, existingPart(wanted), dataDirectoryFix(wanted));
   makeDirectory(wanted, account);
   const home = realpathSync(wanted);
-  if (account) assertReachable(account, home, dataDirectoryFix(home));
   const binaries = findBinaries();
   if (account) assertRunnable(account, binaries);
 

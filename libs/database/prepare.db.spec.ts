@@ -1,9 +1,10 @@
 import { chmodSync, mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, expect, inject, test, vi } from 'vitest';
 import { emptyDatabase, run } from '../../test/kit/database.ts';
 import { type EmbeddedServer, startEmbeddedServer } from './embedded-server.ts';
-import { type DatabaseUrls, prepareDatabase, versionProblem } from './prepare.ts';
+import { type DatabaseUrls, prepareDatabase } from './prepare.ts';
 
 // Roles belong to the whole server, and these specs do things to them that other specs must not meet.
 let server: EmbeddedServer;
@@ -32,6 +33,10 @@ async function database(): Promise<string> {
   return adminUrl;
 }
 
+async function dropRoles(): Promise<void> {
+  await run(server.adminUrl, 'drop role portcullis_owner, portcullis_app, portcullis_system');
+}
+
 /** A login role for one test, and the URL by which it signs in. */
 async function loginRole(adminUrl: string, attributes: string): Promise<string> {
   const name = `visitor_${Math.random().toString(36).slice(2)}`;
@@ -55,10 +60,26 @@ const message = (work: Promise<unknown>) =>
     (error: Error) => error.message,
   );
 
+test('a role that another database of the server makes at this moment is waited for', async () => {
+  // The first spec on a new server: there are no roles yet.
+  expect(await run(server.adminUrl, `select from pg_roles where rolname like 'portcullis%'`)).toEqual([]);
+  const adminUrl = await database();
+  const other = new pg.Client({ connectionString: server.adminUrl });
+  await other.connect();
+  await other.query('begin; create role portcullis_owner login');
+  const prepared = prepareDatabase(adminUrl);
+  const waiting = `select from pg_stat_activity where query like 'create role%' and wait_event_type = 'Lock'`;
+  await vi.waitUntil(async () => (await run(server.adminUrl, waiting)).length === 1);
+  await other.query('commit');
+  await other.end();
+  expect(await run((await prepared).owner, 'select current_user as who')).toEqual([
+    { who: 'portcullis_owner' },
+  ]);
+});
+
 test('many replicas and many databases of one server may be prepared at once', async () => {
   const databases = await Promise.all([1, 2, 3, 4].map(() => database()));
-  // The first spec on a new server: the roles do not exist when they meet.
-  expect(await run(server.adminUrl, `select from pg_roles where rolname like 'portcullis%'`)).toEqual([]);
+  await dropRoles();
   const urls = await Promise.all(
     databases.flatMap((url) => [url, url, url]).map((url) => prepareDatabase(url)),
   );
@@ -203,11 +224,10 @@ test('the given URLs are checked: all three, each with its role, password and sc
 test('a role that may create roles and owns the database is enough: no superuser is needed', async () => {
   const adminUrl = await database();
   const name = new URL(adminUrl).pathname.slice(1);
+  await dropRoles();
   await run(
     adminUrl,
-    `drop owned by portcullis_app, portcullis_system, portcullis_owner;
-     drop role portcullis_app, portcullis_system, portcullis_owner;
-     create role manager login createrole password 'a-manager';
+    `create role manager login createrole password 'a-manager';
      alter database ${name} owner to manager`,
   );
   const managerUrl = urlWith(adminUrl, { username: 'manager', password: 'a-manager' });
@@ -244,7 +264,16 @@ test('what is wrong with DATABASE_URL is one line that names it and holds no pas
   }
 });
 
-test('servers before PostgreSQL 15 are refused', () => {
-  expect(versionProblem(14)).toContain('the server is PostgreSQL 14; Portcullis needs 15 or newer');
-  expect(versionProblem(15)).toBeUndefined();
+test('servers before PostgreSQL 15 are refused', async () => {
+  const adminUrl = await database();
+  const query = pg.Client.prototype.query as (...args: unknown[]) => unknown;
+  vi.spyOn(pg.Client.prototype, 'query').mockImplementation(function (this: pg.Client, ...args: unknown[]) {
+    return args[0] === 'show server_version_num'
+      ? Promise.resolve({ rows: [{ server_version_num: '140012' }] })
+      : query.apply(this, args);
+  });
+  expect(await message(prepareDatabase(adminUrl))).toBe(
+    'DATABASE_URL: the server is PostgreSQL 14; Portcullis needs 15 or newer',
+  );
+  expect(await run(adminUrl, `select from pg_namespace where nspname = 'portcullis'`)).toEqual([]);
 });

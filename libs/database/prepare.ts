@@ -77,13 +77,11 @@ export async function prepareDatabase(
 async function refuseOldServer(admin: pg.Client): Promise<void> {
   const { rows } = await admin.query<{ server_version_num: string }>('show server_version_num');
   const major = Math.floor(Number(rows[0]?.server_version_num) / 10_000);
-  const problem = versionProblem(major);
-  if (problem !== undefined) throw new DatabaseSetupError('DATABASE_URL', problem);
-}
-
-export function versionProblem(major: number): string | undefined {
-  if (major >= OLDEST) return undefined;
-  return `the server is PostgreSQL ${major}; Portcullis needs ${OLDEST} or newer`;
+  if (major >= OLDEST) return;
+  throw new DatabaseSetupError(
+    'DATABASE_URL',
+    `the server is PostgreSQL ${major}; Portcullis needs ${OLDEST} or newer`,
+  );
 }
 
 /** All three URLs or none: two of three would be a mistake that only shows later. */
