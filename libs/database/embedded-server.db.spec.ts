@@ -46,10 +46,11 @@ async function start(dataDir: string, log: string[] = []): Promise<EmbeddedServe
 }
 
 /** Runs the program; resolves with what it says once its server runs, or was refused. */
-async function app(dataDir: string, ending: string) {
+async function app(dataDir: string, ending: string, identity: { uid?: number; gid?: number } = {}) {
   const flags = ['--conditions=source', '--experimental-transform-types', '--no-warnings'];
   const child = spawn(process.execPath, [...flags, program, dataDir, ending], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    ...identity,
   });
   children.push(child);
   const exited = once(child, 'exit');
@@ -336,6 +337,22 @@ describe.runIf(asRoot)('as root', () => {
     const dataDir = freshDirectory();
     chmodSync(dataDir, 0o700);
     await expect(start(dataDir)).rejects.toThrow(`may not enter ${dataDir}`);
+  });
+
+  test('an app that is not root runs the server as itself, and needs a name for that', async () => {
+    const dataDir = freshDirectory();
+    const owner = 4711;
+    chownSync(dataDir, owner, owner);
+    const { said } = await app(dataDir, 'exit', { uid: owner, gid: owner });
+    expect(said.refused).toContain('the user with the number 4711 has no name on this machine');
+    expect(readdirSync(dataDir)).toEqual([]);
+
+    const [, , uid = '', gid = ''] =
+      /^nobody:.*$/m.exec(readFileSync('/etc/passwd', 'utf8'))?.[0].split(':') ?? [];
+    chownSync(dataDir, Number(uid), Number(gid));
+    const named = await app(dataDir, 'hold', { uid: Number(uid), gid: Number(gid) });
+    expect(named.said.outcome).toBe('created');
+    expect(statSync(`/proc/${postmasters(dataDir)[0]}`).uid).toBe(Number(uid));
   });
 
   test('a cluster keeps the user it belongs to', async () => {

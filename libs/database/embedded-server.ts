@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
+import { userInfo } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -181,6 +182,7 @@ class Server implements EmbeddedServer {
       assertCluster(this.cluster);
       return false;
     }
+    if (!this.account) assertNamed();
     const password = ensurePassword(this.home);
     const nursery = join(this.home, `postgres.new-${randomText(6)}`);
     const passwordFile = join(nursery, 'password');
@@ -189,23 +191,26 @@ class Server implements EmbeddedServer {
     if (this.account)
       for (const path of [nursery, passwordFile]) chownSync(path, this.account.uid, this.account.gid);
     const cluster = join(nursery, 'cluster');
-    await this.run(this.binaries.initdb, [
-      `--pgdata=${cluster}`,
-      `--username=${SUPERUSER}`,
-      `--pwfile=${passwordFile}`,
-      '--auth=scram-sha-256',
-      '--encoding=UTF8',
-      // The built-in provider sorts the same on every machine; a C library's order changes with its version.
-      '--locale-provider=builtin',
-      '--builtin-locale=C.UTF-8',
-      '--locale=C',
-      '--data-checksums',
-      '--no-instructions',
-    ]);
-    // A cluster has this name only when it is whole and on disk.
-    renameSync(cluster, this.cluster);
-    syncPath(this.home);
-    rmSync(nursery, { recursive: true, force: true });
+    try {
+      await this.run(this.binaries.initdb, [
+        `--pgdata=${cluster}`,
+        `--username=${SUPERUSER}`,
+        `--pwfile=${passwordFile}`,
+        '--auth=scram-sha-256',
+        '--encoding=UTF8',
+        // The built-in provider sorts the same on every machine; a C library's order changes with its version.
+        '--locale-provider=builtin',
+        '--builtin-locale=C.UTF-8',
+        '--locale=C',
+        '--data-checksums',
+        '--no-instructions',
+      ]);
+      // A cluster has this name only when it is whole and on disk.
+      renameSync(cluster, this.cluster);
+      syncPath(this.home);
+    } finally {
+      rmSync(nursery, { recursive: true, force: true });
+    }
     return true;
   }
 
@@ -365,7 +370,12 @@ class Server implements EmbeddedServer {
 /** Whether this process is a postgres that was started on this very cluster: process numbers come back. */
 function isPostmaster(pid: number, cluster: string): boolean {
   if (!processExists(pid)) return false;
-  if (process.platform === 'win32') return true;
+  if (process.platform === 'win32') {
+    const filters = ['/FI', `PID eq ${pid}`, '/FI', 'IMAGENAME eq postgres.exe'];
+    return spawnSync('tasklist', filters, { encoding: 'utf8', env: childEnvironment() }).stdout.includes(
+      'postgres.exe',
+    );
+  }
   if (process.platform !== 'linux') {
     const { stdout } = spawnSync('ps', ['-o', 'command=', '-p', String(pid)], {
       encoding: 'utf8',
@@ -406,6 +416,20 @@ function serviceAccount(cluster: string): Account | undefined {
     `PostgreSQL refuses to run as root, and no user for it could be made. Start Portcullis as another user, ` +
       `or make one: useradd --system ${SERVICE_USER}`,
   );
+}
+
+/** initdb wants a name for the user it runs as; containers that run as any number have none. */
+function assertNamed(): void {
+  const uid = process.getuid?.();
+  if (uid === undefined) return;
+  try {
+    userInfo();
+  } catch {
+    throw new Error(
+      `the user with the number ${uid} has no name on this machine, and PostgreSQL makes no cluster without one. ` +
+        `Add it to /etc/passwd, start Portcullis as a user that is there, or name a PostgreSQL server in DATABASE_URL.`,
+    );
+  }
 }
 
 function users(): { name: string; uid: number; gid: number }[] {

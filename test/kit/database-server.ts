@@ -9,7 +9,7 @@ import { migrations } from '../../migrations/index.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** The server of this run; absent where nothing needs it. */
+    /** The server of this run, and the migrated database on it that clones are made of. */
     databaseServer: { adminUrl: string; template: string };
     /** A directory of this run for whatever a spec leaves on disk; the database's user can pass through. */
     runDirectory: string;
@@ -23,17 +23,18 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await sweep();
   const directory = mkdtempSync(join(tmpdir(), PREFIX));
   chmodSync(directory, 0o711);
-  const server = await startEmbeddedServer({
-    dataDir: directory,
-    log: () => undefined,
-    // The data lives as long as the run, so nothing waits for the disk. Only here.
-    settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_wal_size: '4GB' },
-  });
+  let server: EmbeddedServer | undefined;
   const teardown = async () => {
-    await server.stop();
+    await server?.stop();
     rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
   };
   try {
+    server = await startEmbeddedServer({
+      dataDir: directory,
+      log: () => undefined,
+      // The data lives as long as the run, so nothing waits for the disk. Only here.
+      settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_wal_size: '4GB' },
+    });
     const template = await makeTemplate(server);
     project.provide('databaseServer', { adminUrl: server.adminUrl, template });
     project.provide('runDirectory', directory);
