@@ -32,8 +32,8 @@ async function run(url: string, migrations: MigrationList): Promise<string[]> {
     migrations: [...migrations],
     migrationsTableName: TABLE,
     installExtensions: false,
-    // A failure is thrown with its cause; who migrates says it once.
-    logging: false,
+    // A failure is thrown with its cause; this logger speaks only where DEBUG asks for it.
+    logger: 'debug',
     poolSize: 1,
     applicationName: 'portcullis-migrate',
   });
