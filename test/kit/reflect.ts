@@ -1,0 +1,2 @@
+// Nest reads constructor types from decorator metadata, which needs this before the first decorator runs.
+import 'reflect-metadata';
