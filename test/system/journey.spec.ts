@@ -109,7 +109,7 @@ describe('the journey from an empty directory to a proven export', { timeout: 12
     );
     const { password: oneTime } = expectAnswer<{ password: string }>(created, 201);
     const refused = await first.api.post('/auth/login', { email: member.email, password: oneTime });
-    const { data } = expectAnswer(refused, 403, 'auth.password_change_required');
+    const { data } = expectAnswer(refused, 401, 'auth.password_change_required');
     employee = expectAnswer<SignedIn>(
       await first.api.post('/auth/password/change-required', {
         challengeId: data.challenge.id,
