@@ -32,7 +32,9 @@ export function readInput<T extends object>(type: new () => T, value: unknown, c
     throw HttpFault.invalid_input({ errors: [{ path: '', message }] });
   }
   const found = validateSync(made, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true });
-  errors.push(...found.flatMap((error) => flatten(error, '')));
+  const broken = found.flatMap((error) => flatten(error, ''));
+  if (found.length > 0 && broken.length === 0) broken.push({ path: '', message: 'is not valid' });
+  errors.push(...broken);
   if (errors.length > 0) throw HttpFault.invalid_input({ errors: errors.slice(0, MAX_ERRORS) });
   return made;
 }
@@ -74,23 +76,13 @@ function makeField(field: Field, value: unknown, path: string, reading: Reading)
 
 /** class-validator says where; the field says what. */
 function flatten(error: ValidationError, path: string): InputError[] {
-  const at = joined(path, error.property);
-  const field = error.target && fieldsOf(error.target.constructor).get(error.property);
-  const own = field ? faultsOf(field, error.value) : [];
+  const isIndex = Array.isArray(error.target);
+  const at = isIndex ? `${path}[${error.property}]` : path === '' ? error.property : `${path}.${error.property}`;
+  const field = error.target && !isIndex ? fieldsOf(error.target.constructor).get(error.property) : undefined;
+  const own = field ? faultsOf(field, error.value).map((one) => ({ path: `${at}${one.path}`, message: one.message })) : [];
   const below = (error.children ?? []).flatMap((child) => flatten(child, at));
-  if (own.length === 0 && below.length === 0 && error.constraints?.['nestedValidation'] === undefined && !field) {
-    return [{ path: at, message: 'is not valid' }];
-  }
-  const broken = new Set(own.map((one) => `${at}${one.path}`));
-  return [
-    ...own.map((one) => ({ path: `${at}${one.path}`, message: one.message })),
-    ...below.filter((one) => !broken.has(one.path)),
-  ];
-}
-
-function joined(path: string, property: string): string {
-  if (/^\d+$/.test(property)) return `${path}[${property}]`;
-  return path === '' ? property : `${path}.${property}`;
+  // Within what is already wrong as a whole nothing more is said.
+  return [...own, ...below.filter(({ path: inner }) => !own.some((one) => inner.startsWith(one.path)))];
 }
 
 /** For a path parameter that is an id: `@Param('userId', IdPipe)`. Anything else is a 400. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Fault } from '#kernel';
@@ -40,7 +41,8 @@ describe('strict JSON', () => {
       fc.property(anyJson, fc.constantFrom(0, 1, '\t'), fc.boolean(), (value, indent, ascii) => {
         let text = JSON.stringify(value, null, indent);
         if (ascii) text = text.replace(/[^ -~\s]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
-        expect(parse(text)).toEqual(JSON.parse(text));
+        // Not toEqual: it asks values for their constructor, which here may be a key.
+        expect(isDeepStrictEqual(parse(text), JSON.parse(text))).toBe(true);
       }),
       { numRuns: 2000 },
     );
