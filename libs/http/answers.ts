@@ -1,0 +1,33 @@
+import { applyDecorators, Header, HttpCode, SetMetadata } from '@nestjs/common';
+import { RouteSchema } from '@nestjs/platform-fastify';
+import { ANSWERS, type AnswerDeclaration } from '#access';
+import type { FaultMaker } from '#kernel';
+import { schemaOf, type ViewClass } from './fields.ts';
+
+export interface AnswerOptions {
+  /** The status of success: 200, or 204 where there is no body. */
+  status?: number;
+  /** The faults the route may answer beyond those every route may (401, 403 and the like). */
+  faults?: readonly FaultMaker[];
+  /** One sentence for the OpenAPI document. */
+  description?: string;
+  /** For a body that is not JSON of a view: text, a stream, a file. */
+  contentType?: string;
+}
+
+/**
+ * What a route answers: the class whose fields leave the process, or undefined for no body (or one of
+ * `contentType`). Fastify compiles the serializer from the class when the route is registered, so an answer costs
+ * no interceptor, and a field that the class does not declare is not sent.
+ */
+export function Answers(view: ViewClass | undefined, options: AnswerOptions = {}): MethodDecorator {
+  const { contentType, faults = [], description = '' } = options;
+  const status = options.status ?? (view || contentType !== undefined ? 200 : 204);
+  const declaration: AnswerDeclaration = { status, view, contentType, faults, description };
+  return applyDecorators(
+    SetMetadata(ANSWERS, declaration),
+    HttpCode(status),
+    ...(view ? [RouteSchema({ response: { [status]: schemaOf(view) } })] : []),
+    ...(contentType === undefined ? [] : [Header('content-type', contentType)]),
+  );
+}

@@ -1,0 +1,93 @@
+import type { LoggerService } from '@nestjs/common';
+import { pino } from 'pino';
+import { redact, redactText } from './redact.ts';
+
+/** Where log lines go: a file descriptor's batched writer, or a test's array. */
+export interface LogSink {
+  write(line: string): unknown;
+  /** Writes out what waits, before the process ends. */
+  flushSync?(): void;
+}
+
+/**
+ * A sink that gathers lines and writes them in batches: one write per 32 KiB or per second, for a write costs as
+ * much as two hundred lines. What waits when the
+ * process exits is written by pino's exit hook. `to` is a file descriptor or path; 1 is standard output.
+ */
+export function batchedSink(to: number | string = 1): LogSink {
+  return pino.destination({ dest: to, sync: false, minLength: 32 * 1024, periodicFlush: 1000 });
+}
+
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+export type LogLevelName = (typeof LEVELS)[number];
+
+/**
+ * The log of the application, one JSON object per line, as Nest's LoggerService. Nothing goes through unredacted:
+ * see `redact`. Errors are written at once, for the process may be about to die of them.
+ */
+export class AppLogger implements LoggerService {
+  private readonly pino: pino.Logger;
+
+  constructor(
+    readonly sink: LogSink = batchedSink(),
+    level: LogLevelName = 'info',
+  ) {
+    this.pino = pino(
+      { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+      sink as pino.DestinationStream,
+    );
+  }
+
+  log(message: unknown, ...rest: unknown[]): void {
+    this.write('info', message, rest);
+  }
+
+  warn(message: unknown, ...rest: unknown[]): void {
+    this.write('warn', message, rest);
+  }
+
+  error(message: unknown, ...rest: unknown[]): void {
+    this.write('error', message, rest);
+    this.flush();
+  }
+
+  fatal(message: unknown, ...rest: unknown[]): void {
+    this.write('fatal', message, rest);
+    this.flush();
+  }
+
+  debug(message: unknown, ...rest: unknown[]): void {
+    this.write('debug', message, rest);
+  }
+
+  verbose(message: unknown, ...rest: unknown[]): void {
+    this.write('trace', message, rest);
+  }
+
+  /** Writes out what waits. A sink that is not open yet has nothing to write to; its exit hook comes later. */
+  flush(): void {
+    try {
+      this.sink.flushSync?.();
+    } catch {
+      // Logging must not be what brings a request down.
+    }
+  }
+
+  /** Nest passes `(message, ...details, context)`, the context a text. */
+  private write(level: LogLevelName, message: unknown, rest: unknown[]): void {
+    if (!this.pino.isLevelEnabled(level)) return;
+    const last = rest.at(-1);
+    const context = typeof last === 'string' ? last : undefined;
+    const details = (context === undefined ? rest : rest.slice(0, -1)).filter((one) => one !== undefined);
+    const fields: Record<string, unknown> = {};
+    if (context !== undefined) fields['context'] = redactText(context);
+    if (details.length > 0) fields['details'] = redact(details.length === 1 ? details[0] : details);
+    if (typeof message === 'string') {
+      this.pino[level](fields, redactText(message));
+    } else {
+      if (message instanceof Error) fields['error'] = redact(message);
+      else fields['message'] = redact(message);
+      this.pino[level](fields);
+    }
+  }
+}

@@ -1,0 +1,173 @@
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { AccessRequest } from '#access';
+import { type Fault, newId, type RequestFacts } from '#kernel';
+import { accessLog } from './access-log.ts';
+import type { AppLogger } from './app-logger.ts';
+import { HttpFault } from './http.faults.ts';
+import { faultOf } from './problem.filter.ts';
+import { problemHeaders, problemOf } from './problem.ts';
+import { factsOf, requestIdOf } from './request-facts.ts';
+import { RouteMethods } from './route-methods.ts';
+import { securityHeaders } from './security-headers.ts';
+import { parseStrictJson } from './strict-json.ts';
+
+export interface ServerOptions {
+  /** Most bytes a body may have; 256 KiB where unsaid. */
+  readonly bodyLimit?: number;
+  /** Addresses and CIDR ranges whose X-Forwarded-* headers are believed; nobody's where empty. */
+  readonly trustedProxies?: readonly string[];
+  /** TLS in this process: certificate chain and key, PEM. */
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
+  /** Tell browsers to insist on TLS. True where `tls` is set; a deployment behind a TLS proxy sets it. */
+  readonly hsts?: boolean;
+  /** Milliseconds a client may take for its whole request (30 s), and for its headers (10 s). */
+  readonly requestTimeout?: number;
+  readonly headersTimeout?: number;
+}
+
+const MAX_HEADER_BYTES = 16 * 1024;
+/** Node would silently drop the headers beyond its own limit, among them perhaps the credential. */
+const MAX_HEADERS = 100;
+
+/** A Fastify instance with every limit set, and what it knows of its routes. Routes are Nest's to add. */
+export function fastifyServer(
+  options: ServerOptions,
+  logger: AppLogger,
+): { instance: FastifyInstance; routes: RouteMethods } {
+  const { requestTimeout = 30_000, headersTimeout = 10_000, tls, trustedProxies = [] } = options;
+  const node = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: Math.min(headersTimeout, requestTimeout),
+    requestTimeout,
+    connectionsCheckingInterval: Math.min(5_000, headersTimeout),
+    // Node would answer a request without Host with an empty 400; ours says why.
+    requireHostHeader: false,
+    insecureHTTPParser: false,
+  };
+  const headers = securityHeaders({ hsts: options.hsts ?? tls !== undefined });
+  const instance = fastify({
+    ...(tls ? { https: { ...node, ...tls, minVersion: 'TLSv1.2' as const } } : { http: node }),
+    bodyLimit: options.bodyLimit ?? 256 * 1024,
+    requestTimeout,
+    // Longer than the 60 s of common load balancers, so that they close first.
+    keepAliveTimeout: 65_000,
+    // Open connections end with their present answer, in our form, not with Fastify's own 503.
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
+    routerOptions: { maxParamLength: 200 },
+    requestIdHeader: false,
+    genReqId: (raw) => requestIdOf(raw as IncomingMessage),
+    logger: false,
+    clientErrorHandler: (error, socket) => answerSocket(error, socket as Socket, headers),
+    frameworkErrors: (error, request, reply) => {
+      const problem = problemOf(faultOf(error), request.id);
+      void (reply as FastifyReply)
+        .code(problem.status)
+        .headers({ ...Object.fromEntries(headers), 'x-request-id': request.id, ...problemHeaders(faultOf(error), false) })
+        .serializer(JSON.stringify)
+        .send(problem);
+    },
+  }) as unknown as FastifyInstance;
+
+  instance.server.maxHeadersCount = 0;
+  instance.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    answerRaw(HttpFault.expectation_failed(), requestIdOf(request), response, headers);
+  });
+
+  lazyFacts(instance);
+  instance.addHook('onRequest', (request, reply, done) => {
+    for (const [name, value] of headers) void reply.header(name, value);
+    void reply.header('x-request-id', request.id);
+    const raw = request.raw;
+    if (raw.rawHeaders.length > 2 * MAX_HEADERS) return done(HttpFault.header_too_large());
+    if (raw.headers.host === undefined && raw.httpVersion === '1.1') return done(HttpFault.bad_request());
+    done();
+  });
+  instance.addHook('onResponse', accessLog(logger.sink));
+  jsonBodies(instance);
+
+  const routes = new RouteMethods();
+  instance.addHook('onRoute', ({ url, method }) => routes.add(url, Array.isArray(method) ? method : [method]));
+  return { instance, routes };
+}
+
+const FACTS = Symbol('facts');
+
+/** `request.facts`, made when first asked for. */
+function lazyFacts(instance: FastifyInstance): void {
+  type Holder = FastifyRequest & { [FACTS]?: RequestFacts };
+  instance.decorateRequest('facts', {
+    getter(this: FastifyRequest) {
+      return ((this as Holder)[FACTS] ??= factsOf(this));
+    },
+  });
+  instance.decorateRequest('caller', undefined as unknown as AccessRequest['caller']);
+}
+
+/** The only parser: JSON in UTF-8. Any other content type is 415. */
+function jsonBodies(instance: FastifyInstance): void {
+  instance.removeAllContentTypeParsers();
+  instance.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    if (!isUtf8Json(request.headers['content-type'])) return done(HttpFault.unsupported_media_type());
+    // No bytes are no body; a route that needs one says so.
+    if (body.length === 0) return done(null, undefined);
+    try {
+      done(null, parseStrictJson(body as Buffer));
+    } catch (fault) {
+      done(fault as Fault);
+    }
+  });
+}
+
+/** `application/json`, if anything with `charset=utf-8`. */
+function isUtf8Json(contentType: string | undefined): boolean {
+  if (contentType === 'application/json') return true;
+  return /^application\/json\s*(?:;\s*charset=(?:utf-8|"utf-8")\s*)?;?\s*$/i.test(contentType ?? '');
+}
+
+type Headers = ReturnType<typeof securityHeaders>;
+
+function answerRaw(fault: Fault, requestId: string, response: ServerResponse, headers: Headers): void {
+  const problem = problemOf(fault, requestId);
+  const body = JSON.stringify(problem);
+  response.writeHead(problem.status, {
+    ...Object.fromEntries(headers),
+    ...problemHeaders(fault, false),
+    'x-request-id': requestId,
+    'content-length': Buffer.byteLength(body),
+    connection: 'close',
+  });
+  response.end(body);
+}
+
+/** Node's parser refused what came in, so there is no request; the answer is written by hand, then the end. */
+function answerSocket(error: Error & { code?: string }, socket: Socket, headers: Headers): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const fault = CLIENT_ERRORS[error.code ?? '']?.() ?? HttpFault.bad_request();
+  const requestId = newId();
+  const problem = problemOf(fault, requestId);
+  const body = JSON.stringify(problem);
+  const lines = Object.entries({
+    ...Object.fromEntries(headers),
+    ...problemHeaders(fault, false),
+    'x-request-id': requestId,
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  const status = `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}\r\n`;
+  // destroySoon: what is written still leaves, but nobody waits for the client.
+  socket.write(`${status}${lines.join('')}\r\n${body}`);
+  socket.destroySoon();
+}
+
+const CLIENT_ERRORS: Record<string, typeof HttpFault.timeout> = {
+  HPE_HEADER_OVERFLOW: HttpFault.header_too_large,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: HttpFault.too_large,
+  ERR_HTTP_REQUEST_TIMEOUT: HttpFault.timeout,
+};

@@ -1,0 +1,42 @@
+/** Codes of sockets and name resolution that say the other side is not there. */
+const SOCKET = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
+
+/**
+ * SQLSTATE (PostgreSQL, appendix A) of a server that cannot serve now: connection lost, out of resources, shutting
+ * down or starting, a lock or a statement that took too long, and a transaction that may be tried again.
+ */
+const SQLSTATES = new Set(['57P01', '57P02', '57P03', '55P03', '57014', '25006', '40001', '40P01']);
+
+/** What node-postgres and TypeORM say without a code. */
+const MESSAGES = [
+  'timeout exceeded when trying to connect',
+  'Connection terminated',
+  'Query read timeout',
+  'Client has encountered a connection error',
+  'Cannot use a pool after calling end on the pool',
+  'Connection is not established',
+];
+
+/** True where an error means that something we depend on is down or too busy, which a retry may mend. */
+export function isOutage(error: unknown, depth = 0): boolean {
+  if (!(error instanceof Error) || depth > 5) return false;
+  const { code, driverError } = error as Error & { code?: unknown; driverError?: unknown };
+  if (typeof code === 'string' && (SOCKET.has(code) || isDownState(code))) return true;
+  if (MESSAGES.some((message) => error.message.startsWith(message))) return true;
+  if (error instanceof AggregateError && error.errors.some((one) => isOutage(one, depth + 1))) return true;
+  return isOutage(driverError, depth + 1) || isOutage(error.cause, depth + 1);
+}
+
+function isDownState(code: string): boolean {
+  return code.length === 5 && (code.startsWith('08') || code.startsWith('53') || SQLSTATES.has(code));
+}
