@@ -1,5 +1,6 @@
 export { Database, type DatabaseOptions } from './database.ts';
 export { DatabaseFault } from './database.faults.ts';
+export { databaseSettings } from './database.settings.ts';
 export { DatabaseModule } from './database.module.ts';
 export { type InvalidationListener, InvalidationStream, LEASE_MS } from './invalidation-stream.ts';
 export { isOutage, sqlState } from './outage.ts';

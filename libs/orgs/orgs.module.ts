@@ -15,6 +15,7 @@ export class OrgsModule {
   static with(config: OrgConfig): DynamicModule {
     return {
       module: OrgsModule,
+      global: true,
       controllers: [
         OrgsController,
         MembersController,

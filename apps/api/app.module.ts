@@ -1,0 +1,43 @@
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { AccessModule } from '#access';
+import { AuditModule } from '#audit';
+import { AuthConfig, AuthModule } from '#auth';
+import { DatabaseModule, type DatabaseOptions } from '#database';
+import { HttpModule } from '#http';
+import { Clock, SystemClock } from '#kernel';
+import { OrgConfig, OrgsModule } from '#orgs';
+import { PlatformModule } from '#platform';
+import { type MasterKey, SecretsModule } from '#secrets';
+
+export interface AppParts {
+  readonly database: DatabaseOptions;
+  readonly masterKey: MasterKey;
+  readonly publicUrl: string;
+  /** For tests; the system's where unsaid. */
+  readonly clock?: Clock;
+}
+
+@Global()
+@Module({})
+class ClockModule {}
+
+/** Every room, composed. */
+@Module({})
+export class AppModule {
+  static with({ database, masterKey, publicUrl, clock = new SystemClock() }: AppParts): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        { module: ClockModule, providers: [{ provide: Clock, useValue: clock }], exports: [Clock] },
+        DatabaseModule.with(database),
+        SecretsModule.with(masterKey),
+        AccessModule,
+        AuditModule,
+        AuthModule.with(new AuthConfig(publicUrl)),
+        OrgsModule.with(new OrgConfig(publicUrl)),
+        PlatformModule,
+        HttpModule,
+      ],
+    };
+  }
+}

@@ -1,0 +1,94 @@
+import 'reflect-metadata';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { DatabaseSetupError } from '#database';
+import { AppLogger, batchedSink, createHttpApp } from '#http';
+import { ConfigError, readPrivateFile, readProcessConfig, type Values } from '#kernel';
+import { Setup, SystemState } from '#platform';
+import { MasterKey } from '#secrets';
+import { AppModule } from './app.module.ts';
+import { openDatabase } from './open-database.ts';
+import { settings } from './settings.ts';
+
+type Config = Values<typeof settings>;
+
+/** What a clean stop may take before the process ends itself. */
+const STOP_WITHIN_MS = 9_000;
+
+export async function main(args: readonly string[]): Promise<void> {
+  try {
+    const read = readProcessConfig(settings);
+    const config = { ...read, dataDir: resolve(read.dataDir) };
+    if (args[0] === 'migrate') await migrateOnly(config);
+    else await serve(config);
+  } catch (error) {
+    console.error(explain(error));
+    process.exitCode = 1;
+  }
+}
+
+async function migrateOnly(config: Config): Promise<void> {
+  const { server } = await openDatabase(config, (line) => console.log(line));
+  await server?.stop();
+  console.log('the database is up to date');
+}
+
+/** Starts the product. Stops everything, the embedded database last, on SIGTERM, SIGINT or a failure. */
+async function serve(config: Config): Promise<void> {
+  const logger = new AppLogger(batchedSink(), config.logLevel);
+  const database = await openDatabase(config, (line) => logger.log(line, 'database'));
+  let stopping: Promise<void> | undefined;
+  let close = async (): Promise<void> => undefined;
+  const stop = (code: number): void => {
+    process.exitCode = code;
+    stopping ??= close()
+      .catch((error: unknown) => logger.error(error, 'stop'))
+      .finally(() => database.server?.stop())
+      .catch((error: unknown) => logger.error(error, 'stop'))
+      .finally(() => process.exit());
+    setTimeout(() => process.exit(1), STOP_WITHIN_MS).unref();
+  };
+  process.on('SIGTERM', () => stop(0));
+  process.on('SIGINT', () => stop(0));
+  process.on('uncaughtException', (error) => {
+    logger.fatal(error, 'process');
+    stop(1);
+  });
+  try {
+    const publicUrl = config.publicUrl ?? `${config.tlsCertFile ? 'https' : 'http'}://${config.host}:${config.port}`;
+    mkdirSync(config.dataDir, { recursive: true });
+    const app = await createHttpApp(
+      AppModule.with({
+        database: { urls: database.urls, poolSize: config.databasePoolSize },
+        masterKey: MasterKey.fromFile(config.masterKeyFile ?? join(config.dataDir, 'master.key'), !config.masterKeyFile),
+        publicUrl,
+      }),
+      { logger, trustedProxies: config.trustedProxies, tls: readTls(config) },
+    );
+    close = () => app.close();
+    await app.get(SystemState).open();
+    await app.init();
+    const token = await app.get(Setup).offer(join(config.dataDir, 'setup-token'));
+    await app.listen(config.port, config.host);
+    console.log(`Portcullis listens at ${publicUrl}`);
+    if (token) console.log(`Set it up at ${publicUrl}/setup#${token}`);
+  } catch (error) {
+    console.error(explain(error));
+    stop(1);
+  }
+}
+
+function readTls(config: Config): { cert: Buffer; key: Buffer } | undefined {
+  if (!config.tlsCertFile && !config.tlsKeyFile) return undefined;
+  if (!config.tlsCertFile || !config.tlsKeyFile) {
+    throw new ConfigError(['PORTCULLIS_TLS_CERT_FILE and PORTCULLIS_TLS_KEY_FILE go together']);
+  }
+  return { cert: readFileSync(config.tlsCertFile), key: readPrivateFile(config.tlsKeyFile) };
+}
+
+/** One clear line where the configuration or the database is at fault; the stack only for what nobody foresaw. */
+function explain(error: unknown): string {
+  if (error instanceof ConfigError || error instanceof DatabaseSetupError) return error.message;
+  if (error instanceof Error) return error.name === 'SealError' ? error.message : (error.stack ?? error.message);
+  return String(error);
+}

@@ -1,0 +1,27 @@
+import { databaseSettings } from '#database';
+import { httpSettings } from '#http';
+import { setting } from '#kernel';
+
+/** Everything the product reads from the environment. An unknown PORTCULLIS_ variable stops the start. */
+export const settings = {
+  ...httpSettings,
+  ...databaseSettings,
+  dataDir: setting.required('PORTCULLIS_DATA_DIR', 'Where the product keeps its files.', './.portcullis'),
+  role: setting.choice(
+    'PORTCULLIS_ROLE',
+    'What this process does: serve the API, work in the background, or both.',
+    ['all', 'api', 'worker'],
+    'all',
+  ),
+  publicUrl: setting.url('PORTCULLIS_PUBLIC_URL', 'Where clients reach this deployment.', ['http:', 'https:']),
+  masterKeyFile: setting.text(
+    'PORTCULLIS_MASTER_KEY_FILE',
+    'The master key (mode 0600); master.key in the data directory where unset.',
+  ),
+  logLevel: setting.choice(
+    'PORTCULLIS_LOG_LEVEL',
+    'How much the log tells.',
+    ['error', 'warn', 'info', 'debug'],
+    'info',
+  ),
+} as const;
