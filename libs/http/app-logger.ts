@@ -15,7 +15,7 @@ export interface LogSink {
  * process exits is written by pino's exit hook. `to` is a file descriptor or path; 1 is standard output.
  */
 export function batchedSink(to: number | string = 1): LogSink {
-  return pino.destination({ dest: to, sync: false, minLength: 32 * 1024, periodicFlush: 1000 });
+  return pino.destination({ dest: to, sync: false, minLength: 32 * 1024, maxWrite: 64 * 1024, periodicFlush: 1000 });
 }
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;

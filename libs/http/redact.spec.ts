@@ -1,6 +1,9 @@
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Fault } from '#kernel';
-import { AppLogger } from './app-logger.ts';
+import { AppLogger, batchedSink } from './app-logger.ts';
 import { redact, redactText } from './redact.ts';
 
 const JWT = 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJwbGFudGVkIn0.c2lnbmF0dXJlLXBsYW50ZWQ';
@@ -95,4 +98,14 @@ describe('redaction', () => {
     expect(() => logger.error('round and round', loop, Symbol('x'), 10n)).not.toThrow();
     expect(lines).toHaveLength(1);
   });
+});
+
+it('the batched sink keeps lines back, and writes them when told', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'portcullis-log-')), 'app.log');
+  const logger = new AppLogger(batchedSink(file));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  logger.log('first');
+  expect(readFileSync(file, 'utf8')).toBe('');
+  logger.flush();
+  expect(readFileSync(file, 'utf8')).toContain('"msg":"first"');
 });
