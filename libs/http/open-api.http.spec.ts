@@ -27,17 +27,24 @@ function operations(): [string, string, any][] {
 
 describe('the OpenAPI document', () => {
   it('has every route of the catalogue and nothing else', () => {
-    const expected = sample.app.get(RouteCatalogue, { strict: false }).routes.map(
-      ({ method, path }) => `${method.toLowerCase()} ${path.replace(/:(\w+)/g, '{$1}')}`,
-    );
+    const expected = sample.app
+      .get(RouteCatalogue, { strict: false })
+      .routes.map(({ method, path }) => `${method.toLowerCase()} ${path.replace(/:(\w+)/g, '{$1}')}`);
     expect(expected.length).toBeGreaterThan(8);
-    expect(operations().map(([path, method]) => `${method} ${path}`).sort()).toEqual(expected.sort());
+    expect(
+      operations()
+        .map(([path, method]) => `${method} ${path}`)
+        .sort(),
+    ).toEqual(expected.sort());
   });
 
   it('holds together: references, ids, parameters, responses', () => {
     expect(document.openapi).toBe('3.1.0');
     for (const reference of references(document)) {
-      const found = reference.slice(2).split('/').reduce((at: any, part) => at?.[part], document);
+      const found = reference
+        .slice(2)
+        .split('/')
+        .reduce((at: any, part) => at?.[part], document);
       expect(found, reference).toBeDefined();
     }
     const ids = operations().map(([, , operation]) => operation.operationId);
@@ -46,7 +53,10 @@ describe('the OpenAPI document', () => {
       const at = `${method} ${path}`;
       expect(operation.summary, at).not.toBe('');
       const inPath = operation.parameters.filter((one: any) => one.in === 'path');
-      expect(inPath.map((one: any) => `{${one.name}}`), at).toEqual(path.match(/\{\w+\}/g) ?? []);
+      expect(
+        inPath.map((one: any) => `{${one.name}}`),
+        at,
+      ).toEqual(path.match(/\{\w+\}/g) ?? []);
       for (const parameter of operation.parameters) expect(parameter.schema, at).toBeDefined();
       for (const [status, response] of Object.entries<any>(operation.responses)) {
         expect(status, at).toMatch(/^[2-5]\d\d$/);
@@ -73,23 +83,41 @@ describe('the OpenAPI document', () => {
 
   it('describes bodies, queries and answers by the rules they are checked with', () => {
     const { post, get } = document.paths['/api/v1/things'];
-    expect(post.requestBody.content['application/json'].schema).toEqual({ $ref: '#/components/schemas/MakeThing' });
-    expect(Object.keys(post.responses)).toEqual(expect.arrayContaining(['201', '400', '409', '413', '415', '503']));
+    expect(post.requestBody.content['application/json'].schema).toEqual({
+      $ref: '#/components/schemas/MakeThing',
+    });
+    expect(Object.keys(post.responses)).toEqual(
+      expect.arrayContaining(['201', '400', '409', '413', '415', '503']),
+    );
     expect(JSON.stringify(post.responses['409'])).toContain('sample.conflict');
     const { MakeThing, ThingPage, ThingView } = document.components.schemas;
     expect(MakeThing.additionalProperties).toBe(false);
     expect(MakeThing.required).toEqual(['name']);
-    expect(MakeThing.properties.name).toMatchObject({ type: 'string', minLength: 1, maxLength: 20, examples: ['Blue'] });
+    expect(MakeThing.properties.name).toMatchObject({
+      type: 'string',
+      minLength: 1,
+      maxLength: 20,
+      examples: ['Blue'],
+    });
     expect(MakeThing.properties.parentId).toMatchObject({ type: ['string', 'null'], format: 'uuid' });
-    expect(MakeThing.properties.members).toMatchObject({ items: { $ref: '#/components/schemas/Member' }, maxItems: 3 });
+    expect(MakeThing.properties.members).toMatchObject({
+      items: { $ref: '#/components/schemas/Member' },
+      maxItems: 3,
+    });
     expect(ThingPage.properties.items.items).toEqual({ $ref: '#/components/schemas/ThingView' });
     expect(ThingView.properties.passwordHash).toBeUndefined();
     const limit = get.parameters.find((one: any) => one.name === 'limit');
-    expect(limit).toMatchObject({ in: 'query', required: false, schema: { type: 'integer', minimum: 1, maximum: 100 } });
+    expect(limit).toMatchObject({
+      in: 'query',
+      required: false,
+      schema: { type: 'integer', minimum: 1, maximum: 100 },
+    });
   });
 
   it('lists every fault code', () => {
-    expect(document.components.schemas.Problem.properties.code.enum).toEqual(faultCatalogue().map(({ code }) => code));
+    expect(document.components.schemas.Problem.properties.code.enum).toEqual(
+      faultCatalogue().map(({ code }) => code),
+    );
   });
 });
 

@@ -28,7 +28,13 @@ describe('redaction', () => {
   });
 
   it('leaves ordinary words alone', () => {
-    for (const text of ['route /api/v1/orgs/:orgId', 'the pc is slow', 'eyJ', 'http://127.0.0.1:8080/x', 'GET /x 200']) {
+    for (const text of [
+      'route /api/v1/orgs/:orgId',
+      'the pc is slow',
+      'eyJ',
+      'http://127.0.0.1:8080/x',
+      'GET /x 200',
+    ]) {
       expect(redactText(text)).toBe(text);
     }
   });
@@ -54,7 +60,10 @@ describe('redaction', () => {
       parameters: ['planted'],
       query: 'insert planted',
     });
-    const fault = new Fault('x.y', 'internal', 'Public.', { cause: driver, detail: `the token ${JWT} failed` });
+    const fault = new Fault('x.y', 'internal', 'Public.', {
+      cause: driver,
+      detail: `the token ${JWT} failed`,
+    });
     const clean = JSON.stringify(redact(fault));
     expect(clean).not.toMatch(/planted|eyJ/);
     expect(clean).toContain('23505');
@@ -63,7 +72,12 @@ describe('redaction', () => {
 
   it('takes linear time over long hostile texts', () => {
     const started = performance.now();
-    for (const text of ['a://'.repeat(5000), 'eyJaaaa.'.repeat(4000), 'password='.repeat(4000), '-----BEGIN '.repeat(4000)]) {
+    for (const text of [
+      'a://'.repeat(5000),
+      'eyJaaaa.'.repeat(4000),
+      'password='.repeat(4000),
+      '-----BEGIN '.repeat(4000),
+    ]) {
       redactText(text);
     }
     expect(performance.now() - started).toBeLessThan(500);
