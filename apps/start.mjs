@@ -9,7 +9,9 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const built = join(root, 'dist/apps/api/main.js');
 
 if (Number(process.versions.node.split('.')[0]) < 24) {
-  console.error(`Portcullis runs on Node 24, this is ${process.version}: start it with npm, which brings its own.`);
+  console.error(
+    `Portcullis runs on Node 24, this is ${process.version}: start it with npm, which brings its own.`,
+  );
   process.exit(1);
 }
 
@@ -19,7 +21,9 @@ if (isStale()) {
     console.error('Portcullis is not built and the compiler is not installed: run npm ci, or npm run build.');
     process.exit(1);
   }
-  const { status } = spawnSync(process.execPath, [compiler, '-p', join(root, 'tsconfig.json')], { stdio: 'inherit' });
+  const { status } = spawnSync(process.execPath, [compiler, '-p', join(root, 'tsconfig.json')], {
+    stdio: 'inherit',
+  });
   if (status !== 0) process.exit(status ?? 1);
 }
 

@@ -12,7 +12,7 @@ export default defineConfig({
   test: {
     include: ['libs/**/*.spec.ts', 'apps/**/*.spec.ts', 'test/**/*.spec.ts'],
     environment: 'node',
-    globalSetup: ['test/kit/database-server.ts'],
+    globalSetup: ['test/kit/build.ts', 'test/kit/database-server.ts'],
     setupFiles: ['test/kit/reflect.ts'],
     // Processes, not threads: specs signal, wait for and measure processes.
     pool: 'forks',

@@ -13,6 +13,8 @@ export interface AppParts {
   readonly database: DatabaseOptions;
   readonly masterKey: MasterKey;
   readonly publicUrl: string;
+  /** The `iss` of access tokens where it is configured. */
+  readonly issuer: string | undefined;
   /** For tests; the system's where unsaid. */
   readonly clock?: Clock;
 }
@@ -24,7 +26,13 @@ class ClockModule {}
 /** Every room, composed. */
 @Module({})
 export class AppModule {
-  static with({ database, masterKey, publicUrl, clock = new SystemClock() }: AppParts): DynamicModule {
+  static with({
+    database,
+    masterKey,
+    publicUrl,
+    issuer,
+    clock = new SystemClock(),
+  }: AppParts): DynamicModule {
     return {
       module: AppModule,
       imports: [
@@ -33,7 +41,7 @@ export class AppModule {
         SecretsModule.with(masterKey),
         AccessModule,
         AuditModule,
-        AuthModule.with(new AuthConfig(publicUrl)),
+        AuthModule.with(new AuthConfig(issuer)),
         OrgsModule.with(new OrgConfig(publicUrl)),
         PlatformModule,
         HttpModule,

@@ -55,13 +55,18 @@ async function serve(config: Config): Promise<void> {
     stop(1);
   });
   try {
-    const publicUrl = config.publicUrl ?? `${config.tlsCertFile ? 'https' : 'http'}://${config.host}:${config.port}`;
+    const publicUrl =
+      config.publicUrl ?? `${config.tlsCertFile ? 'https' : 'http'}://${config.host}:${config.port}`;
     mkdirSync(config.dataDir, { recursive: true });
     const app = await createHttpApp(
       AppModule.with({
         database: { urls: database.urls, poolSize: config.databasePoolSize },
-        masterKey: MasterKey.fromFile(config.masterKeyFile ?? join(config.dataDir, 'master.key'), !config.masterKeyFile),
+        masterKey: MasterKey.fromFile(
+          config.masterKeyFile ?? join(config.dataDir, 'master.key'),
+          !config.masterKeyFile,
+        ),
         publicUrl,
+        issuer: config.publicUrl,
       }),
       { logger, trustedProxies: config.trustedProxies, tls: readTls(config) },
     );
@@ -89,6 +94,7 @@ function readTls(config: Config): { cert: Buffer; key: Buffer } | undefined {
 /** One clear line where the configuration or the database is at fault; the stack only for what nobody foresaw. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError || error instanceof DatabaseSetupError) return error.message;
-  if (error instanceof Error) return error.name === 'SealError' ? error.message : (error.stack ?? error.message);
+  if (error instanceof Error)
+    return error.name === 'SealError' ? error.message : (error.stack ?? error.message);
   return String(error);
 }

@@ -1,6 +1,12 @@
 import { writeFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type DatabaseUrls, type EmbeddedServer, migrate, prepareDatabase, startEmbeddedServer } from '#database';
+import {
+  type DatabaseUrls,
+  type EmbeddedServer,
+  migrate,
+  prepareDatabase,
+  startEmbeddedServer,
+} from '#database';
 import type { Values } from '#kernel';
 import { migrations } from '../../migrations/index.ts';
 import type { settings } from './settings.ts';
@@ -11,9 +17,14 @@ export interface OpenDatabase {
 }
 
 /** The external database, or the embedded one; prepared and migrated. */
-export async function openDatabase(config: Values<typeof settings>, log: (line: string) => void): Promise<OpenDatabase> {
+export async function openDatabase(
+  config: Values<typeof settings>,
+  log: (line: string) => void,
+): Promise<OpenDatabase> {
   const server =
-    config.databaseUrl === undefined ? await startEmbeddedServer({ dataDir: config.dataDir, log }) : undefined;
+    config.databaseUrl === undefined
+      ? await startEmbeddedServer({ dataDir: config.dataDir, log })
+      : undefined;
   try {
     const adminUrl = config.databaseUrl ?? server?.adminUrl ?? '';
     if (server) offerUrl(config.dataDir, adminUrl);

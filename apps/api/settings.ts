@@ -13,7 +13,10 @@ export const settings = {
     ['all', 'api', 'worker'],
     'all',
   ),
-  publicUrl: setting.url('PORTCULLIS_PUBLIC_URL', 'Where clients reach this deployment.', ['http:', 'https:']),
+  publicUrl: setting.url('PORTCULLIS_PUBLIC_URL', 'Where clients reach this deployment.', [
+    'http:',
+    'https:',
+  ]),
   masterKeyFile: setting.text(
     'PORTCULLIS_MASTER_KEY_FILE',
     'The master key (mode 0600); master.key in the data directory where unset.',

@@ -50,7 +50,8 @@ function accessOffences({ rule, parameters }: Route): string[] {
 function inputOffences(route: Route): string[] {
   const orgParameter = route.rule?.word === 'access' ? route.rule.org : undefined;
   const unread = route.parameters.filter(
-    (name) => name !== orgParameter && !route.inputs.some((input) => input.from === 'param' && input.name === name),
+    (name) =>
+      name !== orgParameter && !route.inputs.some((input) => input.from === 'param' && input.name === name),
   );
   return [
     ...unread.map((name) => `does not read its path parameter ${name}`),

@@ -28,7 +28,10 @@ export abstract class Authenticator {
 /** Tells whether the system as a whole lets a request in. Implemented by the room that owns the system state. */
 export abstract class SystemGate {
   /** The fault that answers every request in this state, or undefined when the gate is open. */
-  abstract refusal(request: { duringSetup: boolean; method: string }): Fault | undefined | Promise<Fault | undefined>;
+  abstract refusal(request: {
+    duringSetup: boolean;
+    method: string;
+  }): Fault | undefined | Promise<Fault | undefined>;
 }
 
 /** One refused request. */

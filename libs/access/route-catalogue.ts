@@ -74,7 +74,8 @@ export class RouteCatalogue {
 function readRoutes(controller: new (...args: never[]) => object, handlerName: string): Route[] {
   const prototype = controller.prototype as Record<string, object>;
   const handler = prototype[handlerName];
-  const methodNumber = handler && (Reflect.getMetadata(METHOD_METADATA, handler) as RequestMethod | undefined);
+  const methodNumber =
+    handler && (Reflect.getMetadata(METHOD_METADATA, handler) as RequestMethod | undefined);
   if (!handler || methodNumber === undefined) return [];
   const bases = toList(Reflect.getMetadata(PATH_METADATA, controller));
   const tails = toList(Reflect.getMetadata(PATH_METADATA, handler));
@@ -102,7 +103,8 @@ function readInputs(controller: new (...args: never[]) => object, handlerName: s
     string,
     { index: number; data?: unknown; pipes?: unknown[] }
   >;
-  const types = (Reflect.getMetadata('design:paramtypes', controller.prototype, handlerName) ?? []) as unknown[];
+  const types = (Reflect.getMetadata('design:paramtypes', controller.prototype, handlerName) ??
+    []) as unknown[];
   return Object.entries(args).flatMap(([key, arg]) => {
     const from = INPUT_KINDS[key.split(':')[0] ?? ''];
     if (from === undefined) return [];

@@ -8,13 +8,25 @@ interface Entry {
 }
 
 export const auditActions = {
-  'system.set_up': { description: 'The deployment was set up and got its first organizations.', retention: 'administration' },
+  'system.set_up': {
+    description: 'The deployment was set up and got its first organizations.',
+    retention: 'administration',
+  },
   'signing_key.created': { description: 'A key that signs access tokens was made.', retention: 'security' },
   'auth.signed_in': { description: 'A person signed in and got a session.', retention: 'security' },
-  'auth.sign_in_refused': { description: 'A sign-in was refused; the reason says why.', retention: 'security' },
+  'auth.sign_in_refused': {
+    description: 'A sign-in was refused; the reason says why.',
+    retention: 'security',
+  },
   'auth.signed_out': { description: 'A person ended the session they were using.', retention: 'security' },
-  'auth.refreshed': { description: 'A session got a new access token for its refresh token.', retention: 'access' },
-  'auth.refresh_refused': { description: 'A refresh was refused; the reason says why.', retention: 'security' },
+  'auth.refreshed': {
+    description: 'A session got a new access token for its refresh token.',
+    retention: 'access',
+  },
+  'auth.refresh_refused': {
+    description: 'A refresh was refused; the reason says why.',
+    retention: 'security',
+  },
   'auth.refresh_reused': {
     description: 'A refresh token was presented again after use: a sign of theft. The session was ended.',
     retention: 'security',
@@ -27,9 +39,15 @@ export const auditActions = {
   'session.revoked': { description: 'A session was ended; the reason says by what.', retention: 'security' },
   'org.created': { description: 'An organization was created.', retention: 'administration' },
   'org.updated': { description: 'An organization was changed.', retention: 'administration' },
-  'org.suspended': { description: 'An organization was suspended; nothing in it is accepted.', retention: 'security' },
+  'org.suspended': {
+    description: 'An organization was suspended; nothing in it is accepted.',
+    retention: 'security',
+  },
   'org.resumed': { description: 'The suspension of an organization was lifted.', retention: 'security' },
-  'org.deleted': { description: 'An organization and everything in it was deleted.', retention: 'administration' },
+  'org.deleted': {
+    description: 'An organization and everything in it was deleted.',
+    retention: 'administration',
+  },
   'member.added': { description: 'A person became a member.', retention: 'administration' },
   'member.updated': { description: 'A membership was changed.', retention: 'administration' },
   'member.removed': { description: 'A person is no longer a member.', retention: 'administration' },
@@ -39,11 +57,17 @@ export const auditActions = {
   'invitation.created': { description: 'A person was invited.', retention: 'administration' },
   'invitation.revoked': { description: 'An invitation was taken back.', retention: 'administration' },
   'service_account.created': { description: 'A service account was created.', retention: 'administration' },
-  'service_account.deleted': { description: 'A service account and its keys were deleted.', retention: 'administration' },
+  'service_account.deleted': {
+    description: 'A service account and its keys were deleted.',
+    retention: 'administration',
+  },
   'api_key.created': { description: 'An API key was created.', retention: 'security' },
   'api_key.rotated': { description: 'An API key got a new secret.', retention: 'security' },
   'api_key.revoked': { description: 'An API key was ended; the reason says by what.', retention: 'security' },
-  'access.denied': { description: 'A request was refused; the reason is the fault code.', retention: 'security' },
+  'access.denied': {
+    description: 'A request was refused; the reason is the fault code.',
+    retention: 'security',
+  },
   'access.denied_repeatedly': {
     description: 'More refusals of one kind from one source, counted in changes.count.',
     retention: 'security',

@@ -128,7 +128,8 @@ function publicChanges(changes: Changes, hide: (path: string, value: string) => 
 }
 
 function isFromTo(change: Changes[string]): change is { from?: Change; to?: Change } {
-  if (typeof change !== 'object' || change === null || Array.isArray(change) || change instanceof Personal) return false;
+  if (typeof change !== 'object' || change === null || Array.isArray(change) || change instanceof Personal)
+    return false;
   const keys = Object.keys(change);
   return keys.length > 0 && keys.every((key) => key === 'from' || key === 'to');
 }

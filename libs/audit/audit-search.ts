@@ -24,7 +24,10 @@ export class AuditSearch {
     const record = this.#reads.admit(caller.org.id, caller.id, true, now);
     const rows = await this.database.inOrg(caller, async (tx) => {
       if (record) {
-        await this.audit.append(tx, caller, { action: 'audit.read', target: { type: 'audit_log', id: caller.org.id } });
+        await this.audit.append(tx, caller, {
+          action: 'audit.read',
+          target: { type: 'audit_log', id: caller.org.id },
+        });
       }
       return searchEvents(tx, query, query.cursor ?? Number.MAX_SAFE_INTEGER, limit + 1);
     });

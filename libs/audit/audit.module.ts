@@ -11,7 +11,14 @@ import { OrgTrees } from './org-tree.ts';
 @Global()
 @Module({
   controllers: [AuditController],
-  providers: [Audit, AuditSearch, AuditExport, OrgTrees, DenialLog, { provide: Denials, useExisting: DenialLog }],
+  providers: [
+    Audit,
+    AuditSearch,
+    AuditExport,
+    OrgTrees,
+    DenialLog,
+    { provide: Denials, useExisting: DenialLog },
+  ],
   exports: [Audit, Denials],
 })
 export class AuditModule {}

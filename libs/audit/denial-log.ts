@@ -63,8 +63,16 @@ export class DenialLog extends Denials implements OnModuleInit, OnModuleDestroy 
       target: known.target ?? { type: 'route', id: `${request.method} ${request.route}` },
       outcome: 'denied',
       reason: known.reason ?? fault.code,
-      request: { id: request.id, method: request.method, route: request.route, ip: request.ip, userAgent: request.userAgent },
-      changes: fault.data?.['permission'] ? { permission: { to: String(fault.data['permission']) } } : undefined,
+      request: {
+        id: request.id,
+        method: request.method,
+        route: request.route,
+        ip: request.ip,
+        userAgent: request.userAgent,
+      },
+      changes: fault.data?.['permission']
+        ? { permission: { to: String(fault.data['permission']) } }
+        : undefined,
     };
   }
 

@@ -16,7 +16,11 @@ interface Mapping {
   readonly severity: 1 | 2 | 3 | 4;
 }
 
-const map = (classUid: Mapping['classUid'], activity: number, severity: Mapping['severity'] = 1): Mapping => ({
+const map = (
+  classUid: Mapping['classUid'],
+  activity: number,
+  severity: Mapping['severity'] = 1,
+): Mapping => ({
   classUid,
   activity,
   severity,
@@ -126,7 +130,10 @@ function requiredOf(classUid: Mapping['classUid'], leaf: Leaf, personal: Persona
       return { user: target, actor, src_endpoint: source };
     case 3002:
       return {
-        user: leaf.target.type === 'user' ? target : { uid: leaf.actor.id, name: shown(personal, 'actor.display') },
+        user:
+          leaf.target.type === 'user'
+            ? target
+            : { uid: leaf.actor.id, name: shown(personal, 'actor.display') },
         session: leaf.target.type === 'session' ? { uid: leaf.target.id } : undefined,
         actor,
         service: { name: 'Portcullis' },
@@ -135,7 +142,12 @@ function requiredOf(classUid: Mapping['classUid'], leaf: Leaf, personal: Persona
     case 3004:
       return { entity: { ...target, type: leaf.target.type }, actor };
     case 3005:
-      return { user: target, privileges: [String(leaf.changes?.['role']?.to ?? 'membership')], actor, src_endpoint: source };
+      return {
+        user: target,
+        privileges: [String(leaf.changes?.['role']?.to ?? 'membership')],
+        actor,
+        src_endpoint: source,
+      };
     case 6002:
       return { app: { name: 'Portcullis', vendor_name: 'Portcullis' } };
     case 6003:

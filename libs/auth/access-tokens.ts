@@ -6,7 +6,6 @@ import { ExtractJwt, Strategy } from 'passport-jwt';
 import { Clock, Fault, newId } from '#kernel';
 import { AuthFault } from './auth.faults.ts';
 import type { SessionFacts } from './authority.ts';
-import { AuthConfig } from './auth.config.ts';
 import { SigningKeys } from './signing-keys.ts';
 
 export const ACCESS_TOKEN_SECONDS = 300;
@@ -33,11 +32,10 @@ export interface AccessClaims {
 /** Verifies with passport-jwt: ES256 only, keys only from our own store by `kid`, issuer, audience, type, expiry. */
 @Injectable()
 export class AccessTokenStrategy extends PassportStrategy(Strategy, STRATEGY) {
-  constructor(keys: SigningKeys, config: AuthConfig) {
+  constructor(private readonly keys: SigningKeys) {
     super({
       jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(),
       algorithms: ['ES256'],
-      issuer: config.issuer,
       audience: AUDIENCE,
       secretOrKeyProvider: (
         _request: unknown,
@@ -45,10 +43,14 @@ export class AccessTokenStrategy extends PassportStrategy(Strategy, STRATEGY) {
         done: (error: Error | null, key?: string) => void,
       ): void => {
         const header = jsonwebtoken.decode(token, { complete: true })?.header;
-        if (header?.typ !== TYPE || !header.kid) return done(AuthFault.invalid_token({ detail: 'type or key id' }));
+        if (header?.typ !== TYPE || !header.kid)
+          return done(AuthFault.invalid_token({ detail: 'type or key id' }));
         keys.publicKey(header.kid).then(
           // jsonwebtoken takes a KeyObject; the typings of passport-jwt know only text.
-          (key) => (key ? done(null, key as unknown as string) : done(AuthFault.invalid_token({ detail: 'unknown key' }))),
+          (key) =>
+            key
+              ? done(null, key as unknown as string)
+              : done(AuthFault.invalid_token({ detail: 'unknown key' })),
           (error: unknown) => done(error as Error),
         );
       },
@@ -56,6 +58,8 @@ export class AccessTokenStrategy extends PassportStrategy(Strategy, STRATEGY) {
   }
 
   validate(claims: AccessClaims): AccessClaims {
+    // Checked here, for the issuer is known only with the keys.
+    if (claims.iss !== this.keys.issuer) throw AuthFault.invalid_token({ detail: 'issuer' });
     return claims;
   }
 }
@@ -64,7 +68,6 @@ export class AccessTokenStrategy extends PassportStrategy(Strategy, STRATEGY) {
 export class AccessTokens {
   constructor(
     private readonly keys: SigningKeys,
-    private readonly config: AuthConfig,
     private readonly clock: Clock,
   ) {}
 
@@ -75,7 +78,7 @@ export class AccessTokens {
     const end = Math.floor(Date.parse(session.expiresAt) / 1_000);
     const expiresIn = Math.max(1, Math.min(ACCESS_TOKEN_SECONDS, end - now));
     const claims: AccessClaims = {
-      iss: this.config.issuer,
+      iss: this.keys.issuer,
       aud: AUDIENCE,
       sub: session.userId,
       sid: session.id,

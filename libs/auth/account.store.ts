@@ -13,8 +13,10 @@ export interface Account {
   readonly must_change: boolean | null;
 }
 
-
-export async function findAccount(tx: SystemTx, by: { email: string } | { id: string }): Promise<Account | undefined> {
+export async function findAccount(
+  tx: SystemTx,
+  by: { email: string } | { id: string },
+): Promise<Account | undefined> {
   const [column, value] = 'email' in by ? ['email', by.email.toLowerCase()] : ['id', by.id];
   return tx.one<Account>(
     `SELECT u.id, u.email, u.name, u.status, u.locked_until, p.hash, p.must_change
@@ -25,7 +27,14 @@ export async function findAccount(tx: SystemTx, by: { email: string } | { id: st
 
 /** The organizations a person may sign in to, oldest first. */
 export async function readAccountOrgs(tx: SystemTx, userId: string): Promise<CallerOrg[]> {
-  const rows = await tx.query<{ id: string; slug: string; name: string; kind: CallerOrg['kind']; status: CallerOrg['status']; created_at: Date }>(
+  const rows = await tx.query<{
+    id: string;
+    slug: string;
+    name: string;
+    kind: CallerOrg['kind'];
+    status: CallerOrg['status'];
+    created_at: Date;
+  }>(
     `SELECT o.id, o.slug, o.name, o.kind, o.status, o.created_at
        FROM memberships m JOIN organizations o ON o.id = m.org_id
       WHERE m.user_id = $1 AND m.status = 'active' ORDER BY o.id`,
@@ -35,7 +44,12 @@ export async function readAccountOrgs(tx: SystemTx, userId: string): Promise<Cal
 }
 
 /** Sets the password; `mustChange` where somebody else made it. */
-export async function storePassword(tx: SystemTx, userId: string, hash: string, mustChange: boolean): Promise<void> {
+export async function storePassword(
+  tx: SystemTx,
+  userId: string,
+  hash: string,
+  mustChange: boolean,
+): Promise<void> {
   await tx.query(
     `INSERT INTO passwords (user_id, hash, must_change) VALUES ($1, $2, $3)
      ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, must_change = excluded.must_change, changed_at = now()`,
@@ -45,7 +59,11 @@ export async function storePassword(tx: SystemTx, userId: string, hash: string, 
 
 export async function insertUser(tx: SystemTx, user: { email: string; name: string }): Promise<string> {
   const id = newId();
-  await tx.query('INSERT INTO users (id, email, name) VALUES ($1, $2, $3)', [id, user.email.toLowerCase(), user.name]);
+  await tx.query('INSERT INTO users (id, email, name) VALUES ($1, $2, $3)', [
+    id,
+    user.email.toLowerCase(),
+    user.name,
+  ]);
   return id;
 }
 
@@ -58,7 +76,13 @@ export interface Challenge {
 
 export async function insertChallenge(
   tx: SystemTx,
-  challenge: { digest: string; userId: string; orgId: string; authMethods: readonly string[]; seconds: number },
+  challenge: {
+    digest: string;
+    userId: string;
+    orgId: string;
+    authMethods: readonly string[];
+    seconds: number;
+  },
 ): Promise<void> {
   await tx.query(
     `INSERT INTO challenges (id, digest, user_id, org_id, kind, auth_methods, expires_at)

@@ -1,7 +1,7 @@
 /** What the auth room takes from the configuration. */
 export class AuthConfig {
   constructor(
-    /** The `iss` of access tokens: the public URL of the deployment. */
-    readonly issuer: string,
+    /** The public URL of the deployment, which becomes the `iss` of access tokens; a URN of its id where unset. */
+    readonly publicUrl: string | undefined,
   ) {}
 }

@@ -1,4 +1,18 @@
-import { Choice, Email, Flag, Id, ListOf, Nested, pageViewOf, PageQuery, Secret, Slug, Text, Time, Whole } from '#http';
+import {
+  Choice,
+  Email,
+  Flag,
+  Id,
+  ListOf,
+  Nested,
+  pageViewOf,
+  PageQuery,
+  Secret,
+  Slug,
+  Text,
+  Time,
+  Whole,
+} from '#http';
 
 export class LoginRequest {
   @Email()

@@ -77,7 +77,10 @@ export class AuthController {
 
   @Get('sessions')
   @SignedIn('everyone may see their own sessions')
-  @Answers(SessionPage, { faults: [AuthFault.sessions_only], description: 'Your live sessions in every organization.' })
+  @Answers(SessionPage, {
+    faults: [AuthFault.sessions_only],
+    description: 'Your live sessions in every organization.',
+  })
   own(@Req() request: AccessRequest, @Query() query: PageQuery): Promise<SessionPage> {
     return this.sessions.own(callerOf(request), query);
   }
@@ -94,7 +97,10 @@ export class AuthController {
 
   @Delete('sessions')
   @SignedIn('everyone may end their own sessions')
-  @Answers(RevokedView, { faults: [AuthFault.sessions_only], description: 'End all your sessions but this one.' })
+  @Answers(RevokedView, {
+    faults: [AuthFault.sessions_only],
+    description: 'End all your sessions but this one.',
+  })
   async endOthers(@Req() request: AccessRequest): Promise<RevokedView> {
     return { revoked: await this.sessions.endOwnOthers(callerOf(request)) };
   }

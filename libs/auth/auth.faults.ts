@@ -6,7 +6,10 @@ export const AuthFault = faults('auth', {
   token_expired: ['unauthenticated', 'The access token has expired; refresh it.'],
   session_ended: ['unauthenticated', 'The session has ended; sign in again.'],
   invalid_api_key: ['unauthenticated', 'The API key is not valid.'],
-  invalid_credentials: ['unauthenticated', 'The e-mail address, the password or the organization is not right.'],
+  invalid_credentials: [
+    'unauthenticated',
+    'The e-mail address, the password or the organization is not right.',
+  ],
   invalid_refresh_token: ['unauthenticated', 'The refresh token is not valid; sign in again.'],
   password_change_required: [
     'unauthenticated',

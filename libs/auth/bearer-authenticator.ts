@@ -71,7 +71,8 @@ export class BearerAuthenticator extends Authenticator {
     }
     const sessionId = verified.authorityKey.slice('session:'.length);
     const authority =
-      (await this.#load(verified.authorityKey, sessionId, readSessionAuthority)) ?? refuse(AuthFault.session_ended());
+      (await this.#load(verified.authorityKey, sessionId, readSessionAuthority)) ??
+      refuse(AuthFault.session_ended());
     return this.#admit(verified, authority, facts) ?? refuse(AuthFault.session_ended());
   }
 
@@ -91,7 +92,11 @@ export class BearerAuthenticator extends Authenticator {
   /** The caller, or undefined where the credential has run out meanwhile; throws where the address is not allowed. */
   #admit(verified: Verified, authority: Authority, facts: RequestFacts): AuthorityCaller | undefined {
     const now = this.clock.now().getTime();
-    if (now >= verified.expiresAt || now >= authority.expiresAt || now - authority.lastUsed >= authority.idleMs) {
+    if (
+      now >= verified.expiresAt ||
+      now >= authority.expiresAt ||
+      now - authority.lastUsed >= authority.idleMs
+    ) {
       return undefined;
     }
     if (authority.apiKey) {
@@ -132,7 +137,8 @@ function credentialOf(headers: AccessRequest['headers']): string {
   const authorization = headers['authorization'];
   const apiKey = headers['x-api-key'];
   if (typeof authorization === 'string' && apiKey === undefined) {
-    if (authorization.startsWith('Bearer ') || authorization.startsWith('bearer ')) return authorization.slice(7);
+    if (authorization.startsWith('Bearer ') || authorization.startsWith('bearer '))
+      return authorization.slice(7);
     throw AuthFault.credential_missing();
   }
   if (typeof apiKey === 'string' && authorization === undefined) return apiKey;

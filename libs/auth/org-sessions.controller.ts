@@ -31,7 +31,10 @@ export class OrgSessionsController {
   @Answers(RevokedView, {
     description: 'End every session of a member here. When this answers, no replica accepts any of them.',
   })
-  async endOfMember(@Req() request: AccessRequest, @Param('userId', IdPipe) userId: string): Promise<RevokedView> {
+  async endOfMember(
+    @Req() request: AccessRequest,
+    @Param('userId', IdPipe) userId: string,
+  ): Promise<RevokedView> {
     return { revoked: await this.sessions.endOfMember(callerOf(request), userId) };
   }
 }

@@ -3,7 +3,14 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { AuthFault } from './auth.faults.ts';
-import { CURRENT, formatHash, HASH_BYTES, type HashParameters, parseHash, SALT_BYTES } from './password-hash.ts';
+import {
+  CURRENT,
+  formatHash,
+  HASH_BYTES,
+  type HashParameters,
+  parseHash,
+  SALT_BYTES,
+} from './password-hash.ts';
 import type { HashJob } from './password-worker.ts';
 
 /** Jobs that may wait for a thread: about a second's worth on two cores. */

@@ -24,7 +24,10 @@ export class Refresh {
   async refresh(refreshToken: string, facts: RequestFacts): Promise<TokensView> {
     const outcome = await this.database.acrossOrgs('own_sessions', async (tx) => {
       const row = await lockRefreshToken(tx, tokenDigest(refreshToken));
-      if (!row) return AuthFault.invalid_refresh_token({ audit: { action: 'auth.refresh_refused', reason: 'unknown' } });
+      if (!row)
+        return AuthFault.invalid_refresh_token({
+          audit: { action: 'auth.refresh_refused', reason: 'unknown' },
+        });
       if (row.used_at && row.revoked_at === null) {
         await this.audit.record(tx, recordOf(row, facts, 'auth.refresh_reused', 'denied'));
         await revokeSessions(tx, { id: row.id }, 'refresh_reused');

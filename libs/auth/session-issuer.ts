@@ -64,7 +64,12 @@ export class SessionIssuer {
   }
 
   /** What a sign-in and a refresh answer. */
-  async answer(session: SessionFacts, person: Person, org: CallerOrg, refreshToken: string): Promise<TokensView> {
+  async answer(
+    session: SessionFacts,
+    person: Person,
+    org: CallerOrg,
+    refreshToken: string,
+  ): Promise<TokensView> {
     const { token, expiresIn } = await this.tokens.issue(session);
     const now = this.clock.now();
     return {
@@ -79,4 +84,3 @@ export class SessionIssuer {
     };
   }
 }
-

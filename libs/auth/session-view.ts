@@ -3,7 +3,11 @@ import type { SessionView } from './auth.contract.ts';
 import type { SessionRow } from './session.store.ts';
 
 /** A session as people and admins see it. `currentId` is the session that asks. */
-export function sessionView(session: SessionFacts, lastSeenAt: Date, currentId: string | undefined): SessionView {
+export function sessionView(
+  session: SessionFacts,
+  lastSeenAt: Date,
+  currentId: string | undefined,
+): SessionView {
   return {
     id: session.id,
     userId: session.userId,

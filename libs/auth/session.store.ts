@@ -48,7 +48,12 @@ export async function insertSession(tx: SystemTx, session: SessionFacts): Promis
 }
 
 /** A person's live sessions in every organization, newest first. */
-export async function readOwnSessions(tx: SystemTx, userId: string, limit: number, before?: string): Promise<SessionRow[]> {
+export async function readOwnSessions(
+  tx: SystemTx,
+  userId: string,
+  limit: number,
+  before?: string,
+): Promise<SessionRow[]> {
   return tx.query<SessionRow>(
     `SELECT ${COLUMNS} FROM sessions s JOIN session_activity a ON a.session_id = s.id
       WHERE s.user_id = $1 AND ($2::uuid IS NULL OR s.id < $2) AND ${LIVE} ORDER BY s.id DESC LIMIT $3`,

@@ -76,7 +76,9 @@ export class Sessions {
   /** Ends all of the caller's own sessions but the one that asks. Answers how many. */
   endOwnOthers(caller: Caller): Promise<number> {
     const selection = { userId: personOf(caller), except: caller.sessionId };
-    return this.database.acrossOrgsFor('own_sessions', caller, (tx) => this.end(tx, caller, selection, 'revoked_by_owner'));
+    return this.database.acrossOrgsFor('own_sessions', caller, (tx) =>
+      this.end(tx, caller, selection, 'revoked_by_owner'),
+    );
   }
 
   /** Ends one session of the organization. */
@@ -91,7 +93,12 @@ export class Sessions {
   }
 
   /** Ends the selected sessions in a transaction of another use case, each with its record. Answers how many. */
-  async end(tx: OrgTx | SystemTx, caller: Caller, selection: SessionSelection, reason: string): Promise<number> {
+  async end(
+    tx: OrgTx | SystemTx,
+    caller: Caller,
+    selection: SessionSelection,
+    reason: string,
+  ): Promise<number> {
     const ended = await revokeSessions(tx, selection, reason);
     for (const session of ended) {
       await this.audit.append(

@@ -35,11 +35,14 @@ export class SignIn {
   ) {}
 
   async login(request: LoginRequest, facts: RequestFacts): Promise<TokensView> {
-    const { account, orgs } = await this.database.acrossOrgs('sign_in', (tx) => readAccount(tx, request.email));
+    const { account, orgs } = await this.database.acrossOrgs('sign_in', (tx) =>
+      readAccount(tx, request.email),
+    );
     const right = await this.passwords.verify(request.password, account?.hash ?? undefined);
     const known = this.#require(account, orgs, right, request);
     const org = chooseOrg(known, orgs, request.organization);
-    if (org.status !== 'active') throw AccessFault.org_suspended({ audit: refusal(known, org, 'org_suspended') });
+    if (org.status !== 'active')
+      throw AccessFault.org_suspended({ audit: refusal(known, org, 'org_suspended') });
     if (known.must_change) throw await this.#challenge(known, org);
     const upgraded = isOutdated(known.hash ?? '') ? await this.passwords.hash(request.password) : undefined;
     return this.#open(known, org, ['pwd'], facts, async (tx, record) => {
@@ -58,11 +61,15 @@ export class SignIn {
       return { account: found, org: orgs.find((one) => one.id === taken?.org_id), challenge: taken };
     });
     if (!account || !org || !challenge || account.status !== 'active' || org.status !== 'active') {
-      throw AuthFault.invalid_challenge({ audit: { action: 'auth.sign_in_refused', reason: 'invalid_challenge' } });
+      throw AuthFault.invalid_challenge({
+        audit: { action: 'auth.sign_in_refused', reason: 'invalid_challenge' },
+      });
     }
     if (await this.passwords.verify(request.newPassword, account.hash ?? undefined)) {
       // The challenge is spent; sign in again for another.
-      throw AuthFault.password_unchanged({ errors: [{ path: 'newPassword', message: 'must not be the old one' }] });
+      throw AuthFault.password_unchanged({
+        errors: [{ path: 'newPassword', message: 'must not be the old one' }],
+      });
     }
     const hash = await this.passwords.hash(request.newPassword);
     return this.#open(account, org, challenge.auth_methods, facts, async (tx, record) => {
@@ -76,7 +83,9 @@ export class SignIn {
     const reason = this.#refusalReason(account, orgs, right);
     if (account && reason === undefined) return account;
     const tenants = orgs.filter((org) => org.kind === 'tenant');
-    const org = orgs.find((one) => one.slug === request.organization) ?? (tenants.length === 1 ? tenants[0] : undefined);
+    const org =
+      orgs.find((one) => one.slug === request.organization) ??
+      (tenants.length === 1 ? tenants[0] : undefined);
     throw AuthFault.invalid_credentials({
       audit: account
         ? refusal(account, org, reason ?? 'unknown')
@@ -145,12 +154,15 @@ async function readAccount(
 /** The organization named, or the only one; of a tenant and the platform, the tenant. */
 function chooseOrg(account: Account, orgs: CallerOrg[], slug: string | undefined): CallerOrg {
   const tenants = orgs.filter((org) => org.kind === 'tenant');
-  const choices = slug === undefined ? (tenants.length > 0 ? tenants : orgs) : orgs.filter((org) => org.slug === slug);
+  const choices =
+    slug === undefined ? (tenants.length > 0 ? tenants : orgs) : orgs.filter((org) => org.slug === slug);
   const [first, ...others] = choices;
   if (!first) throw AuthFault.invalid_credentials({ audit: refusal(account, undefined, 'not_a_member') });
   if (others.length > 0) {
     throw AuthFault.organization_required({
-      data: { organizations: orgs.map(({ id, slug: name, name: title }) => ({ id, slug: name, name: title })) },
+      data: {
+        organizations: orgs.map(({ id, slug: name, name: title }) => ({ id, slug: name, name: title })),
+      },
     });
   }
   return first;

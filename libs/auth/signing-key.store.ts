@@ -13,6 +13,10 @@ export async function readSigningKeys(tx: SystemTx): Promise<SigningKeyRow[]> {
   );
 }
 
+export async function readDeploymentId(tx: SystemTx): Promise<string> {
+  return (await tx.one<{ id: string }>('SELECT id FROM deployment'))?.id ?? '';
+}
+
 export async function insertSigningKey(
   tx: SystemTx,
   key: { kid: string; publicJwk: string; wrappedPrivate: string },

@@ -1,8 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+} from 'node:crypto';
 import { Database, type SystemTx } from '#database';
 import { MasterKey } from '#secrets';
-import { insertSigningKey, readSigningKeys } from './signing-key.store.ts';
+import { AuthConfig } from './auth.config.ts';
+import { insertSigningKey, readDeploymentId, readSigningKeys } from './signing-key.store.ts';
 
 interface SigningKey {
   readonly kid: string;
@@ -26,10 +33,12 @@ export class SigningKeys {
   #keys = new Map<string, SigningKey>();
   #current: SigningKey | undefined;
   #loadedAt = -Infinity;
+  #issuer = '';
 
   constructor(
     private readonly database: Database,
     private readonly masterKey: MasterKey,
+    private readonly config: AuthConfig,
   ) {}
 
   /** Makes the key of a new deployment; the caller records it. */
@@ -44,6 +53,11 @@ export class SigningKeys {
       wrappedPrivate: this.masterKey.wrap(pkcs8, `signing_key:${kid}`),
     });
     return kid;
+  }
+
+  /** The `iss` of access tokens; the same on every replica. Known once a key was asked for. */
+  get issuer(): string {
+    return this.#issuer;
   }
 
   /** The key that signs now. */
@@ -66,7 +80,11 @@ export class SigningKeys {
   }
 
   async #load(): Promise<void> {
-    const rows = await this.database.acrossOrgs('signing_keys', readSigningKeys);
+    const { rows, deploymentId } = await this.database.acrossOrgs('signing_keys', async (tx) => ({
+      rows: await readSigningKeys(tx),
+      deploymentId: await readDeploymentId(tx),
+    }));
+    this.#issuer = this.config.publicUrl ?? `urn:uuid:${deploymentId}`;
     const keys = rows.map((row): SigningKey => {
       const jwk = JSON.parse(row.public_jwk) as Jwk;
       const pkcs8 = this.masterKey.unwrap(row.wrapped_private, `signing_key:${row.kid}`);

@@ -2,6 +2,9 @@ import { faults } from '#kernel';
 
 export const DatabaseFault = faults('database', {
   credential_ended: ['unauthenticated', 'The credential has ended; sign in again.'],
-  conflict: ['conflict', 'Something this depends on was changed at the same moment; nothing was changed. Try again.'],
+  conflict: [
+    'conflict',
+    'Something this depends on was changed at the same moment; nothing was changed. Try again.',
+  ],
   unavailable: ['unavailable', 'The database cannot be reached; nothing was changed. Try again.'],
 });

@@ -11,7 +11,11 @@ export const databaseSettings = {
   ),
   databaseOwnerUrl: setting.url('PORTCULLIS_DATABASE_OWNER_URL', 'How the owner role connects.', protocols),
   databaseAppUrl: setting.url('PORTCULLIS_DATABASE_APP_URL', 'How the app role connects.', protocols),
-  databaseSystemUrl: setting.url('PORTCULLIS_DATABASE_SYSTEM_URL', 'How the system role connects.', protocols),
+  databaseSystemUrl: setting.url(
+    'PORTCULLIS_DATABASE_SYSTEM_URL',
+    'How the system role connects.',
+    protocols,
+  ),
   databasePoolSize: setting.integer('PORTCULLIS_DATABASE_POOL_SIZE', 'Connections per role and process.', {
     min: 1,
     max: 200,

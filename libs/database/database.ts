@@ -56,7 +56,9 @@ export class Database implements OnApplicationShutdown {
    * credential is live. Faults: `database.credential_ended`, `database.unavailable`.
    */
   async inOrg<T>(caller: Caller, work: (tx: OrgTx) => Promise<T>): Promise<T> {
-    return this.run(this.app, enter(caller), (runner, client) => work(makeTx.org(runner, client, caller.org.id)));
+    return this.run(this.app, enter(caller), (runner, client) =>
+      work(makeTx.org(runner, client, caller.org.id)),
+    );
   }
 
   /** Runs `work` in a transaction that sees every organization, for a reason from the closed list. */
@@ -65,8 +67,14 @@ export class Database implements OnApplicationShutdown {
   }
 
   /** The same for what a caller asked for: the database checks again that their credential is live. */
-  async acrossOrgsFor<T>(reason: SystemReason, caller: Caller, work: (tx: SystemTx) => Promise<T>): Promise<T> {
-    return this.run(this.system, enter(caller), (runner, client) => work(makeTx.system(runner, client, reason)));
+  async acrossOrgsFor<T>(
+    reason: SystemReason,
+    caller: Caller,
+    work: (tx: SystemTx) => Promise<T>,
+  ): Promise<T> {
+    return this.run(this.system, enter(caller), (runner, client) =>
+      work(makeTx.system(runner, client, reason)),
+    );
   }
 
   private async run<T>(

@@ -1,6 +1,13 @@
 /** SQLSTATE classes and codes that mean: the database is not there for us now, the request itself may be fine. */
 const OUTAGE_STATES = ['08', '53', '57P', '58', '25006', '55P03', '57014'];
-const OUTAGE_ERRNO = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH']);
+const OUTAGE_ERRNO = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+]);
 /** The driver gives these no code (node-postgres 8: pool and client). */
 const OUTAGE_MESSAGES = [
   'timeout exceeded when trying to connect',

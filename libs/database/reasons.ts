@@ -6,7 +6,8 @@ export const systemReasons = {
   set_up: 'The first organizations are made before anybody can be signed in.',
   sign_in: 'A person is known by e-mail before the organization is.',
   authenticate: 'A credential is looked up before its organization is proven.',
-  own_sessions: 'People see and end their own sessions; refresh tokens and activity are not the organization’s.',
+  own_sessions:
+    'People see and end their own sessions; refresh tokens and activity are not the organization’s.',
   own_organizations: 'People list the organizations they belong to.',
   manage_tenants: 'Platform operators create, suspend and list organizations.',
   manage_members: 'A person and a password are shared by the organizations they belong to.',

@@ -69,7 +69,8 @@ export class SystemTx extends Tx {
 
 /** For database.ts alone; the door of the room does not export it. */
 export const makeTx = {
-  org: (runner: QueryRunner, client: PoolClient, orgId: string): OrgTx => new OrgTx(made, runner, client, orgId),
+  org: (runner: QueryRunner, client: PoolClient, orgId: string): OrgTx =>
+    new OrgTx(made, runner, client, orgId),
   system: (runner: QueryRunner, client: PoolClient, reason: string): SystemTx =>
     new SystemTx(made, runner, client, reason),
 };

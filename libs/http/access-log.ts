@@ -34,7 +34,9 @@ export function accessLine(request: FastifyRequest & AccessRequest, reply: Fasti
 }
 
 /** Writes the line when the answer is out. */
-export function accessLog(sink: LogSink): (request: FastifyRequest, reply: FastifyReply, done: () => void) => void {
+export function accessLog(
+  sink: LogSink,
+): (request: FastifyRequest, reply: FastifyReply, done: () => void) => void {
   return (request, reply, done) => {
     sink.write(accessLine(request as FastifyRequest & AccessRequest, reply));
     done();

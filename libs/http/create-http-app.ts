@@ -30,7 +30,9 @@ export async function createHttpApp(
     abortOnError: false,
   });
   app.useGlobalPipes(new InputPipe());
-  app.useGlobalFilters(new ProblemFilter(app.get(Denials, { strict: false }), logger, (path) => routes.of(path)));
+  app.useGlobalFilters(
+    new ProblemFilter(app.get(Denials, { strict: false }), logger, (path) => routes.of(path)),
+  );
   app.get(OpenApi, { strict: false }).attach(app);
   instance.addHook('onClose', () => logger.flush());
   return app;

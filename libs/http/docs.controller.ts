@@ -21,7 +21,10 @@ export class DocsController {
 
   @Get('api/v1/openapi.json')
   @Public(WHY, { duringSetup: true })
-  @Answers(undefined, { contentType: 'application/json', description: 'The OpenAPI 3.1 document of this API.' })
+  @Answers(undefined, {
+    contentType: 'application/json',
+    description: 'The OpenAPI 3.1 document of this API.',
+  })
   document(): string {
     return this.openApi.json();
   }
@@ -29,7 +32,10 @@ export class DocsController {
   @Get('api/docs')
   @Header('content-security-policy', PAGE_POLICY)
   @Public(WHY, { duringSetup: true })
-  @Answers(undefined, { contentType: 'text/html; charset=utf-8', description: 'This API as a page to read and try.' })
+  @Answers(undefined, {
+    contentType: 'text/html; charset=utf-8',
+    description: 'This API as a page to read and try.',
+  })
   page(): string {
     return PAGE;
   }
@@ -37,7 +43,10 @@ export class DocsController {
   @Get('api/docs/faults')
   @Header('content-security-policy', PAGE_POLICY)
   @Public(WHY, { duringSetup: true })
-  @Answers(undefined, { contentType: 'text/html; charset=utf-8', description: 'Every fault code, its status and meaning.' })
+  @Answers(undefined, {
+    contentType: 'text/html; charset=utf-8',
+    description: 'Every fault code, its status and meaning.',
+  })
   faults(): string {
     return faultsPage();
   }

@@ -66,7 +66,11 @@ export function fastifyServer(
       const problem = problemOf(faultOf(error), request.id);
       void (reply as FastifyReply)
         .code(problem.status)
-        .headers({ ...Object.fromEntries(headers), 'x-request-id': request.id, ...problemHeaders(faultOf(error), false) })
+        .headers({
+          ...Object.fromEntries(headers),
+          'x-request-id': request.id,
+          ...problemHeaders(faultOf(error), false),
+        })
         .serializer(JSON.stringify)
         .send(problem);
     },
@@ -90,7 +94,9 @@ export function fastifyServer(
   jsonBodies(instance);
 
   const routes = new RouteMethods();
-  instance.addHook('onRoute', ({ url, method }) => routes.add(url, Array.isArray(method) ? method : [method]));
+  instance.addHook('onRoute', ({ url, method }) =>
+    routes.add(url, Array.isArray(method) ? method : [method]),
+  );
   return { instance, routes };
 }
 

@@ -66,7 +66,10 @@ function declare(shape: Pick<Field, 'kind' | 'nested' | 'list'>, options: FieldO
     const rules = [
       ValidateBy({
         name: 'field',
-        validator: { validate: (value) => faultsOf(field, value).length === 0, defaultMessage: () => 'is not valid' },
+        validator: {
+          validate: (value) => faultsOf(field, value).length === 0,
+          defaultMessage: () => 'is not valid',
+        },
       }),
       ApiProperty(apiPropertyOf(field)),
     ];
@@ -184,7 +187,9 @@ function choiceKind(choices: readonly string[]): Kind {
   return {
     schema: { type: 'string', enum: [...choices] },
     fault: (value) =>
-      typeof value === 'string' && choices.includes(value) ? undefined : `must be one of ${choices.join(', ')}`,
+      typeof value === 'string' && choices.includes(value)
+        ? undefined
+        : `must be one of ${choices.join(', ')}`,
   };
 }
 
@@ -342,7 +347,9 @@ function apiPropertyOf(field: Field): ApiPropertyOptions {
   const schema: JsonSchema = kind ? { ...kind.schema } : { type: nested };
   const limits = list && { minItems: list.min, maxItems: list.max };
   return {
-    ...(kind && list ? { type: 'array', items: schema, ...limits } : { ...schema, ...(list && { isArray: true, ...limits }) }),
+    ...(kind && list
+      ? { type: 'array', items: schema, ...limits }
+      : { ...schema, ...(list && { isArray: true, ...limits }) }),
     ...words(options),
     required: options.optional !== true,
     ...(options.nullable === true && { nullable: true }),
@@ -367,7 +374,10 @@ export function pageViewOf<T extends object>(item: new () => T): new () => { ite
   let page = pages.get(item);
   if (!page) {
     page = { [`${item.name}Page`]: class {} }[`${item.name}Page`] as ViewClass;
-    ListOf(() => item, { max: 10_000, description: 'The items of this page.' })(page.prototype as object, 'items');
+    ListOf(() => item, { max: 10_000, description: 'The items of this page.' })(
+      page.prototype as object,
+      'items',
+    );
     Text({ optional: true, description: 'The cursor of the next page; absent on the last.' })(
       page.prototype as object,
       'next',

@@ -11,7 +11,10 @@ export const HttpFault = faults('http', {
   expectation_failed: ['invalid', 'The expectation in the Expect header cannot be met.'],
   timeout: ['invalid', 'The request did not arrive in time.'],
   route_not_found: ['not_found', 'There is no such route.'],
-  method_not_allowed: ['invalid', 'The route does not know this method; the Allow header lists those it knows.'],
+  method_not_allowed: [
+    'invalid',
+    'The route does not know this method; the Allow header lists those it knows.',
+  ],
   unauthenticated: ['unauthenticated', 'A credential is needed.'],
   forbidden: ['forbidden', 'This is not allowed.'],
   not_found: ['not_found', 'There is nothing here that you may see.'],

@@ -70,7 +70,13 @@ describe('bad bodies', () => {
     ['null', 'null', 400, 'http.invalid_input', ['']],
     ['a missing field', {}, 400, 'http.invalid_input', ['name']],
     ['an unknown field', { ...ok, admin: true }, 400, 'http.invalid_input', ['admin']],
-    ['an inherited name as field', '{"name":"x","toString":1,"constructor":2}', 400, 'http.invalid_input', ['toString', 'constructor']],
+    [
+      'an inherited name as field',
+      '{"name":"x","toString":1,"constructor":2}',
+      400,
+      'http.invalid_input',
+      ['toString', 'constructor'],
+    ],
     ['a number for text', { name: 5 }, 400, 'http.invalid_input', ['name']],
     ['an object for text', { name: { toString: 'x' } }, 400, 'http.invalid_input', ['name']],
     ['null for an optional field', { ...ok, slug: null }, 400, 'http.invalid_input', ['slug']],
@@ -92,17 +98,38 @@ describe('bad bodies', () => {
     ['bad items', { ...ok, tags: ['a', 1, 'toolong'] }, 400, 'http.invalid_input', ['tags[1]', 'tags[2]']],
     [
       'faults inside of items',
-      { ...ok, members: [{ email: 'x', role: 'king', more: 1 }, 5, [{ email: 'a@b.example', role: 'admin' }]] },
+      {
+        ...ok,
+        members: [{ email: 'x', role: 'king', more: 1 }, 5, [{ email: 'a@b.example', role: 'admin' }]],
+      },
       400,
       'http.invalid_input',
       ['members[0].more', 'members[0].email', 'members[0].role', 'members[1]', 'members[2]'],
     ],
-    ['a fault in a nested object', { ...ok, owner: { email: 'a@b.example' } }, 400, 'http.invalid_input', ['owner.role']],
+    [
+      'a fault in a nested object',
+      { ...ok, owner: { email: 'a@b.example' } },
+      400,
+      'http.invalid_input',
+      ['owner.role'],
+    ],
     ['a nested object that is none', { ...ok, owner: 'x' }, 400, 'http.invalid_input', ['owner']],
-    ['an open object that is too large', { ...ok, extra: { a: 'x'.repeat(64) } }, 400, 'http.invalid_input', ['extra']],
+    [
+      'an open object that is too large',
+      { ...ok, extra: { a: 'x'.repeat(64) } },
+      400,
+      'http.invalid_input',
+      ['extra'],
+    ],
     ['duplicate keys', '{"name":"a","name":"b"}', 400, 'http.invalid_json', ['name']],
     ['a prototype key', '{"name":"a","__proto__":{"open":true}}', 400, 'http.invalid_json', ['__proto__']],
-    ['deep nesting', `{"extra":${'['.repeat(5000)}${']'.repeat(5000)}}`, 400, 'http.invalid_json', [`extra${'[0]'.repeat(31)}`]],
+    [
+      'deep nesting',
+      `{"extra":${'['.repeat(5000)}${']'.repeat(5000)}}`,
+      400,
+      'http.invalid_json',
+      [`extra${'[0]'.repeat(31)}`],
+    ],
     ['invalid UTF-8', Buffer.from([0x22, 0xc0, 0x80, 0x22]), 400, 'http.invalid_json', ['']],
     ['a body over the limit', { name: 'x'.repeat(300_000) }, 413, 'http.too_large', []],
   ];
@@ -133,7 +160,12 @@ describe('bad bodies', () => {
   });
 
   it('accepts a charset of UTF-8 and a body that keeps every rule', async () => {
-    const body = { name: 'Blue', members: [{ email: 'a@b.example', role: 'admin' }], parentId: null, extra: { a: [1] } };
+    const body = {
+      name: 'Blue',
+      members: [{ email: 'a@b.example', role: 'admin' }],
+      parentId: null,
+      extra: { a: [1] },
+    };
     const { answer } = await post(body, { 'content-type': 'application/json; charset=UTF-8' });
     expect(answer.statusCode).toBe(201);
     expect(JSON.parse(JSON.stringify(sample.things.received))).toEqual(body);
@@ -144,10 +176,16 @@ describe('bad bodies', () => {
       .tuple(fc.constantFrom('name', 'members', 'extra', 'tags', 'owner', 'count'), fc.jsonValue())
       .map(([name, value]) => Buffer.from(JSON.stringify({ name: 'x', [name]: value })));
     await fc.assert(
-      fc.asyncProperty(fc.oneof(fc.uint8Array({ maxLength: 80 }).map((b) => Buffer.from(b)), nearly), async (bytes) => {
-        const { answer } = await post(bytes);
-        expect(answer.statusCode).toBeLessThan(500);
-      }),
+      fc.asyncProperty(
+        fc.oneof(
+          fc.uint8Array({ maxLength: 80 }).map((b) => Buffer.from(b)),
+          nearly,
+        ),
+        async (bytes) => {
+          const { answer } = await post(bytes);
+          expect(answer.statusCode).toBeLessThan(500);
+        },
+      ),
       { numRuns: 500 },
     );
   });
@@ -156,12 +194,24 @@ describe('bad bodies', () => {
 describe('bad requests', () => {
   it.each<[string, Inject, number, string, string[]]>([
     ['an unknown route', { url: '/api/v1/nothing?x=1' }, 404, 'http.route_not_found', []],
-    ['an unknown route with a body', { method: 'POST', url: '/nothing', payload: {} }, 404, 'http.route_not_found', []],
+    [
+      'an unknown route with a body',
+      { method: 'POST', url: '/nothing', payload: {} },
+      404,
+      'http.route_not_found',
+      [],
+    ],
     ['a wrong method', { method: 'PUT', url: '/api/v1/things' }, 405, 'http.method_not_allowed', []],
     ['a path that does not decode', { url: '/api/v1/things/%zz' }, 400, 'http.uri_malformed', []],
     ['an over-long parameter', { url: `/api/v1/things/${'x'.repeat(300)}` }, 400, 'http.uri_malformed', []],
     ['a bad id', { url: '/api/v1/things/1' }, 400, 'http.invalid_input', ['thingId']],
-    ['an upper-case id', { url: '/api/v1/things/0190A6C4-0000-7000-8000-000000000001' }, 400, 'http.invalid_input', ['thingId']],
+    [
+      'an upper-case id',
+      { url: '/api/v1/things/0190A6C4-0000-7000-8000-000000000001' },
+      400,
+      'http.invalid_input',
+      ['thingId'],
+    ],
     ['an id with NUL', { url: '/api/v1/things/%00' }, 400, 'http.invalid_input', ['thingId']],
     ['an unknown query parameter', query('limit=1&x=2'), 400, 'http.invalid_input', ['x']],
     ['a limit of zero', query('limit=0'), 400, 'http.invalid_input', ['limit']],
@@ -169,7 +219,13 @@ describe('bad requests', () => {
     ['a limit that is no number', query('limit=1e1'), 400, 'http.invalid_input', ['limit']],
     ['a limit twice', query('limit=1&limit=2'), 400, 'http.invalid_input', ['limit']],
     ['a made-up cursor', query('cursor=abc'), 400, 'http.invalid_input', ['cursor']],
-    ['a prototype in the query', query('__proto__=1&constructor=2'), 400, 'http.invalid_input', ['__proto__', 'constructor']],
+    [
+      'a prototype in the query',
+      query('__proto__=1&constructor=2'),
+      400,
+      'http.invalid_input',
+      ['__proto__', 'constructor'],
+    ],
   ])('refuses %s', async (_what, request, status, code, paths) => {
     const { answer, problem } = await ask(request);
     expect(answer.statusCode).toBe(status);
@@ -181,7 +237,10 @@ describe('bad requests', () => {
   });
 
   it('says in a 405 which methods there are', async () => {
-    const { answer } = await ask({ method: 'PUT', url: '/api/v1/things/0190a6c4-0000-7000-8000-000000000001?x' });
+    const { answer } = await ask({
+      method: 'PUT',
+      url: '/api/v1/things/0190a6c4-0000-7000-8000-000000000001?x',
+    });
     expect(answer.headers['allow']).toBe('DELETE, GET, HEAD, PATCH');
   });
 
@@ -197,7 +256,10 @@ describe('bad requests', () => {
     await fc.assert(
       fc.asyncProperty(fc.webPath(), fc.webQueryParameters(), async (path, search) => {
         for (const base of ['', '/api/v1/things', '/api/docs']) {
-          const { answer } = await ask({ url: `${base}${path || '/'}?${search}`, headers: { authorization: 'Bearer good' } });
+          const { answer } = await ask({
+            url: `${base}${path || '/'}?${search}`,
+            headers: { authorization: 'Bearer good' },
+          });
           expect(answer.statusCode).toBeLessThan(500);
         }
       }),
@@ -213,7 +275,11 @@ function query(text: string): Inject {
 describe('what Node refuses before there is a request', () => {
   it('answers a flood of headers with 431', async () => {
     const many = Array.from({ length: 150 }, (_, i) => `x-h${i}: 1\r\n`).join('');
-    expectProblem(await raw(`GET /api/v1/things HTTP/1.1\r\nHost: a\r\n${many}\r\n`), 431, 'http.header_too_large');
+    expectProblem(
+      await raw(`GET /api/v1/things HTTP/1.1\r\nHost: a\r\n${many}\r\n`),
+      431,
+      'http.header_too_large',
+    );
   });
 
   it('answers a huge header with 431', async () => {
@@ -225,7 +291,10 @@ describe('what Node refuses before there is a request', () => {
     ['nonsense', 'nonsense\r\n\r\n'],
     ['a method that does not exist', 'FROB / HTTP/1.1\r\nHost: a\r\n\r\n'],
     ['two lengths', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab'],
-    ['length and chunks together', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+    [
+      'length and chunks together',
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
     ['no Host', 'GET /api/v1/things HTTP/1.1\r\nConnection: close\r\n\r\n'],
   ])('answers %s with 400', async (_what, text) => {
     expectProblem(await raw(text), 400, 'http.bad_request');
@@ -237,7 +306,11 @@ describe('what Node refuses before there is a request', () => {
   });
 
   it('answers a request that does not arrive in time with 408', async () => {
-    expectProblem(await raw('GET / HTTP/1.1\r\nHost: a\r\nx-slow: ', { keepOpen: true }), 408, 'http.timeout');
+    expectProblem(
+      await raw('GET / HTTP/1.1\r\nHost: a\r\nx-slow: ', { keepOpen: true }),
+      408,
+      'http.timeout',
+    );
   });
 
   it('goes on serving afterwards', async () => {
@@ -254,7 +327,10 @@ describe('answers', () => {
   });
 
   it('have no body and no content type where there is none', async () => {
-    const { answer } = await ask({ method: 'DELETE', url: '/api/v1/things/0190a6c4-0000-7000-8000-000000000001' });
+    const { answer } = await ask({
+      method: 'DELETE',
+      url: '/api/v1/things/0190a6c4-0000-7000-8000-000000000001',
+    });
     expect(answer.statusCode).toBe(204);
     expect(answer.body).toBe('');
   });
@@ -267,7 +343,10 @@ describe('answers', () => {
   });
 
   it('carry the security headers and the request id', async () => {
-    const { answer } = await ask({ url: '/api/v1/nothing', headers: { 'x-request-id': 'client-chosen.id_1' } });
+    const { answer } = await ask({
+      url: '/api/v1/nothing',
+      headers: { 'x-request-id': 'client-chosen.id_1' },
+    });
     expect(answer.headers).toMatchObject({
       'x-request-id': 'client-chosen.id_1',
       'x-content-type-options': 'nosniff',
@@ -305,15 +384,35 @@ describe('faults', () => {
     ['an HttpException', new HttpException('planted', 418), 400, 'http.bad_request'],
     ['a Nest 401', new UnauthorizedException('planted'), 401, 'http.unauthenticated'],
     ['an unknown error', new Error('planted secret'), 500, 'http.internal'],
-    ['an internal fault', new Fault('sample.secret', 'internal', 'planted', { data: { planted: 1 } }), 500, 'http.internal'],
+    [
+      'an internal fault',
+      new Fault('sample.secret', 'internal', 'planted', { data: { planted: 1 } }),
+      500,
+      'http.internal',
+    ],
     ['a text', 'planted', 500, 'http.internal'],
     ['undefined', undefined, 500, 'http.internal'],
-    ['a refused connection', Object.assign(new AggregateError([pg('ECONNREFUSED')], ''), {}), 503, 'http.unavailable'],
+    [
+      'a refused connection',
+      Object.assign(new AggregateError([pg('ECONNREFUSED')], ''), {}),
+      503,
+      'http.unavailable',
+    ],
     ['a lost connection', pg('08006'), 503, 'http.unavailable'],
     ['too many connections', pg('53300'), 503, 'http.unavailable'],
-    ['a stopping server', Object.assign(new Error('q'), { driverError: pg('57P01') }), 503, 'http.unavailable'],
+    [
+      'a stopping server',
+      Object.assign(new Error('q'), { driverError: pg('57P01') }),
+      503,
+      'http.unavailable',
+    ],
     ['a lock that was not had', new Error('wrapped', { cause: pg('55P03') }), 503, 'http.unavailable'],
-    ['a pool without a connection', new Error('timeout exceeded when trying to connect'), 503, 'http.unavailable'],
+    [
+      'a pool without a connection',
+      new Error('timeout exceeded when trying to connect'),
+      503,
+      'http.unavailable',
+    ],
     ['a constraint', pg('23505'), 500, 'http.internal'],
   ])('map %s', async (_what, error, status, code) => {
     const { answer, problem } = await failing(error);
@@ -327,7 +426,9 @@ describe('faults', () => {
     const without = await failing(SampleFault.signed_out());
     expect(without.answer.headers['www-authenticate']).toBe('Bearer realm="portcullis"');
     const withOne = await failing(SampleFault.signed_out(), { authorization: 'Bearer bad' });
-    expect(withOne.answer.headers['www-authenticate']).toBe('Bearer realm="portcullis", error="invalid_token"');
+    expect(withOne.answer.headers['www-authenticate']).toBe(
+      'Bearer realm="portcullis", error="invalid_token"',
+    );
     const withKey = await failing(SampleFault.signed_out(), { 'x-api-key': 'bad' });
     expect(withKey.answer.headers['www-authenticate']).toContain('invalid_token');
   });
@@ -373,7 +474,10 @@ describe('denials', () => {
   });
 
   it('name the caller who was refused', async () => {
-    const { answer, problem } = await ask({ url: '/api/v1/things/all', headers: { authorization: 'Bearer good' } });
+    const { answer, problem } = await ask({
+      url: '/api/v1/things/all',
+      headers: { authorization: 'Bearer good' },
+    });
     expect(answer.statusCode).toBe(403);
     expect(problem).toMatchObject({ code: 'access.denied', data: { permission: 'org:suspend' } });
     expect(sample.denials.recorded[0]?.caller?.org.slug).toBe('acme');

@@ -8,6 +8,12 @@ export const httpSettings = {
     'PORTCULLIS_TRUSTED_PROXIES',
     'Addresses and CIDR ranges of the proxies whose X-Forwarded-For is believed.',
   ),
-  tlsCertFile: setting.text('PORTCULLIS_TLS_CERT_FILE', 'The certificate chain (PEM) for TLS in this process.'),
-  tlsKeyFile: setting.text('PORTCULLIS_TLS_KEY_FILE', 'The private key (PEM) of that certificate, mode 0600.'),
+  tlsCertFile: setting.text(
+    'PORTCULLIS_TLS_CERT_FILE',
+    'The certificate chain (PEM) for TLS in this process.',
+  ),
+  tlsKeyFile: setting.text(
+    'PORTCULLIS_TLS_KEY_FILE',
+    'The private key (PEM) of that certificate, mode 0600.',
+  ),
 } as const;

@@ -31,7 +31,11 @@ export function readInput<T extends object>(type: new () => T, value: unknown, c
     const message = value === undefined || value === null ? 'a JSON body is required' : 'must be an object';
     throw HttpFault.invalid_input({ errors: [{ path: '', message }] });
   }
-  const found = validateSync(made, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true });
+  const found = validateSync(made, {
+    whitelist: true,
+    forbidNonWhitelisted: true,
+    forbidUnknownValues: true,
+  });
   const broken = found.flatMap((error) => flatten(error, ''));
   if (found.length > 0 && broken.length === 0) broken.push({ path: '', message: 'is not valid' });
   errors.push(...broken);
@@ -77,9 +81,15 @@ function makeField(field: Field, value: unknown, path: string, reading: Reading)
 /** class-validator says where; the field says what. */
 function flatten(error: ValidationError, path: string): InputError[] {
   const isIndex = Array.isArray(error.target);
-  const at = isIndex ? `${path}[${error.property}]` : path === '' ? error.property : `${path}.${error.property}`;
+  const at = isIndex
+    ? `${path}[${error.property}]`
+    : path === ''
+      ? error.property
+      : `${path}.${error.property}`;
   const field = error.target && !isIndex ? fieldsOf(error.target.constructor).get(error.property) : undefined;
-  const own = field ? faultsOf(field, error.value).map((one) => ({ path: `${at}${one.path}`, message: one.message })) : [];
+  const own = field
+    ? faultsOf(field, error.value).map((one) => ({ path: `${at}${one.path}`, message: one.message }))
+    : [];
   const below = (error.children ?? []).flatMap((child) => flatten(child, at));
   // Within what is already wrong as a whole nothing more is said.
   return [...own, ...below.filter(({ path: inner }) => !own.some((one) => inner.startsWith(one.path)))];

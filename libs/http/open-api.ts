@@ -44,7 +44,10 @@ function documentOf(app: INestApplication, routes: readonly Route[]): OpenAPIObj
     .setDescription('A fail-closed, multi-tenant security control plane.')
     .setVersion('1')
     .addServer('/')
-    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'An access token, or an API key.' }, 'bearer')
+    .addBearerAuth(
+      { type: 'http', scheme: 'bearer', description: 'An access token, or an API key.' },
+      'bearer',
+    )
     .addApiKey({ type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'An API key.' }, 'apiKey')
     .build();
   const document = SwaggerModule.createDocument(app, frame, { operationIdFactory: operationId });
@@ -75,11 +78,17 @@ function operationOf(route: Route): Operation {
     summary: answers?.description || `${route.method} ${route.path}`,
     tags: [operationId(route.controller, '')],
     security: rule?.word === 'public' ? [] : [{ bearer: [] }, { apiKey: [] }],
-    'x-access': rule && { word: rule.word, ...(rule.word === 'access' ? { org: rule.org } : { why: rule.why }) },
+    'x-access': rule && {
+      word: rule.word,
+      ...(rule.word === 'access' ? { org: rule.org } : { why: rule.why }),
+    },
     ...(rule?.word === 'access' && { 'x-permission': rule.permissions }),
     parameters: parametersOf(route),
     ...(body && {
-      requestBody: { required: true, content: { 'application/json': { schema: reference(body.type as ViewClass) } } },
+      requestBody: {
+        required: true,
+        content: { 'application/json': { schema: reference(body.type as ViewClass) } },
+      },
     }),
     responses: responsesOf(route),
   };
@@ -93,7 +102,9 @@ function parametersOf(route: Route): Operation[] {
     // Ids are named so, and IdPipe or the guard checks them.
     schema: name.endsWith('Id') ? { type: 'string', format: 'uuid' } : { type: 'string', maxLength: 200 },
   }));
-  const query = route.inputs.filter(({ from }) => from === 'query').flatMap(({ type }) => [...fieldsOf(type as object).values()]);
+  const query = route.inputs
+    .filter(({ from }) => from === 'query')
+    .flatMap(({ type }) => [...fieldsOf(type as object).values()]);
   const inQuery = query.map((field) => {
     const { description, ...schema } = fieldSchema(field, reference);
     return {
@@ -113,10 +124,14 @@ function responsesOf(route: Route): Record<string, Operation> {
   if (answers) {
     const content = answers.view
       ? { 'application/json': { schema: reference(answers.view) } }
-      : answers.contentType !== undefined && { [answers.contentType.split(';')[0] ?? '']: { schema: { type: 'string' } } };
+      : answers.contentType !== undefined && {
+          [answers.contentType.split(';')[0] ?? '']: { schema: { type: 'string' } },
+        };
     responses[answers.status] = {
       description: answers.description || 'Done.',
-      headers: { 'x-request-id': { schema: { type: 'string' }, description: 'The id of this request in every log.' } },
+      headers: {
+        'x-request-id': { schema: { type: 'string' }, description: 'The id of this request in every log.' },
+      },
       ...(content && { content }),
     };
   }
@@ -133,7 +148,6 @@ function faultsByStatus(route: Route): Map<string, FaultMaker[]> {
   if (route.inputs.some(({ from }) => from === 'body')) {
     usual.push(HttpFault.invalid_json, HttpFault.too_large, HttpFault.unsupported_media_type);
   }
-  if (route.rule?.word !== 'public') usual.push(...all.filter(({ kind, code }) => kind === 'unauthenticated' && code.startsWith('access.')));
   if (route.rule?.word !== 'public') usual.push(HttpFault.unauthenticated, ...named('access.org_suspended'));
   if (route.rule?.word === 'access') usual.push(...named('access.denied'), ...named('access.not_found'));
   const found = new Map<string, FaultMaker[]>();
@@ -152,7 +166,10 @@ function problemResponse(makers: readonly FaultMaker[]): Operation {
         schema: {
           allOf: [
             { $ref: '#/components/schemas/Problem' },
-            { type: 'object', properties: { code: { type: 'string', enum: makers.map(({ code }) => code) } } },
+            {
+              type: 'object',
+              properties: { code: { type: 'string', enum: makers.map(({ code }) => code) } },
+            },
           ],
         },
       },

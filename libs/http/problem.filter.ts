@@ -88,7 +88,8 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   private faultFor(error: unknown, request: HttpRequest, reply: FastifyReply): Fault {
-    if (!request.is404 || !(error instanceof HttpException) || error.getStatus() !== 404) return faultOf(error);
+    if (!request.is404 || !(error instanceof HttpException) || error.getStatus() !== 404)
+      return faultOf(error);
     const methods = this.allowed(pathOf(request));
     if (methods.length === 0) return HttpFault.route_not_found();
     void reply.header('allow', methods.join(', '));

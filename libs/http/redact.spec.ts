@@ -1,6 +1,9 @@
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Fault } from '#kernel';
-import { AppLogger } from './app-logger.ts';
+import { AppLogger, batchedSink } from './app-logger.ts';
 import { redact, redactText } from './redact.ts';
 
 const JWT = 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJwbGFudGVkIn0.c2lnbmF0dXJlLXBsYW50ZWQ';
@@ -25,7 +28,13 @@ describe('redaction', () => {
   });
 
   it('leaves ordinary words alone', () => {
-    for (const text of ['route /api/v1/orgs/:orgId', 'the pc is slow', 'eyJ', 'http://127.0.0.1:8080/x', 'GET /x 200']) {
+    for (const text of [
+      'route /api/v1/orgs/:orgId',
+      'the pc is slow',
+      'eyJ',
+      'http://127.0.0.1:8080/x',
+      'GET /x 200',
+    ]) {
       expect(redactText(text)).toBe(text);
     }
   });
@@ -51,7 +60,10 @@ describe('redaction', () => {
       parameters: ['planted'],
       query: 'insert planted',
     });
-    const fault = new Fault('x.y', 'internal', 'Public.', { cause: driver, detail: `the token ${JWT} failed` });
+    const fault = new Fault('x.y', 'internal', 'Public.', {
+      cause: driver,
+      detail: `the token ${JWT} failed`,
+    });
     const clean = JSON.stringify(redact(fault));
     expect(clean).not.toMatch(/planted|eyJ/);
     expect(clean).toContain('23505');
@@ -60,7 +72,12 @@ describe('redaction', () => {
 
   it('takes linear time over long hostile texts', () => {
     const started = performance.now();
-    for (const text of ['a://'.repeat(5000), 'eyJaaaa.'.repeat(4000), 'password='.repeat(4000), '-----BEGIN '.repeat(4000)]) {
+    for (const text of [
+      'a://'.repeat(5000),
+      'eyJaaaa.'.repeat(4000),
+      'password='.repeat(4000),
+      '-----BEGIN '.repeat(4000),
+    ]) {
       redactText(text);
     }
     expect(performance.now() - started).toBeLessThan(500);
@@ -95,4 +112,14 @@ describe('redaction', () => {
     expect(() => logger.error('round and round', loop, Symbol('x'), 10n)).not.toThrow();
     expect(lines).toHaveLength(1);
   });
+});
+
+it('the batched sink keeps lines back, and writes them when told', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'portcullis-log-')), 'app.log');
+  const logger = new AppLogger(batchedSink(file));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  logger.log('first');
+  expect(readFileSync(file, 'utf8')).toBe('');
+  logger.flush();
+  expect(readFileSync(file, 'utf8')).toContain('"msg":"first"');
 });

@@ -50,7 +50,10 @@ export function redact(value: unknown, depth = 0): unknown {
   );
 }
 
-function redactError(error: Error & { code?: unknown; detail?: unknown; errors?: unknown }, depth: number): object {
+function redactError(
+  error: Error & { code?: unknown; detail?: unknown; errors?: unknown },
+  depth: number,
+): object {
   const { name, message, stack, code, cause } = error;
   // Only a Fault's detail is ours; PostgreSQL's shows the row that was refused.
   const detail = name === 'Fault' && typeof error.detail === 'string' ? redactText(error.detail) : undefined;

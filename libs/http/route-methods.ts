@@ -17,7 +17,9 @@ export class RouteMethods {
     const given = path.split('/');
     const found = new Set<string>();
     for (const { segments, methods } of this.patterns.get(given.length) ?? []) {
-      const fits = segments.every((segment, i) => (segment.startsWith(':') ? given[i] !== '' : segment === given[i]));
+      const fits = segments.every((segment, i) =>
+        segment.startsWith(':') ? given[i] !== '' : segment === given[i],
+      );
       if (fits) for (const method of methods) found.add(method);
     }
     return [...found].sort();

@@ -202,4 +202,3 @@ export async function startSample(options: HttpAppOptions = {}): Promise<Sample>
   await app.getHttpAdapter().getInstance().ready();
   return { app, things: app.get(ThingsController), denials: app.get<StubDenials>(Denials), lines };
 }
-

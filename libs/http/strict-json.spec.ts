@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { Fault } from '#kernel';
 import { MAX_DEPTH, parseStrictJson } from './strict-json.ts';
 
-const parse = (text: string | Uint8Array) => parseStrictJson(typeof text === 'string' ? Buffer.from(text) : text);
+const parse = (text: string | Uint8Array) =>
+  parseStrictJson(typeof text === 'string' ? Buffer.from(text) : text);
 
 function faultOf(text: string | Uint8Array): Fault {
   try {
@@ -18,7 +19,21 @@ function faultOf(text: string | Uint8Array): Fault {
 
 /** JSON values with the keys and texts that break parsers. */
 const awkward = fc.oneof(
-  fc.constantFrom('', '"', '\\', '\\"', '{', ':', ',', '\u2028', '😀', 'constructor', 'toString', 'a.b', '[0]'),
+  fc.constantFrom(
+    '',
+    '"',
+    '\\',
+    '\\"',
+    '{',
+    ':',
+    ',',
+    '\u2028',
+    '😀',
+    'constructor',
+    'toString',
+    'a.b',
+    '[0]',
+  ),
   fc.string(),
 );
 const { value: anyJson } = fc.letrec<{ value: unknown }>((tie) => ({
@@ -40,7 +55,8 @@ describe('strict JSON', () => {
     fc.assert(
       fc.property(anyJson, fc.constantFrom(0, 1, '\t'), fc.boolean(), (value, indent, ascii) => {
         let text = JSON.stringify(value, null, indent);
-        if (ascii) text = text.replace(/[^ -~\s]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+        if (ascii)
+          text = text.replace(/[^ -~\s]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
         // Not toEqual: it asks values for their constructor, which here may be a key.
         expect(isDeepStrictEqual(parse(text), JSON.parse(text))).toBe(true);
       }),
@@ -49,17 +65,27 @@ describe('strict JSON', () => {
   });
 
   it('refuses every text with a duplicate key, however it is written and wherever it stands', () => {
-    const key = awkward.filter((text) => !text.includes('\0') && text !== '__proto__' && text !== 'prototype');
+    const key = awkward.filter(
+      (text) => !text.includes('\0') && text !== '__proto__' && text !== 'prototype',
+    );
     fc.assert(
-      fc.property(key, anyJson, anyJson, anyJson, fc.nat(4), fc.boolean(), (name, a, b, between, depth, ascii) => {
-        const escaped = `"${[...Array(name.length).keys()]
-          .map((i) => `\\u${name.charCodeAt(i).toString(16).padStart(4, '0')}`)
-          .join('')}"`;
-        const again = ascii ? escaped : JSON.stringify(name);
-        let text = `{${JSON.stringify(name)}:${JSON.stringify(a)},"~":${JSON.stringify(between)},${again} : ${JSON.stringify(b)}}`;
-        for (let i = 0; i < depth; i++) text = i % 2 === 0 ? `[1,${text}]` : `{"in":${text}}`;
-        expect(faultOf(text).code).toBe('http.invalid_json');
-      }),
+      fc.property(
+        key,
+        anyJson,
+        anyJson,
+        anyJson,
+        fc.nat(4),
+        fc.boolean(),
+        (name, a, b, between, depth, ascii) => {
+          const escaped = `"${[...Array(name.length).keys()]
+            .map((i) => `\\u${name.charCodeAt(i).toString(16).padStart(4, '0')}`)
+            .join('')}"`;
+          const again = ascii ? escaped : JSON.stringify(name);
+          let text = `{${JSON.stringify(name)}:${JSON.stringify(a)},"~":${JSON.stringify(between)},${again} : ${JSON.stringify(b)}}`;
+          for (let i = 0; i < depth; i++) text = i % 2 === 0 ? `[1,${text}]` : `{"in":${text}}`;
+          expect(faultOf(text).code).toBe('http.invalid_json');
+        },
+      ),
       { numRuns: 2000 },
     );
   });
@@ -67,14 +93,20 @@ describe('strict JSON', () => {
   it('never does anything but accept or refuse, whatever the bytes', () => {
     const json = fc.array(fc.constantFrom(...'{}[]:,"\\u0dDeE+-.123ntrue '.split('')), { maxLength: 30 });
     fc.assert(
-      fc.property(fc.oneof(fc.uint8Array({ maxLength: 60 }), json.map((parts) => Buffer.from(parts.join('')))), (bytes) => {
-        try {
-          parse(bytes);
-        } catch (error) {
-          expect(error).toBeInstanceOf(Fault);
-          expect((error as Fault).kind).toBe('invalid');
-        }
-      }),
+      fc.property(
+        fc.oneof(
+          fc.uint8Array({ maxLength: 60 }),
+          json.map((parts) => Buffer.from(parts.join(''))),
+        ),
+        (bytes) => {
+          try {
+            parse(bytes);
+          } catch (error) {
+            expect(error).toBeInstanceOf(Fault);
+            expect((error as Fault).kind).toBe('invalid');
+          }
+        },
+      ),
       { numRuns: 5000 },
     );
   });

@@ -14,7 +14,9 @@ export interface Setting<T> {
 }
 
 type Settings = Record<string, Setting<unknown>>;
-export type Values<S extends Settings> = { readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never };
+export type Values<S extends Settings> = {
+  readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never;
+};
 
 /** All faults of the configuration at once, so that one start shows them all. */
 export class ConfigError extends Error {
@@ -53,7 +55,12 @@ export const setting = {
     };
   },
 
-  choice<T extends string>(variable: string, description: string, choices: readonly T[], fallback: T): Setting<T> {
+  choice<T extends string>(
+    variable: string,
+    description: string,
+    choices: readonly T[],
+    fallback: T,
+  ): Setting<T> {
     return {
       variable,
       description,
@@ -97,7 +104,10 @@ export const setting = {
 const OURS = 'PORTCULLIS_';
 
 /** Reads every declared setting. Throws a ConfigError that lists all faults. */
-export function readConfig<S extends Settings>(settings: S, env: Record<string, string | undefined>): Values<S> {
+export function readConfig<S extends Settings>(
+  settings: S,
+  env: Record<string, string | undefined>,
+): Values<S> {
   const problems: string[] = [];
   const values: Record<string, unknown> = {};
   const declared = new Set(Object.values(settings).map((one) => one.variable));

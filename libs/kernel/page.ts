@@ -7,7 +7,11 @@ export interface Page<T> {
 }
 
 /** Cuts a page out of `limit + 1` rows that are ordered by descending id: the extra row only tells of more. */
-export function pageOf<Row extends { id: string }, T>(rows: Row[], limit: number, view: (row: Row) => T): Page<T> {
+export function pageOf<Row extends { id: string }, T>(
+  rows: Row[],
+  limit: number,
+  view: (row: Row) => T,
+): Page<T> {
   const items = rows.slice(0, limit);
   const last = items.at(-1);
   const page: Page<T> = { items: items.map(view) };

@@ -12,7 +12,14 @@ export interface InvitationRow {
 
 export async function insertInvitation(
   tx: OrgTx | SystemTx,
-  invitation: { orgId: string; email: string; roleId: string; digest: string; invitedBy: string; expiresAt: Date },
+  invitation: {
+    orgId: string;
+    email: string;
+    roleId: string;
+    digest: string;
+    invitedBy: string;
+    expiresAt: Date;
+  },
 ): Promise<string> {
   const id = newId();
   await tx.query(
@@ -44,10 +51,10 @@ export async function readInvitations(tx: OrgTx, limit: number, before?: string)
 
 /** True where there was an open one. */
 export async function deleteInvitation(tx: OrgTx, id: string): Promise<boolean> {
-  const deleted = await tx.change('DELETE FROM invitations WHERE org_id = $1 AND id = $2 AND accepted_at IS NULL', [
-    tx.orgId,
-    id,
-  ]);
+  const deleted = await tx.change(
+    'DELETE FROM invitations WHERE org_id = $1 AND id = $2 AND accepted_at IS NULL',
+    [tx.orgId, id],
+  );
   return deleted > 0;
 }
 

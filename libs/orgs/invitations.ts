@@ -3,7 +3,16 @@ import { rolePermissions } from '#auth';
 import { Audit, personal } from '#audit';
 import { insertUser, Passwords, storePassword } from '#auth';
 import { Database, type OrgTx, type SystemTx } from '#database';
-import { type Caller, Clock, type Page, pageOf, randomText, readCursor, type RequestFacts, tokenDigest } from '#kernel';
+import {
+  type Caller,
+  Clock,
+  type Page,
+  pageOf,
+  randomText,
+  readCursor,
+  type RequestFacts,
+  tokenDigest,
+} from '#kernel';
 import { requireHeld } from './grant-ceiling.ts';
 import {
   deleteInvitation,
@@ -56,13 +65,21 @@ export class Invitations {
   async create(caller: Caller, request: CreateInvitationRequest): Promise<NewInvitationView> {
     return this.database.inOrg(caller, async (tx) => {
       const role = await roleNamed(tx, caller.org.id, request);
-      requireHeld(caller, rolePermissions({ builtIn: role.built_in, permissions: role.permissions }, caller.org.kind));
+      requireHeld(
+        caller,
+        rolePermissions({ builtIn: role.built_in, permissions: role.permissions }, caller.org.kind),
+      );
       return this.issue(tx, caller, request.email, role.id);
     });
   }
 
   /** Makes and records an invitation to the caller's organization. */
-  async issue(tx: OrgTx | SystemTx, caller: Caller, email: string, roleId: string): Promise<NewInvitationView> {
+  async issue(
+    tx: OrgTx | SystemTx,
+    caller: Caller,
+    email: string,
+    roleId: string,
+  ): Promise<NewInvitationView> {
     const token = `pci_${randomText(32)}`;
     const expiresAt = new Date(this.clock.now().getTime() + VALID_MS);
     const id = await insertInvitation(tx, {
@@ -78,13 +95,21 @@ export class Invitations {
       target: { type: 'invitation', id, display: email },
       changes: { role: { to: roleId } },
     });
-    return { id, token, url: `${this.config.publicUrl}/invitation#${token}`, expiresAt: expiresAt.toISOString() };
+    return {
+      id,
+      token,
+      url: `${this.config.publicUrl}/invitation#${token}`,
+      expiresAt: expiresAt.toISOString(),
+    };
   }
 
   async revoke(caller: Caller, id: string): Promise<void> {
     await this.database.inOrg(caller, async (tx) => {
       if (!(await deleteInvitation(tx, id))) throw OrgFault.invitation_not_found();
-      await this.audit.append(tx, caller, { action: 'invitation.revoked', target: { type: 'invitation', id } });
+      await this.audit.append(tx, caller, {
+        action: 'invitation.revoked',
+        target: { type: 'invitation', id },
+      });
     });
   }
 
@@ -94,11 +119,13 @@ export class Invitations {
     const known = await this.database.acrossOrgs('accept_invitation', async (tx) => {
       const open = await lockInvitation(tx, digest);
       const user = open && (await findUser(tx, open.email));
-      const stored = user && (await tx.one<{ hash: string }>('SELECT hash FROM passwords WHERE user_id = $1', [user.id]));
+      const stored =
+        user && (await tx.one<{ hash: string }>('SELECT hash FROM passwords WHERE user_id = $1', [user.id]));
       return { open, user, hash: stored?.hash };
     });
     if (!known.open) throw refused('unknown_invitation');
-    if (known.user && !(await this.passwords.verify(request.password, known.hash))) throw refused('wrong_password');
+    if (known.user && !(await this.passwords.verify(request.password, known.hash)))
+      throw refused('wrong_password');
     const hash = known.user ? undefined : await this.passwords.hash(request.password);
     return this.database.acrossOrgs('accept_invitation', async (tx) => {
       const open = await lockInvitation(tx, digest);
@@ -114,10 +141,15 @@ export class Invitations {
         target: { type: 'user', id: userId, display: open.email },
         outcome: 'success',
         request: facts,
-        changes: { role: { to: role.name }, invitation: { to: open.id }, email: { to: personal(open.email) } },
+        changes: {
+          role: { to: role.name },
+          invitation: { to: open.id },
+          email: { to: personal(open.email) },
+        },
       });
       if (hash !== undefined) await storePassword(tx, userId, hash, false);
-      if (!(await insertMember(tx, { orgId: org.id, userId, roleId: role.id }))) throw OrgFault.member_exists();
+      if (!(await insertMember(tx, { orgId: org.id, userId, roleId: role.id })))
+        throw OrgFault.member_exists();
       await markAccepted(tx, open.id);
       return { user: { id: userId, email: open.email, name }, organization: org };
     });

@@ -8,7 +8,11 @@ export interface ServiceAccountRow {
   readonly created_at: Date;
 }
 
-export async function readServiceAccounts(tx: OrgTx, limit: number, before?: string): Promise<ServiceAccountRow[]> {
+export async function readServiceAccounts(
+  tx: OrgTx,
+  limit: number,
+  before?: string,
+): Promise<ServiceAccountRow[]> {
   return tx.query<ServiceAccountRow>(
     `SELECT id, name, description, owner_id, created_at FROM service_accounts
       WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`,
@@ -61,7 +65,10 @@ export async function readApiKeys(tx: OrgTx, limit: number, before?: string): Pr
   );
 }
 
-export async function insertApiKey(tx: OrgTx, key: Omit<ApiKeyRow, 'created_at'>): Promise<ApiKeyRow | undefined> {
+export async function insertApiKey(
+  tx: OrgTx,
+  key: Omit<ApiKeyRow, 'created_at'>,
+): Promise<ApiKeyRow | undefined> {
   return tx.one<ApiKeyRow>(
     `INSERT INTO api_keys (org_id, id, name, service_account_id, owner_id, digest, permissions, allowed_cidrs, expires_at)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING ${KEY_COLUMNS}`,

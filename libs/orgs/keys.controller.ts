@@ -31,7 +31,10 @@ export class ServiceAccountsController {
     faults: [OrgFault.service_account_exists],
     description: 'Create a service account that you answer for.',
   })
-  create(@Req() request: AccessRequest, @Body() body: CreateServiceAccountRequest): Promise<ServiceAccountView> {
+  create(
+    @Req() request: AccessRequest,
+    @Body() body: CreateServiceAccountRequest,
+  ): Promise<ServiceAccountView> {
     return this.keys.createAccount(callerOf(request), body);
   }
 

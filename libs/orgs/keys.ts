@@ -41,7 +41,10 @@ export class Keys {
     this.#pepper = masterKey.derive('api-keys');
   }
 
-  async listAccounts(caller: Caller, query: { limit?: number; cursor?: string }): Promise<Page<ServiceAccountView>> {
+  async listAccounts(
+    caller: Caller,
+    query: { limit?: number; cursor?: string },
+  ): Promise<Page<ServiceAccountView>> {
     const limit = query.limit ?? 50;
     const rows = await this.database.inOrg(caller, (tx) =>
       readServiceAccounts(tx, limit + 1, query.cursor && readCursor(query.cursor)),
@@ -150,7 +153,11 @@ export class Keys {
   ): Promise<number> {
     const ids = await revokeApiKeys(tx, selection, reason);
     for (const id of ids) {
-      await this.audit.append(tx, caller, { action: 'api_key.revoked', target: { type: 'api_key', id }, reason });
+      await this.audit.append(tx, caller, {
+        action: 'api_key.revoked',
+        target: { type: 'api_key', id },
+        reason,
+      });
     }
     return ids.length;
   }

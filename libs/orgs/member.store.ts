@@ -25,7 +25,10 @@ export async function readMembers(tx: OrgTx, limit: number, before?: string): Pr
 
 /** Locked, so that two changes of one membership come one after the other. */
 export async function lockMember(tx: OrgTx, userId: string): Promise<MemberRow | undefined> {
-  return tx.one<MemberRow>(`${MEMBERS} WHERE m.org_id = $1 AND m.user_id = $2 FOR UPDATE OF m`, [tx.orgId, userId]);
+  return tx.one<MemberRow>(`${MEMBERS} WHERE m.org_id = $1 AND m.user_id = $2 FOR UPDATE OF m`, [
+    tx.orgId,
+    userId,
+  ]);
 }
 
 export async function insertMember(
@@ -39,7 +42,11 @@ export async function insertMember(
   return inserted > 0;
 }
 
-export async function updateMember(tx: OrgTx, userId: string, change: { roleId: string; status: string }): Promise<void> {
+export async function updateMember(
+  tx: OrgTx,
+  userId: string,
+  change: { roleId: string; status: string },
+): Promise<void> {
   await tx.query('UPDATE memberships SET role_id = $3, status = $4 WHERE org_id = $1 AND user_id = $2', [
     tx.orgId,
     userId,
@@ -62,6 +69,9 @@ export async function hasOtherOwner(tx: OrgTx, userId: string): Promise<boolean>
   return owners.some((owner) => owner.user_id !== userId);
 }
 
-export async function findUser(tx: SystemTx, email: string): Promise<{ id: string; name: string } | undefined> {
+export async function findUser(
+  tx: SystemTx,
+  email: string,
+): Promise<{ id: string; name: string } | undefined> {
   return tx.one('SELECT id, name FROM users WHERE email = $1', [email.toLowerCase()]);
 }

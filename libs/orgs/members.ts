@@ -15,7 +15,12 @@ import {
   readMembers,
   updateMember,
 } from './member.store.ts';
-import type { CreatedMemberView, CreateMemberRequest, MemberView, UpdateMemberRequest } from './org.contract.ts';
+import type {
+  CreatedMemberView,
+  CreateMemberRequest,
+  MemberView,
+  UpdateMemberRequest,
+} from './org.contract.ts';
 import { OrgFault } from './org.faults.ts';
 import type { RoleRow } from './role.store.ts';
 import { roleNamed } from './roles.ts';
@@ -75,7 +80,8 @@ export class Members {
       if (role) requireHeld(caller, permissionsOf(role, caller));
       const roleId = role?.id ?? before.role_id;
       const status = request.status ?? before.status;
-      const losesOwner = before.built_in === 'owner' && (status !== 'active' || (role && role.built_in !== 'owner'));
+      const losesOwner =
+        before.built_in === 'owner' && (status !== 'active' || (role && role.built_in !== 'owner'));
       if (losesOwner && !(await hasOtherOwner(tx, userId))) throw OrgFault.last_owner();
       await this.#requireNotAbove(caller, tx, before);
       await updateMember(tx, userId, { roleId, status });
@@ -110,7 +116,11 @@ export class Members {
   async #endAccess(tx: OrgTx, caller: Caller, userId: string, reason: string): Promise<void> {
     await this.sessions.end(tx, caller, { userId }, reason);
     for (const id of await revokeApiKeys(tx, { ownerId: userId }, reason)) {
-      await this.audit.append(tx, caller, { action: 'api_key.revoked', target: { type: 'api_key', id }, reason });
+      await this.audit.append(tx, caller, {
+        action: 'api_key.revoked',
+        target: { type: 'api_key', id },
+        reason,
+      });
     }
   }
 

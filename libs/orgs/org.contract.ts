@@ -17,7 +17,10 @@ export class CreateOrgRequest {
   @Slug()
   slug: string;
 
-  @Nested(() => NewOwner, { optional: true, description: 'Invited as owner; where absent, the creator is the owner.' })
+  @Nested(() => NewOwner, {
+    optional: true,
+    description: 'Invited as owner; where absent, the creator is the owner.',
+  })
   owner?: NewOwner;
 }
 
@@ -108,7 +111,8 @@ export class CreateMemberRequest {
 export class CreatedMemberView extends MemberView {
   @Secret({
     optional: true,
-    description: 'For a new account: a password that works once, to be changed at the first sign-in. Shown once.',
+    description:
+      'For a new account: a password that works once, to be changed at the first sign-in. Shown once.',
   })
   password?: string;
 }
@@ -265,7 +269,12 @@ export class CreateApiKeyRequest {
   @Time({ optional: true })
   expiresAt?: string;
 
-  @ListOf('text', { max: 100, itemMax: 50, optional: true, description: 'CIDR notation; empty or absent means anywhere.' })
+  @ListOf('text', {
+    max: 100,
+    itemMax: 50,
+    optional: true,
+    description: 'CIDR notation; empty or absent means anywhere.',
+  })
   allowedCidrs?: string[];
 }
 
@@ -294,4 +303,3 @@ export class PermissionsView {
   @ListOf(() => PermissionView, { max: 1000 })
   items: PermissionView[];
 }
-

@@ -12,7 +12,10 @@ export const OrgFault = faults('org', {
   role_exists: ['conflict', 'A role with this name exists.'],
   role_in_use: ['conflict', 'Members or invitations still have this role.'],
   role_built_in: ['conflict', 'Built-in roles are not changed; make a custom one.'],
-  unknown_permission: ['invalid', 'A permission is not in the catalogue, or cannot be held in this organization.'],
+  unknown_permission: [
+    'invalid',
+    'A permission is not in the catalogue, or cannot be held in this organization.',
+  ],
   grant_ceiling: ['forbidden', 'Nobody grants what they do not hold; data.permission names what you lack.'],
   invitation_not_found: ['not_found', 'There is no such invitation.'],
   invalid_invitation: ['unauthenticated', 'The invitation is not valid or no longer; ask for another.'],

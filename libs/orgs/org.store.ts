@@ -47,10 +47,10 @@ export async function readOrgs(
 }
 
 export async function renameOrg(tx: OrgTx, name: string): Promise<CallerOrg | undefined> {
-  const row = await tx.one<OrgRow>(`UPDATE organizations AS o SET name = $2 WHERE o.id = $1 RETURNING ${COLUMNS}`, [
-    tx.orgId,
-    name,
-  ]);
+  const row = await tx.one<OrgRow>(
+    `UPDATE organizations AS o SET name = $2 WHERE o.id = $1 RETURNING ${COLUMNS}`,
+    [tx.orgId, name],
+  );
   return row && orgOf(row);
 }
 

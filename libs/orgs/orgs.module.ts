@@ -3,7 +3,11 @@ import { Invitations } from './invitations.ts';
 import { Keys } from './keys.ts';
 import { ApiKeysController, ServiceAccountsController } from './keys.controller.ts';
 import { Members } from './members.ts';
-import { AcceptInvitationController, InvitationsController, MembersController } from './members.controller.ts';
+import {
+  AcceptInvitationController,
+  InvitationsController,
+  MembersController,
+} from './members.controller.ts';
 import { OrgConfig } from './org.config.ts';
 import { Orgs } from './orgs.ts';
 import { OrgsController } from './orgs.controller.ts';

@@ -39,7 +39,12 @@ export class Orgs {
       await this.audit.append(tx, caller, { action: 'org.created', target, changes });
       await this.audit.append(tx, asIn(caller, org), { action: 'org.created', target, changes });
       if (request.owner) {
-        const invitation = await this.invitations.issue(tx, asIn(caller, org), request.owner.email, ownerRoleId);
+        const invitation = await this.invitations.issue(
+          tx,
+          asIn(caller, org),
+          request.owner.email,
+          ownerRoleId,
+        );
         return { organization: org, invitation };
       }
       await insertMember(tx, { orgId: org.id, userId: caller.userId ?? caller.id, roleId: ownerRoleId });

@@ -1,5 +1,14 @@
 import { Body, Controller, Delete, Get, Param, Patch, Post, Query, Req } from '@nestjs/common';
-import { Access, type AccessRequest, builtInPermissions, builtInRoles, callerOf, permissionNames, permissions, SignedIn } from '#access';
+import {
+  Access,
+  type AccessRequest,
+  builtInPermissions,
+  builtInRoles,
+  callerOf,
+  permissionNames,
+  permissions,
+  SignedIn,
+} from '#access';
 import { Answers, IdPipe, PageQuery } from '#http';
 import { CreateRoleRequest, PermissionsView, RolePage, RoleView, UpdateRoleRequest } from './org.contract.ts';
 import { OrgFault } from './org.faults.ts';
@@ -30,7 +39,12 @@ export class RolesController {
   @Patch(':roleId')
   @Access({ permission: 'role:write', org: 'orgId' })
   @Answers(RoleView, {
-    faults: [OrgFault.role_missing, OrgFault.role_built_in, OrgFault.unknown_permission, OrgFault.grant_ceiling],
+    faults: [
+      OrgFault.role_missing,
+      OrgFault.role_built_in,
+      OrgFault.unknown_permission,
+      OrgFault.grant_ceiling,
+    ],
     description: 'Change a custom role; effective on the next request of everyone who has it.',
   })
   update(

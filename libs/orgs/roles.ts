@@ -31,7 +31,8 @@ export class Roles {
       const id = newId();
       const permissions = [...new Set(request.permissions)].sort();
       const role = { id, name: request.name, description: request.description ?? '', permissions };
-      if (!(await insertRole(tx, role))) throw OrgFault.role_exists({ errors: [{ path: 'name', message: 'is taken' }] });
+      if (!(await insertRole(tx, role)))
+        throw OrgFault.role_exists({ errors: [{ path: 'name', message: 'is taken' }] });
       await this.audit.append(tx, caller, {
         action: 'role.created',
         target: { type: 'role', id },
@@ -88,7 +89,10 @@ export async function roleNamed(
   orgId: string,
   request: { role?: string; roleId?: string },
 ): Promise<RoleRow> {
-  const role = await findRole(tx, orgId, { id: request.roleId, name: request.roleId ? undefined : request.role });
+  const role = await findRole(tx, orgId, {
+    id: request.roleId,
+    name: request.roleId ? undefined : request.role,
+  });
   if (role) return role;
   const path = request.roleId ? 'roleId' : 'role';
   throw OrgFault.role_not_found({ errors: [{ path, message: 'must name a role of the organization' }] });

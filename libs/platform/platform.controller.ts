@@ -16,7 +16,12 @@ export class SetupController {
   @Public('the set-up token is the credential', { duringSetup: true })
   @Answers(SetupView, {
     status: 201,
-    faults: [SystemFault.invalid_setup_token, SystemFault.already_set_up, OrgFault.slug_taken, AuthFault.busy],
+    faults: [
+      SystemFault.invalid_setup_token,
+      SystemFault.already_set_up,
+      OrgFault.slug_taken,
+      AuthFault.busy,
+    ],
     description: 'Make the first organization and its owner. Works once.',
   })
   run(@Body() body: SetupRequest, @Req() request: AccessRequest): Promise<SetupView> {

@@ -1,8 +1,14 @@
 import { faults } from '#kernel';
 
 export const SystemFault = faults('system', {
-  setup_needed: ['unavailable', 'This deployment is not set up yet: POST /api/v1/setup with the set-up token.'],
+  setup_needed: [
+    'unavailable',
+    'This deployment is not set up yet: POST /api/v1/setup with the set-up token.',
+  ],
   already_set_up: ['conflict', 'This deployment is set up; the token is dead.'],
-  invalid_setup_token: ['unauthenticated', 'The set-up token is not right; it lies in the file setup-token of the data directory.'],
+  invalid_setup_token: [
+    'unauthenticated',
+    'The set-up token is not right; it lies in the file setup-token of the data directory.',
+  ],
   not_ready: ['unavailable', 'Not every component is ready; data.components tells which.'],
 });

@@ -13,6 +13,8 @@ import { SystemState } from './system-state.ts';
 /** The set-up token of this process, and what it is good for: making the first organizations and their owner. */
 @Injectable()
 export class Setup {
+  #file: string | undefined;
+
   constructor(
     private readonly database: Database,
     private readonly audit: Audit,
@@ -33,6 +35,7 @@ export class Setup {
       tx.query('INSERT INTO setup_tokens (digest) VALUES ($1)', [tokenDigest(token)]),
     );
     await rm(file, { force: true });
+    this.#file = file;
     await writeFile(file, `${token}\n`, { mode: 0o600, flag: 'wx' });
     return token;
   }
@@ -64,6 +67,7 @@ export class Setup {
       return { organization: tenant.org, user };
     });
     this.state.markSetUp();
+    if (this.#file) await rm(this.#file, { force: true });
     return view;
   }
 
@@ -82,7 +86,12 @@ function fromSetup(org: CallerOrg, facts: RequestFacts): Origin {
   return { orgId: org.id, actor: { type: 'system', id: 'setup' }, outcome: 'success', request: facts };
 }
 
-function setupRecords(org: CallerOrg, userId: string, request: SetupRequest, facts: RequestFacts): AuditEntry[] {
+function setupRecords(
+  org: CallerOrg,
+  userId: string,
+  request: SetupRequest,
+  facts: RequestFacts,
+): AuditEntry[] {
   const origin = fromSetup(org, facts);
   const owner = { type: 'user', id: userId, display: request.owner.email };
   return [
