@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { DatabaseSetupError } from '#database';
 import { AppLogger, batchedSink, createHttpApp } from '#http';
 import { ConfigError, readPrivateFile, readProcessConfig, type Values } from '#kernel';
-import { Setup, SystemState } from '#platform';
+import { Housekeeping, Setup, SystemState } from '#platform';
 import { MasterKey } from '#secrets';
 import { AppModule } from './app.module.ts';
 import { openDatabase } from './open-database.ts';
@@ -43,7 +43,7 @@ async function serve(config: Config): Promise<void> {
     process.exitCode = code;
     stopping ??= close()
       .catch((error: unknown) => logger.error(error, 'stop'))
-      .finally(() => database.server?.stop())
+      .then(() => database.server?.stop())
       .catch((error: unknown) => logger.error(error, 'stop'))
       .finally(() => process.exit());
     setTimeout(() => process.exit(1), STOP_WITHIN_MS).unref();
@@ -68,11 +68,17 @@ async function serve(config: Config): Promise<void> {
         publicUrl,
         issuer: config.publicUrl,
       }),
-      { logger, trustedProxies: config.trustedProxies, tls: readTls(config) },
+      {
+        logger,
+        trustedProxies: config.trustedProxies,
+        tls: readTls(config),
+        onlyPaths: config.role === 'worker' ? ['/health'] : undefined,
+      },
     );
     close = () => app.close();
     await app.get(SystemState).open();
     await app.init();
+    if (config.role !== 'api') app.get(Housekeeping).start((error) => logger.error(error, 'housekeeping'));
     const token = await app.get(Setup).offer(join(config.dataDir, 'setup-token'));
     await app.listen(config.port, config.host);
     console.log(`Portcullis listens at ${publicUrl}`);

@@ -37,6 +37,10 @@ export const auditActions = {
     retention: 'security',
   },
   'session.revoked': { description: 'A session was ended; the reason says by what.', retention: 'security' },
+  'session.purged': {
+    description: 'Records of sessions that ended long ago were removed, counted in changes.count.',
+    retention: 'access',
+  },
   'org.created': { description: 'An organization was created.', retention: 'administration' },
   'org.updated': { description: 'An organization was changed.', retention: 'administration' },
   'org.suspended': {

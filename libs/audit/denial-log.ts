@@ -52,6 +52,7 @@ export class DenialLog extends Denials implements OnModuleInit, OnModuleDestroy 
   async #entryOf({ fault, caller, request }: Denial): Promise<AuditEntry | undefined> {
     const known = fault.audit ?? {};
     const orgId = known.orgId ?? caller?.org.id ?? (await this.#platform());
+    const permission = fault.data?.['permission'];
     // Before the set-up there is no organization and hence no log.
     if (orgId === undefined) return undefined;
     return {
@@ -70,9 +71,7 @@ export class DenialLog extends Denials implements OnModuleInit, OnModuleDestroy 
         ip: request.ip,
         userAgent: request.userAgent,
       },
-      changes: fault.data?.['permission']
-        ? { permission: { to: String(fault.data['permission']) } }
-        : undefined,
+      changes: typeof permission === 'string' ? { permission: { to: permission } } : undefined,
     };
   }
 

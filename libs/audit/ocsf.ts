@@ -38,6 +38,7 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'auth.password_changed': map(3001, 3),
   'auth.password_upgraded': map(3001, 3),
   'session.revoked': map(3002, 2, 2),
+  'session.purged': map(3004, 4),
   'org.created': map(3004, 1),
   'org.updated': map(3004, 3),
   'org.suspended': map(3004, 12, 3),
@@ -144,7 +145,7 @@ function requiredOf(classUid: Mapping['classUid'], leaf: Leaf, personal: Persona
     case 3005:
       return {
         user: target,
-        privileges: [String(leaf.changes?.['role']?.to ?? 'membership')],
+        privileges: [roleIn(leaf)],
         actor,
         src_endpoint: source,
       };
@@ -157,6 +158,12 @@ function requiredOf(classUid: Mapping['classUid'], leaf: Leaf, personal: Persona
         src_endpoint: source,
       };
   }
+}
+
+/** What a membership is about: the role it gives or gave. */
+function roleIn(leaf: Leaf): string {
+  const role = leaf.changes?.['role']?.to ?? leaf.changes?.['role']?.from;
+  return typeof role === 'string' ? role : 'membership';
 }
 
 /** A personal value; absent where there is none, `erased` where it was erased. */

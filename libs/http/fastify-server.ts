@@ -19,9 +19,11 @@ export interface ServerOptions {
   /** Addresses and CIDR ranges whose X-Forwarded-* headers are believed; nobody's where empty. */
   readonly trustedProxies?: readonly string[];
   /** TLS in this process: certificate chain and key, PEM. */
-  readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined;
   /** Tell browsers to insist on TLS. True where `tls` is set; a deployment behind a TLS proxy sets it. */
   readonly hsts?: boolean;
+  /** Only paths that begin with one of these exist: a worker answers for its health and nothing else. */
+  readonly onlyPaths?: readonly string[] | undefined;
   /** Milliseconds a client may take for its whole request (30 s), and for its headers (10 s). */
   readonly requestTimeout?: number;
   readonly headersTimeout?: number;
@@ -59,9 +61,9 @@ export function fastifyServer(
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     routerOptions: { maxParamLength: 200 },
     requestIdHeader: false,
-    genReqId: (raw) => requestIdOf(raw as IncomingMessage),
+    genReqId: (raw) => requestIdOf(raw),
     logger: false,
-    clientErrorHandler: (error, socket) => answerSocket(error, socket as Socket, headers),
+    clientErrorHandler: (error, socket) => answerSocket(error, socket, headers),
     frameworkErrors: (error, request, reply) => {
       const problem = problemOf(faultOf(error), request.id);
       void (reply as FastifyReply)
@@ -87,6 +89,9 @@ export function fastifyServer(
     void reply.header('x-request-id', request.id);
     const raw = request.raw;
     if (raw.rawHeaders.length > 2 * MAX_HEADERS) return done(HttpFault.header_too_large());
+    if (options.onlyPaths?.some((path) => request.url.startsWith(path)) === false) {
+      return done(HttpFault.route_not_found());
+    }
     if (raw.headers.host === undefined && raw.httpVersion === '1.1') return done(HttpFault.bad_request());
     done();
   });

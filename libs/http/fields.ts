@@ -353,7 +353,7 @@ function apiPropertyOf(field: Field): ApiPropertyOptions {
     ...words(options),
     required: options.optional !== true,
     ...(options.nullable === true && { nullable: true }),
-  } as ApiPropertyOptions;
+  };
 }
 
 // ---- the fields of every list -----------------------------------------------------------------------------

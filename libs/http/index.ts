@@ -24,4 +24,3 @@ export { HttpModule } from './http.module.ts';
 export { httpSettings } from './http.settings.ts';
 export { IdPipe } from './input-pipe.ts';
 export { OpenApi } from './open-api.ts';
-export { isOutage } from './outage.ts';

@@ -1,10 +1,10 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type AccessRequest, Denials } from '#access';
+import { isOutage } from '#database';
 import { Fault, type FaultMaker } from '#kernel';
 import type { AppLogger } from './app-logger.ts';
 import { HttpFault } from './http.faults.ts';
-import { isOutage } from './outage.ts';
 import { problemHeaders, problemOf } from './problem.ts';
 
 type HttpRequest = FastifyRequest & AccessRequest;

@@ -1,3 +1,4 @@
+export { Housekeeping } from './housekeeping.ts';
 export { SystemFault } from './platform.faults.ts';
 export { PlatformModule } from './platform.module.ts';
 export { Setup } from './setup.ts';

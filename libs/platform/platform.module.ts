@@ -1,5 +1,6 @@
 import { Global, Module } from '@nestjs/common';
 import { SystemGate } from '#access';
+import { Housekeeping } from './housekeeping.ts';
 import { HealthController, SetupController } from './platform.controller.ts';
 import { Readiness } from './readiness.ts';
 import { Setup } from './setup.ts';
@@ -9,7 +10,7 @@ import { SystemState } from './system-state.ts';
 @Global()
 @Module({
   controllers: [SetupController, HealthController],
-  providers: [SystemState, { provide: SystemGate, useExisting: SystemState }, Setup, Readiness],
-  exports: [SystemGate, SystemState, Setup],
+  providers: [SystemState, { provide: SystemGate, useExisting: SystemState }, Setup, Readiness, Housekeeping],
+  exports: [SystemGate, SystemState, Setup, Housekeeping],
 })
 export class PlatformModule {}

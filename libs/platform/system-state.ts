@@ -44,7 +44,7 @@ export class SystemState extends SystemGate {
     const row = await this.database.acrossOrgs('system_state', (tx) =>
       tx.one<{ set_up_at: Date | null }>('SELECT set_up_at FROM deployment'),
     );
-    this.#setUp = row?.set_up_at != null;
+    this.#setUp = (row?.set_up_at ?? null) !== null;
     return this.#setUp;
   }
 

@@ -1,0 +1,65 @@
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Audit } from '#audit';
+import { Database, type SystemTx } from '#database';
+import { newId } from '#kernel';
+
+const EVERY_MS = 60_000;
+/** Sessions are kept this long after their end, for the answer to "who was signed in then?". */
+const SESSIONS_KEPT = '30 days';
+
+/** Removes what has served its time. Any number of processes may run it; one does at a time. */
+@Injectable()
+export class Housekeeping implements OnModuleDestroy {
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly database: Database,
+    private readonly audit: Audit,
+  ) {}
+
+  start(onFailure: (error: unknown) => void): void {
+    this.#timer = setInterval(() => void this.sweep().catch(onFailure), EVERY_MS);
+    this.#timer.unref();
+  }
+
+  onModuleDestroy(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** One round. Does nothing while another process is at it. */
+  async sweep(): Promise<void> {
+    await this.database.acrossOrgs('housekeeping', async (tx) => {
+      const turn = await tx.one<{ mine: boolean }>(
+        `SELECT pg_try_advisory_xact_lock(hashtextextended('housekeeping', 0)) AS mine`,
+      );
+      if (!turn?.mine) return;
+      // The newest stays, for positions continue after it.
+      await tx.query(
+        `DELETE FROM invalidations WHERE created_at < now() - interval '1 hour'
+            AND pos < (SELECT max(pos) FROM invalidations)`,
+      );
+      await tx.query(`DELETE FROM replicas WHERE lease_until < now() - interval '1 day'`);
+      await tx.query(`DELETE FROM challenges WHERE expires_at < now() - interval '1 day'`);
+      await this.#purgeSessions(tx);
+    });
+  }
+
+  async #purgeSessions(tx: SystemTx): Promise<void> {
+    const old = `expires_at < now() - interval '${SESSIONS_KEPT}'`;
+    const orgs = await tx.query<{ org_id: string; count: string }>(
+      `SELECT org_id, count(*) FROM sessions WHERE ${old} GROUP BY org_id ORDER BY org_id LIMIT 100`,
+    );
+    for (const { org_id, count } of orgs) {
+      await this.audit.record(tx, {
+        orgId: org_id,
+        actor: { type: 'system', id: 'housekeeping' },
+        action: 'session.purged',
+        target: { type: 'organization', id: org_id },
+        outcome: 'success',
+        request: { id: newId(), method: 'JOB', route: 'housekeeping' },
+        changes: { count: { to: Number(count) } },
+      });
+      await tx.query(`DELETE FROM sessions WHERE org_id = $1 AND ${old}`, [org_id]);
+    }
+  }
+}
