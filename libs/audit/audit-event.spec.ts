@@ -83,7 +83,9 @@ describe('an audit event', () => {
     }
     expect(values['target.display']?.value).toBe('bob@example.org');
     expect(values['changes.email.to']?.value).toBe('bob@example.org');
-    const all = [read(entry), read(entry)].flatMap((one) => Object.values(one.values).map(({ salt }) => salt));
+    const all = [read(entry), read(entry)].flatMap((one) =>
+      Object.values(one.values).map(({ salt }) => salt),
+    );
     expect(new Set(all).size).toBe(all.length);
   });
 

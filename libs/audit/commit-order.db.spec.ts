@@ -54,7 +54,10 @@ afterAll(async () => {
 /** An organization with a member whose session is live, and a role for each writer to change. */
 async function newOrg(orgId: string): Promise<Caller> {
   const [userId, roleId, sessionId] = [newId(), newId(), newId()];
-  const roles = Array.from({ length: WRITERS }, (_, writer) => `('${orgId}', '${newId()}', 'writer ${writer}')`);
+  const roles = Array.from(
+    { length: WRITERS },
+    (_, writer) => `('${orgId}', '${newId()}', 'writer ${writer}')`,
+  );
   await run(
     testDatabase.urls.owner,
     `INSERT INTO organizations (id, slug, name, kind) VALUES ('${orgId}', 'o-${orgId}', 'Org', 'tenant');
@@ -225,7 +228,9 @@ describe('the order of commits', () => {
     expect(tally.multi).toBeGreaterThan(20);
     const wanted = [...committed.get(hot)!].sort();
     for (const reader of readers) {
-      const events = linesOf(reader.pages).map((line) => JSON.parse(line) as { action: string; target: { id: string } });
+      const events = linesOf(reader.pages).map(
+        (line) => JSON.parse(line) as { action: string; target: { id: string } },
+      );
       const found = events.filter(({ action }) => action !== 'audit.exported').map(({ target }) => target.id);
       expect(found.sort()).toEqual(wanted);
     }
@@ -236,7 +241,8 @@ describe('the order of commits', () => {
   });
 
   it('is not what a reader by id or by transaction number sees, so this test could have failed', () => {
-    const missed = (seen: Set<string>): number => [...committed.get(hot)!].filter((id) => !seen.has(id)).length;
+    const missed = (seen: Set<string>): number =>
+      [...committed.get(hot)!].filter((id) => !seen.has(id)).length;
     const { commits, rollbacks, multi } = tally;
     console.info(
       `${commits} commits (${multi} in two logs), ${rollbacks} rollbacks; of ${committed.get(hot)!.size} records ` +
@@ -266,7 +272,12 @@ describe('the order of commits', () => {
       const sample = limit === 1 ? pages.filter((_, index) => index % 20 === 0) : pages;
       expect(sample.length).toBeGreaterThan(3);
       for (const { after, next, bytes } of sample) {
-        const again = await exporter.start(callerIn(hot), { after, limit: next - after, format: 'native', wait: 0 });
+        const again = await exporter.start(callerIn(hot), {
+          after,
+          limit: next - after,
+          format: 'native',
+          wait: 0,
+        });
         const chunks: Buffer[] = [];
         for await (const chunk of again.lines) chunks.push(chunk);
         expect(again.next).toBe(next);
@@ -301,7 +312,12 @@ async function speakIn(tx: Parameters<Audit['record']>[0], orgIds: string[]): Pr
 }
 
 async function readAll(exporter: AuditExport, orgId: string, after: number): Promise<Page[]> {
-  const { next, lines } = await exporter.start(callerIn(orgId), { after, limit: 10_000, format: 'native', wait: 0 });
+  const { next, lines } = await exporter.start(callerIn(orgId), {
+    after,
+    limit: 10_000,
+    format: 'native',
+    wait: 0,
+  });
   const chunks: Buffer[] = [];
   for await (const chunk of lines) chunks.push(chunk);
   return [{ after, next, bytes: Buffer.concat(chunks) }];

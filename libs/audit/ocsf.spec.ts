@@ -97,7 +97,8 @@ function rowOf(entry: AuditEntry, erased = false) {
   };
 }
 
-const eventOf = (entry: AuditEntry, erased = false): Ocsf => JSON.parse(ocsfLine(rowOf(entry, erased))) as Ocsf;
+const eventOf = (entry: AuditEntry, erased = false): Ocsf =>
+  JSON.parse(ocsfLine(rowOf(entry, erased))) as Ocsf;
 
 describe('the mapping to OCSF', () => {
   it('knows every action, and no other', () => {
@@ -145,7 +146,9 @@ describe('the mapping to OCSF', () => {
   describe.skipIf(folder === undefined)('is valid by the schema of its class', () => {
     const ajv = new Ajv2020({ strict: false, allErrors: true });
     const schemas = new Map<number, ValidateFunction>();
-    for (const file of folder === undefined ? [] : readdirSync(folder).filter((name) => name.endsWith('.json'))) {
+    for (const file of folder === undefined
+      ? []
+      : readdirSync(folder).filter((name) => name.endsWith('.json'))) {
       const schema = JSON.parse(readFileSync(join(folder!, file), 'utf8')) as object;
       schemas.set(Number(file.split('-')[0]), ajv.compile(schema));
     }

@@ -127,10 +127,7 @@ export class AppInProcess {
   ): Promise<SignedIn> {
     const platform = await this.signIn(owner, 'platform');
     const request = { name: slug, slug, owner: { email: person.email } };
-    const created = expectStatus(
-      await this.post('/orgs', request, { token: platform.accessToken }),
-      201,
-    );
+    const created = expectStatus(await this.post('/orgs', request, { token: platform.accessToken }), 201);
     const { name, password } = person;
     const accepted = { token: created.invitation.token, name, password };
     expectStatus(await this.post('/auth/invitations/accept', accepted), 201);
@@ -145,7 +142,11 @@ export class AppInProcess {
   ): Promise<string> {
     const orgId = admin.organization.id;
     const { token } = expectStatus(
-      await this.post(`/orgs/${orgId}/invitations`, { email: person.email, role }, { token: admin.accessToken }),
+      await this.post(
+        `/orgs/${orgId}/invitations`,
+        { email: person.email, role },
+        { token: admin.accessToken },
+      ),
       201,
     );
     const { name, password } = person;
@@ -154,7 +155,10 @@ export class AppInProcess {
 
   async apiKey(admin: SignedIn, request: Record<string, unknown>): Promise<{ id: string; key: string }> {
     const path = `/orgs/${admin.organization.id}/api-keys`;
-    return expectStatus(await this.post(path, { name: 'a key', ...request }, { token: admin.accessToken }), 201);
+    return expectStatus(
+      await this.post(path, { name: 'a key', ...request }, { token: admin.accessToken }),
+      201,
+    );
   }
 
   /** SQL as the superuser: for looking behind the product's back. */
