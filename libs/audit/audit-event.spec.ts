@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Caller, canonicalJson, isId, type Json } from '#kernel';
-import { actorOf, type AuditEntry, type Changes, personal, sealEvent } from './audit-event.ts';
+import { actorOf, type AuditEntry, personal, sealEvent } from './audit-event.ts';
 
 const time = new Date('2026-11-22T03:04:05.678Z');
 const entry: AuditEntry = {
@@ -123,7 +123,7 @@ describe('an audit event', () => {
           actor: { ...entry.actor, display },
           target: { ...entry.target, display },
           request: { ...entry.request, ip },
-          changes: changes as Changes,
+          changes,
         });
         expect(sealed.leaf).not.toContain('§');
         expect(sealed.leaf).not.toMatch(/\\u00a7/i);

@@ -61,6 +61,7 @@ export class DenialLog extends Denials implements OnModuleInit, OnModuleDestroy 
 
   async #entryOf({ fault, caller, request }: Denial): Promise<AuditEntry | undefined> {
     const known = fault.audit ?? {};
+    const permission = fault.data?.['permission'];
     const orgId = known.orgId ?? caller?.org.id ?? (await this.#platform());
     // Before the set-up there is no organization and hence no log.
     if (orgId === undefined) return undefined;
@@ -80,9 +81,7 @@ export class DenialLog extends Denials implements OnModuleInit, OnModuleDestroy 
         ip: request.ip,
         userAgent: request.userAgent,
       },
-      changes: fault.data?.['permission']
-        ? { permission: { to: String(fault.data['permission']) } }
-        : undefined,
+      changes: typeof permission === 'string' ? { permission: { to: permission } } : undefined,
     };
   }
 

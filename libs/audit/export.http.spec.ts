@@ -298,9 +298,8 @@ describe('a long export', () => {
     const original = exporter.start.bind(exporter);
     vi.spyOn(exporter, 'start').mockImplementation(async (...args) => ({
       ...(await original(...args)),
-      lines: (async function* () {
-        throw new Error('planted-detail');
-        yield Buffer.alloc(0);
+      lines: (async function* (): AsyncGenerator<Buffer> {
+        yield await Promise.reject<Buffer>(new Error('planted-detail'));
       })(),
     }));
     const answer = await stream('', key.key);

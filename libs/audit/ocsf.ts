@@ -155,7 +155,7 @@ function attributesOf(classUid: Mapping['classUid'], leaf: Leaf, personal: Perso
       return {
         ...shared,
         user: personOf(leaf.target.id, name),
-        privileges: [String(leaf.changes?.['role']?.to ?? leaf.changes?.['role']?.from ?? 'membership')],
+        privileges: [roleOf(leaf)],
       };
     case 6003:
       return {
@@ -197,6 +197,12 @@ function whom(leaf: Leaf, personal: PersonalValues): object {
 function sessionOf({ target, changes }: Leaf): object | undefined {
   const uid = target.type === 'session' ? target.id : changes?.['session']?.to;
   return typeof uid === 'string' ? { uid } : undefined;
+}
+
+/** The role that was given, or the one that was taken away. */
+function roleOf({ changes }: Leaf): string {
+  const role = changes?.['role']?.to ?? changes?.['role']?.from;
+  return typeof role === 'string' ? role : 'membership';
 }
 
 function entityTypeOf(type: string): object {

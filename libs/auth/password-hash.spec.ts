@@ -49,13 +49,13 @@ describe('a stored password hash', () => {
   });
 
   it('is outdated where it was made with less than now', () => {
-    const with_ = (more: object): string =>
+    const madeWith = (more: object): string =>
       formatHash({ ...CURRENT, salt: randomBytes(16), hash: randomBytes(32), ...more });
-    expect(isOutdated(with_({}))).toBe(false);
-    expect(isOutdated(with_({ memory: CURRENT.memory + 1, passes: CURRENT.passes + 1 }))).toBe(false);
-    expect(isOutdated(with_({ memory: CURRENT.memory - 1 }))).toBe(true);
-    expect(isOutdated(with_({ passes: CURRENT.passes - 1 }))).toBe(true);
-    expect(isOutdated(with_({ parallelism: 2 }))).toBe(true);
+    expect(isOutdated(madeWith({}))).toBe(false);
+    expect(isOutdated(madeWith({ memory: CURRENT.memory + 1, passes: CURRENT.passes + 1 }))).toBe(false);
+    expect(isOutdated(madeWith({ memory: CURRENT.memory - 1 }))).toBe(true);
+    expect(isOutdated(madeWith({ passes: CURRENT.passes - 1 }))).toBe(true);
+    expect(isOutdated(madeWith({ parallelism: 2 }))).toBe(true);
   });
 
   it('is made with no less than OWASP asks', () => {

@@ -107,6 +107,7 @@ describe('passwords', () => {
 
   it('that wait when every thread dies are answered all the same', async () => {
     let deaths = 0;
+    // oxlint-disable-next-line typescript/unbound-method -- called with its thread below
     const post = Worker.prototype.postMessage;
     vi.spyOn(Worker.prototype, 'postMessage').mockImplementation(function (this: Worker, job: unknown) {
       deaths += 1;

@@ -90,7 +90,7 @@ export class AppInProcess {
       ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
       ...(ip === undefined ? {} : { remoteAddress: ip }),
     });
-    const type = String(answer.headers['content-type'] ?? '');
+    const type = answer.headers['content-type'] ?? '';
     return {
       status: answer.statusCode,
       headers: answer.headers,
