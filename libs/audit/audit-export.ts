@@ -6,7 +6,7 @@ import { type Caller, Clock } from '#kernel';
 import { Audit } from './audit.ts';
 import { AuditFault } from './audit.faults.ts';
 import { nativeLines, readHead, readRange } from './audit.store.ts';
-import { Coalescer } from './coalescer.ts';
+import { Coalescer, READS } from './coalescer.ts';
 import { ocsfLine } from './ocsf.ts';
 import { OrgTrees } from './org-tree.ts';
 
@@ -42,8 +42,7 @@ const POLL_MS = 200;
  */
 @Injectable()
 export class AuditExport {
-  /** An exporter that polls is recorded once in ten minutes, or its own records would wake it for ever. */
-  readonly #reads = new Coalescer<true>({ windowMs: 600_000, individually: 1, kinds: 5_000 });
+  readonly #reads = new Coalescer<true>(READS);
 
   constructor(
     private readonly database: Database,
@@ -91,13 +90,18 @@ export class AuditExport {
   async #record(caller: Caller, { after, format }: ExportRequest): Promise<void> {
     this.#reads.take(this.clock.monotonic());
     if (!this.#reads.admit(caller.org.id, caller.id, true, this.clock.monotonic())) return;
-    await this.database.inOrg(caller, (tx) =>
-      this.audit.append(tx, caller, {
-        action: 'audit.exported',
-        target: { type: 'audit_log', id: caller.org.id },
-        changes: { after: { to: after }, format: { to: format } },
-      }),
-    );
+    try {
+      await this.database.inOrg(caller, (tx) =>
+        this.audit.append(tx, caller, {
+          action: 'audit.exported',
+          target: { type: 'audit_log', id: caller.org.id },
+          changes: { after: { to: after }, format: { to: format } },
+        }),
+      );
+    } catch (error) {
+      this.#reads.forget(caller.org.id, caller.id);
+      throw error;
+    }
   }
 }
 

@@ -4,12 +4,12 @@ import { type Caller, Clock } from '#kernel';
 import { Audit } from './audit.ts';
 import type { AuditEventView, AuditPage, AuditQuery } from './audit.contract.ts';
 import { type AuditRow, searchEvents } from './audit.store.ts';
-import { Coalescer } from './coalescer.ts';
+import { Coalescer, READS } from './coalescer.ts';
 
 /** Reading the log as people do. Reading is recorded too, once in ten minutes per reader. */
 @Injectable()
 export class AuditSearch {
-  readonly #reads = new Coalescer<true>({ windowMs: 600_000, individually: 1, kinds: 5_000 });
+  readonly #reads = new Coalescer<true>(READS);
 
   constructor(
     private readonly database: Database,
@@ -22,7 +22,17 @@ export class AuditSearch {
     const now = this.clock.monotonic();
     this.#reads.take(now);
     const record = this.#reads.admit(caller.org.id, caller.id, true, now);
-    const rows = await this.database.inOrg(caller, async (tx) => {
+    const rows = await this.#read(caller, query, limit, record).catch((error: unknown) => {
+      if (record) this.#reads.forget(caller.org.id, caller.id);
+      throw error;
+    });
+    const items = rows.slice(0, limit).map(viewOf);
+    const last = items.at(-1);
+    return rows.length > limit && last ? { items, next: last.pos } : { items };
+  }
+
+  #read(caller: Caller, query: AuditQuery, limit: number, record: boolean): Promise<AuditRow[]> {
+    return this.database.inOrg(caller, async (tx) => {
       if (record) {
         await this.audit.append(tx, caller, {
           action: 'audit.read',
@@ -31,9 +41,6 @@ export class AuditSearch {
       }
       return searchEvents(tx, query, query.cursor ?? Number.MAX_SAFE_INTEGER, limit + 1);
     });
-    const items = rows.slice(0, limit).map(viewOf);
-    const last = items.at(-1);
-    return rows.length > limit && last ? { items, next: last.pos } : { items };
   }
 }
 

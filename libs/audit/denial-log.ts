@@ -1,4 +1,5 @@
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import ipaddr from 'ipaddr.js';
 import { type Denial, Denials } from '#access';
 import { Database } from '#database';
 import { Clock } from '#kernel';
@@ -6,7 +7,7 @@ import type { AuditAction } from './actions.ts';
 import { auditActions } from './actions.ts';
 import { Audit } from './audit.ts';
 import { actorOf, type AuditEntry } from './audit-event.ts';
-import { Coalescer } from './coalescer.ts';
+import { Coalescer, type Counted } from './coalescer.ts';
 
 const FLUSH_MS = 5_000;
 
@@ -20,6 +21,7 @@ const FLUSH_MS = 5_000;
 export class DenialLog extends Denials implements OnModuleInit, OnModuleDestroy {
   readonly #coalescer = new Coalescer<AuditEntry>({ windowMs: 60_000, individually: 10, kinds: 5_000 });
   #timer: NodeJS.Timeout | undefined;
+  #stopping = false;
   #platformOrg: string | undefined;
 
   constructor(
@@ -31,13 +33,15 @@ export class DenialLog extends Denials implements OnModuleInit, OnModuleDestroy 
   }
 
   onModuleInit(): void {
-    this.#timer = setInterval(() => void this.#flush(false).catch(() => undefined), FLUSH_MS);
+    this.#timer = setInterval(() => void this.#flush(false), FLUSH_MS);
     this.#timer.unref();
   }
 
   async onModuleDestroy(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#flush(true).catch(() => undefined);
+    // Requests still end after this; nobody would record what they count.
+    this.#stopping = true;
+    await this.#flush(true);
   }
 
   async record(denial: Denial): Promise<void> {
@@ -45,14 +49,20 @@ export class DenialLog extends Denials implements OnModuleInit, OnModuleDestroy 
     if (entry === undefined) return;
     const source = denial.caller?.id ?? networkOf(denial.request.ip);
     const kind = `${source}|${entry.action}|${entry.reason ?? ''}`;
-    if (!this.#coalescer.admit(entry.orgId, kind, entry, this.clock.monotonic())) return;
-    await this.database.acrossOrgs('record_denial', (tx) => this.audit.record(tx, entry));
+    const alone = this.#coalescer.admit(entry.orgId, kind, entry, this.clock.monotonic());
+    if (!alone && !this.#stopping) return;
+    try {
+      await this.#write(entry);
+    } catch (error) {
+      this.#coalescer.forget(entry.orgId, kind);
+      throw error;
+    }
   }
 
   async #entryOf({ fault, caller, request }: Denial): Promise<AuditEntry | undefined> {
     const known = fault.audit ?? {};
-    const orgId = known.orgId ?? caller?.org.id ?? (await this.#platform());
     const permission = fault.data?.['permission'];
+    const orgId = known.orgId ?? caller?.org.id ?? (await this.#platform());
     // Before the set-up there is no organization and hence no log.
     if (orgId === undefined) return undefined;
     return {
@@ -83,24 +93,49 @@ export class DenialLog extends Denials implements OnModuleInit, OnModuleDestroy 
     return this.#platformOrg;
   }
 
+  /** Never rejects: what cannot be written now is kept for the next time. */
   async #flush(all: boolean): Promise<void> {
-    for (const { sample, count } of this.#coalescer.take(this.clock.monotonic(), all)) {
-      const entry: AuditEntry = {
-        ...sample,
-        action: 'access.denied_repeatedly',
-        changes: { action: { to: sample.action }, count: { to: count } },
-      };
-      await this.database.acrossOrgs('record_denial', (tx) => this.audit.record(tx, entry));
+    const counted = this.#coalescer.take(this.clock.monotonic(), all);
+    for (const [index, one] of counted.entries()) {
+      try {
+        await this.#write(repeated(one));
+      } catch {
+        for (const kept of counted.slice(index)) this.#coalescer.restore(kept, this.clock.monotonic());
+        return;
+      }
     }
   }
+
+  async #write(entry: AuditEntry): Promise<void> {
+    await this.database.acrossOrgs('record_denial', (tx) => this.audit.record(tx, entry));
+  }
+}
+
+/** The record of a count. Where it is of many sources it names none: the last one did not do it all. */
+function repeated({ sample, count, mixed }: Counted<AuditEntry>): AuditEntry {
+  const action = 'access.denied_repeatedly';
+  if (!mixed) {
+    return { ...sample, action, changes: { action: { to: sample.action }, count: { to: count } } };
+  }
+  return {
+    orgId: sample.orgId,
+    actor: { type: 'anonymous', id: 'various' },
+    action,
+    target: { type: 'route', id: 'various' },
+    outcome: 'denied',
+    reason: 'various',
+    request: { id: sample.request.id, method: 'various', route: 'various' },
+    changes: { count: { to: count } },
+  };
 }
 
 function isAction(name: string | undefined): name is AuditAction {
   return name !== undefined && Object.hasOwn(auditActions, name);
 }
 
-/** The /64 of an IPv6 address, which one host owns whole; an IPv4 address as it is. */
+/** The /64 of an IPv6 address, which one host owns whole, however it is written; an IPv4 address as it is. */
 function networkOf(ip: string | undefined): string {
-  if (ip === undefined) return 'unknown';
-  return ip.includes(':') ? ip.split(':').slice(0, 4).join(':') : ip;
+  if (ip === undefined || !ipaddr.isValid(ip)) return 'unknown';
+  const address = ipaddr.process(ip);
+  return address instanceof ipaddr.IPv6 ? address.parts.slice(0, 4).join(':') : address.toString();
 }

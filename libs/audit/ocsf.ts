@@ -3,7 +3,8 @@ import type { AuditRow } from './audit.store.ts';
 
 /**
  * Native events as OCSF 1.8.0 (schema.ocsf.io). One table maps each action to its class and activity; the class
- * decides which attributes are required. Proof fields travel in `unmapped`, so that a SIEM can still verify.
+ * decides which attributes are required. Proof fields travel in `unmapped`, so that a SIEM can still verify;
+ * `raw_data` is the leaf itself.
  */
 
 interface Mapping {
@@ -63,12 +64,14 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'audit.exported': map(6003, 2),
 };
 
+const severities = { 1: 'Informational', 2: 'Low', 3: 'Medium', 4: 'High' } as const;
+
 /** The parts of a native leaf that the mapping reads. */
 interface Leaf {
   id: string;
   org: string;
   time: string;
-  actor: { type: string; id: string; sessionId?: string };
+  actor: { type: string; id: string; sessionId?: string; apiKeyId?: string };
   action: AuditAction;
   target: { type: string; id: string };
   outcome: 'success' | 'denied' | 'failure';
@@ -87,16 +90,19 @@ export function ocsfLine(row: AuditRow): string {
   const failed = leaf.outcome !== 'success';
   return JSON.stringify({
     activity_id: activity,
+    activity_name: activity === OTHER ? 'Denied' : undefined,
     category_uid: Math.floor(classUid / 1000),
     class_uid: classUid,
     type_uid: classUid * 100 + activity,
     severity_id: severity,
+    severity: severities[severity],
     time: Date.parse(leaf.time),
     message: leaf.action,
     status_id: failed ? 2 : 1,
     status: failed ? 'Failure' : 'Success',
     status_code: leaf.outcome,
     status_detail: leaf.reason,
+    count: countOf(leaf),
     metadata: {
       version: '1.8.0',
       product: { name: 'Portcullis', vendor_name: 'Portcullis' },
@@ -107,63 +113,122 @@ export function ocsfLine(row: AuditRow): string {
       event_code: leaf.action,
       log_name: 'audit',
     },
-    ...requiredOf(classUid, leaf, personal),
+    ...attributesOf(classUid, leaf, personal),
+    // The very bytes that leaf_hash is over.
+    raw_data: row.leaf,
     unmapped: {
       pos: Number(row.pos),
       leaf_hash: row.leaf_hash,
       prev_hash: row.prev_hash,
       route: `${leaf.request.method} ${leaf.request.route}`,
+      actor: leaf.actor,
       target: leaf.target,
       changes: leaf.changes,
     },
   });
 }
 
-function requiredOf(classUid: Mapping['classUid'], leaf: Leaf, personal: PersonalValues): object {
-  const actor = {
-    user: { uid: leaf.actor.id, name: shown(personal, 'actor.display'), type: leaf.actor.type },
-    session: leaf.actor.sessionId ? { uid: leaf.actor.sessionId } : undefined,
+/** What the class requires, and who (`actor`) beside whom (`user`, `entity`) wherever the class takes both. */
+function attributesOf(classUid: Mapping['classUid'], leaf: Leaf, personal: PersonalValues): object {
+  if (classUid === 6002) return { app: { name: 'Portcullis', vendor_name: 'Portcullis' } };
+  const shared = {
+    actor: {
+      user: actorUser(leaf, personal),
+      session: leaf.actor.sessionId === undefined ? undefined : { uid: leaf.actor.sessionId },
+    },
+    src_endpoint: { ip: address(personal), name: 'client' },
   };
-  const target = { uid: leaf.target.id, name: shown(personal, 'target.display') };
-  const source = { ip: shown(personal, 'request.ip'), name: 'client' };
+  const name = shown(personal, 'target.display');
   switch (classUid) {
     case 3001:
-      return { user: target, actor, src_endpoint: source };
+      return { ...shared, user: personOf(leaf.target.id, name) };
     case 3002:
       return {
-        user:
-          leaf.target.type === 'user'
-            ? target
-            : { uid: leaf.actor.id, name: shown(personal, 'actor.display') },
-        session: leaf.target.type === 'session' ? { uid: leaf.target.id } : undefined,
-        actor,
+        ...shared,
+        user: whom(leaf, personal),
+        session: sessionOf(leaf),
         service: { name: 'Portcullis' },
-        src_endpoint: source,
+        http_request: requestOf(leaf, personal),
       };
     case 3004:
-      return { entity: { ...target, type: leaf.target.type }, actor };
+      return { ...shared, entity: { uid: leaf.target.id, name, ...entityTypeOf(leaf.target.type) } };
     case 3005:
       return {
-        user: target,
-        privileges: [roleIn(leaf)],
-        actor,
-        src_endpoint: source,
+        ...shared,
+        user: personOf(leaf.target.id, name),
+        privileges: [roleOf(leaf)],
       };
-    case 6002:
-      return { app: { name: 'Portcullis', vendor_name: 'Portcullis' } };
     case 6003:
       return {
-        actor,
+        ...shared,
         api: { operation: `${leaf.request.method} ${leaf.request.route}`, request: { uid: leaf.request.id } },
-        src_endpoint: source,
+        http_request: requestOf(leaf, personal),
       };
   }
 }
 
-/** What a membership is about: the role it gives or gave. */
-function roleIn(leaf: Leaf): string {
-  const role = leaf.changes?.['role']?.to ?? leaf.changes?.['role']?.from;
+/** OCSF's number for what it does not name. */
+const OTHER = 99;
+/** Numbers of `user.type_id`, by the types of our actors. */
+const userTypes: Readonly<Record<string, number>> = { user: 1, system: 3, api_key: 4, anonymous: 0 };
+
+function actorUser({ actor }: Leaf, personal: PersonalValues): object {
+  return {
+    uid: actor.id,
+    name: shown(personal, 'actor.display'),
+    type: actor.type,
+    type_id: userTypes[actor.type] ?? OTHER,
+    credential_uid: actor.apiKeyId,
+  };
+}
+
+function personOf(uid: string, name: string | undefined): object {
+  return { uid, name, type: 'user', type_id: userTypes['user'] };
+}
+
+/** Whose sign-in or session it is: the target; of a session its person, who need not be the one who ended it. */
+function whom(leaf: Leaf, personal: PersonalValues): object {
+  if (leaf.target.type === 'user') return personOf(leaf.target.id, shown(personal, 'target.display'));
+  const person = leaf.changes?.['user']?.to;
+  return typeof person === 'string' && person !== leaf.actor.id
+    ? personOf(person, undefined)
+    : actorUser(leaf, personal);
+}
+
+function sessionOf({ target, changes }: Leaf): object | undefined {
+  const uid = target.type === 'session' ? target.id : changes?.['session']?.to;
+  return typeof uid === 'string' ? { uid } : undefined;
+}
+
+/** The role that was given, or the one that was taken away. */
+function roleOf({ changes }: Leaf): string {
+  const role = changes?.['role']?.to ?? changes?.['role']?.from;
   return typeof role === 'string' ? role : 'membership';
+}
+
+function entityTypeOf(type: string): object {
+  return { type, type_id: type === 'organization' ? 4 : OTHER };
+}
+
+const METHODS = new Set(['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT']);
+
+function requestOf({ request }: Leaf, personal: PersonalValues): object {
+  return {
+    uid: request.id,
+    http_method: METHODS.has(request.method) ? request.method : undefined,
+    user_agent: shown(personal, 'request.userAgent'),
+  };
+}
+
+function countOf({ changes }: Leaf): number | undefined {
+  const count = changes?.['count']?.to;
+  return typeof count === 'number' ? count : undefined;
+}
+
+/** The client's address; absent where it was erased, for OCSF takes nothing but an address there. */
+function address(personal: PersonalValues): string | undefined {
+  const ip = personal['request.ip'];
+  return ip === 'erased' ? undefined : ip?.value;
 }
 
 /** A personal value; absent where there is none, `erased` where it was erased. */

@@ -3,7 +3,7 @@ import { PassportStrategy } from '@nestjs/passport';
 import jsonwebtoken from 'jsonwebtoken';
 import passport from 'passport';
 import { ExtractJwt, Strategy } from 'passport-jwt';
-import { Clock, Fault, newId } from '#kernel';
+import { Clock, Fault, isId, newId } from '#kernel';
 import { AuthFault } from './auth.faults.ts';
 import type { SessionFacts } from './authority.ts';
 import { SigningKeys } from './signing-keys.ts';
@@ -60,6 +60,10 @@ export class AccessTokenStrategy extends PassportStrategy(Strategy, STRATEGY) {
   validate(claims: AccessClaims): AccessClaims {
     // Checked here, for the issuer is known only with the keys.
     if (claims.iss !== this.keys.issuer) throw AuthFault.invalid_token({ detail: 'issuer' });
+    if (![claims.sid, claims.sub, claims.org].every(isId)) throw AuthFault.invalid_token({ detail: 'ids' });
+    // A token without an end, or with one that is too far away, is none that we issue.
+    if (!(claims.exp - claims.iat <= ACCESS_TOKEN_SECONDS))
+      throw AuthFault.invalid_token({ detail: 'lifetime' });
     return claims;
   }
 }
@@ -103,8 +107,11 @@ export class AccessTokens {
     return new Promise((resolve, reject) => {
       const answer = (error: unknown, claims: AccessClaims | false, info: unknown): void => {
         if (error instanceof Fault) reject(error);
-        else if (claims) resolve(claims);
         else if ((info as Error | undefined)?.name === 'TokenExpiredError') reject(AuthFault.token_expired());
+        // Again by our clock, which everything that is remembered of the token goes by.
+        else if (claims && claims.exp * 1_000 <= this.clock.now().getTime())
+          reject(AuthFault.token_expired());
+        else if (claims) resolve(claims);
         else reject(AuthFault.invalid_token({ cause: error ?? info }));
       };
       const request = { headers: { authorization: `Bearer ${token}` } };

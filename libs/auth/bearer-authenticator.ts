@@ -60,17 +60,24 @@ export class BearerAuthenticator extends Authenticator {
   async #look(credential: string, digest: string, facts: RequestFacts): Promise<Caller> {
     const keyId = readApiKey(credential);
     if (keyId !== undefined) return this.#lookKey(keyId, credential, digest, facts);
-    let verified = this.#verified.get(digest);
-    if (!verified || verified.expiresAt <= this.clock.now().getTime()) {
-      const claims = await this.tokens.verify(credential);
-      verified = { authorityKey: `session:${claims.sid}`, expiresAt: claims.exp * 1_000, digest: undefined };
-      this.#remember(digest, verified);
+    const known = this.#verified.get(digest);
+    if (known && known.expiresAt > this.clock.now().getTime()) {
+      const authority = await this.#session(known.authorityKey);
+      return this.#admit(known, authority, facts) ?? refuse(AuthFault.session_ended());
     }
-    const sessionId = verified.authorityKey.slice('session:'.length);
-    const authority =
-      (await this.#load(verified.authorityKey, sessionId, readSessionAuthority)) ??
-      refuse(AuthFault.session_ended());
+    const { sid, sub, org, exp } = await this.tokens.verify(credential);
+    const verified = { authorityKey: `session:${sid}`, expiresAt: exp * 1_000, digest: undefined };
+    const authority = await this.#session(verified.authorityKey);
+    // What others read from the token must be what it stands for here.
+    if (sub !== authority.userId || org !== authority.org.id)
+      throw AuthFault.invalid_token({ detail: 'person or organization' });
+    this.#remember(digest, verified);
     return this.#admit(verified, authority, facts) ?? refuse(AuthFault.session_ended());
+  }
+
+  async #session(key: string): Promise<Authority> {
+    const found = await this.#load(key, key.slice('session:'.length), readSessionAuthority);
+    return found ?? refuse(AuthFault.session_ended());
   }
 
   async #lookKey(id: string, credential: string, digest: string, facts: RequestFacts): Promise<Caller> {

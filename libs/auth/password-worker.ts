@@ -7,7 +7,6 @@ import { parentPort } from 'node:worker_threads';
  * answer requests, so that a flood of sign-ins slows sign-ins, and uses every idle core when there is none.
  */
 export interface HashJob {
-  readonly id: number;
   readonly password: string;
   readonly salt: Uint8Array;
   readonly memory: number;
@@ -20,14 +19,27 @@ const BELOW_REQUESTS = 15;
 
 if (process.platform === 'linux') setPriority(BELOW_REQUESTS);
 
-parentPort?.on('message', (job: HashJob) => {
-  const hash = argon2Sync('argon2id', {
-    message: job.password,
-    nonce: job.salt,
-    memory: job.memory,
-    passes: job.passes,
-    parallelism: job.parallelism,
-    tagLength: job.length,
-  });
-  parentPort?.postMessage({ id: job.id, hash });
-});
+/** What comes back: the hash, or what argon2 had against the job. */
+export interface HashResult {
+  readonly hash?: Uint8Array;
+  readonly error?: string;
+}
+
+parentPort?.on('message', (job: HashJob) => parentPort?.postMessage(compute(job)));
+
+/** A job that cannot be done is answered, too: it must not take the thread with it. */
+function compute(job: HashJob): HashResult {
+  try {
+    const hash = argon2Sync('argon2id', {
+      message: job.password,
+      nonce: job.salt,
+      memory: job.memory,
+      passes: job.passes,
+      parallelism: job.parallelism,
+      tagLength: job.length,
+    });
+    return { hash };
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) };
+  }
+}

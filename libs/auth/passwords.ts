@@ -11,7 +11,7 @@ import {
   parseHash,
   SALT_BYTES,
 } from './password-hash.ts';
-import type { HashJob } from './password-worker.ts';
+import type { HashJob, HashResult } from './password-worker.ts';
 
 /** Jobs that may wait for a thread: about a second's worth on two cores. */
 const QUEUE = 64;
@@ -35,7 +35,6 @@ interface Thread {
 export class Passwords implements OnModuleDestroy {
   readonly #threads: Thread[] = [];
   readonly #queue: Waiting[] = [];
-  #nextId = 1;
   #stopped = false;
   /** Stands in for the hash of an account that does not exist, so that its answer takes as long. */
   #decoy: string | undefined;
@@ -57,6 +56,7 @@ export class Passwords implements OnModuleDestroy {
     this.#stopped = true;
     for (const waiting of this.#queue.splice(0)) waiting.reject(AuthFault.busy());
     await Promise.all(this.#threads.map((thread) => thread.worker.terminate()));
+    for (const thread of this.#threads.splice(0)) thread.current?.reject(AuthFault.busy());
   }
 
   #decoyHash(): string {
@@ -68,41 +68,48 @@ export class Passwords implements OnModuleDestroy {
     const { memory, passes, parallelism } = parameters;
     if (this.#stopped || this.#queue.length >= QUEUE) throw AuthFault.busy({ retryAfter: 1 });
     return new Promise((resolve, reject) => {
-      const job: HashJob = { id: this.#nextId++, password, salt, memory, passes, parallelism, length };
+      const job: HashJob = { password, salt, memory, passes, parallelism, length };
       this.#queue.push({ job, resolve, reject });
-      if (this.#threads.length < availableParallelism() && this.#threads.every((thread) => thread.current)) {
-        this.#threads.push(this.#startThread());
-      }
       this.#assign();
     });
   }
 
+  /** Gives what waits to idle threads, and to new ones while there are fewer than cores. */
   #assign(): void {
-    for (const thread of this.#threads) {
-      if (thread.current) continue;
-      const next = this.#queue.shift();
-      if (!next) return;
-      thread.current = next;
-      thread.worker.postMessage(next.job);
+    while (this.#queue.length > 0 && !this.#stopped) {
+      const thread = this.#threads.find(({ current }) => !current) ?? this.#startThread();
+      if (!thread) return;
+      thread.current = this.#queue.shift();
+      thread.worker.postMessage(thread.current?.job);
     }
   }
 
-  #startThread(): Thread {
+  /** Undefined where there are as many as there may be. */
+  #startThread(): Thread | undefined {
+    if (this.#threads.length >= availableParallelism()) return undefined;
     // Beside this file: the source under test, the compiled file in production.
     const file = import.meta.url.endsWith('.ts') ? './password-worker.ts' : './password-worker.js';
     const worker = new Worker(new URL(file, import.meta.url), { execArgv: [], env: {} });
     const thread: Thread = { worker, current: undefined };
+    this.#threads.push(thread);
     worker.unref();
-    worker.on('message', ({ hash }: { id: number; hash: Uint8Array }) => {
-      thread.current?.resolve(Buffer.from(hash));
+    worker.on('message', ({ hash, error }: HashResult) => {
+      const done = thread.current;
       thread.current = undefined;
+      if (hash) done?.resolve(Buffer.from(hash));
+      else done?.reject(new Error(`argon2id: ${error}`));
       this.#assign();
     });
-    worker.on('error', (error) => {
-      this.#threads.splice(this.#threads.indexOf(thread), 1);
-      thread.current?.reject(error);
-      this.#assign();
-    });
+    worker.on('error', (error) => this.#lost(thread, error));
+    worker.on('exit', () => this.#lost(thread, new Error('a thread that hashes passwords has ended')));
     return thread;
+  }
+
+  /** Its job fails; what waits goes to a new thread. */
+  #lost(thread: Thread, error: unknown): void {
+    if (this.#stopped || !this.#threads.includes(thread)) return;
+    this.#threads.splice(this.#threads.indexOf(thread), 1);
+    thread.current?.reject(error);
+    this.#assign();
   }
 }

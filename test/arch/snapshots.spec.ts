@@ -1,8 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { builtInPermissions, builtInRoles, permissionNames, permissions } from '#access';
+import { auditActions } from '#audit';
+import { systemReasons } from '#database';
 import { faultCatalogue } from '#kernel';
+import { type AppInProcess, expectStatus, startApp } from '../kit/app-in-process.ts';
 
 /**
  * What clients and operators rely on, as committed text: a difference is a reviewed event. To accept one on purpose:
@@ -21,6 +24,12 @@ const rendered: Record<string, () => string[]> = {
       });
       return `${name} | ${kinds.join(' | ')} | ${permissions[name].description}`;
     }),
+  'audit-actions.txt': () =>
+    Object.entries(auditActions).map(
+      ([name, { retention, description }]) => `${name} | ${retention} | ${description}`,
+    ),
+  'system-reasons.txt': () =>
+    Object.entries(systemReasons).map(([name, description]) => `${name} | ${description}`),
   'faults.txt': () => faultCatalogue().map(({ code, kind, message }) => `${code} | ${kind} | ${message}`),
 };
 
@@ -29,7 +38,7 @@ describe('the snapshots', () => {
     // A room declares its faults as it is loaded, so every door is opened.
     const rooms = readdirSync(LIBS);
     await Promise.all(rooms.map((room) => import(`../../libs/${room}/index.ts`)));
-    expect(new Set(faultCatalogue().map(({ code }) => code.split('.')[0])).size).toBeGreaterThanOrEqual(1);
+    expect(new Set(faultCatalogue().map(({ code }) => code.split('.')[0])).size).toBeGreaterThanOrEqual(7);
   }, 60_000);
 
   for (const [file, render] of Object.entries(rendered)) {
@@ -52,5 +61,46 @@ describe('the snapshots', () => {
     }
   });
 });
+
+describe('the OpenAPI document', () => {
+  let product: AppInProcess;
+  beforeAll(async () => {
+    product = await startApp();
+  }, 60_000);
+  afterAll(() => product.close());
+
+  it('is what was agreed, as the whole product renders it', async () => {
+    const document: unknown = expectStatus(await product.get('/openapi.json'), 200);
+    const { paths } = document as { paths: Record<string, Record<string, { responses: object }>> };
+    expect(Object.keys(paths).length).toBeGreaterThan(30);
+    for (const [path, operations] of Object.entries(paths)) {
+      for (const [method, { responses }] of Object.entries(operations)) {
+        expect(Object.keys(responses).length, `${method} ${path}`).toBeGreaterThan(0);
+      }
+    }
+    await expect(`${JSON.stringify(inOrder(document), null, 1)}\n`).toMatchFileSnapshot(
+      `${FOLDER}/openapi.json`,
+    );
+  });
+
+  it('loses no operation that was once there', async () => {
+    const operationsOf = (text: string): string[] =>
+      Object.entries((JSON.parse(text) as { paths: Record<string, object> }).paths).flatMap(
+        ([path, methods]) => Object.keys(methods).map((method) => `${method} ${path}`),
+      );
+    const now = new Set(operationsOf((await product.get('/openapi.json')).raw.toString()));
+    const agreed = operationsOf(readFileSync(`${FOLDER}/openapi.json`, 'utf8'));
+    expect(agreed.length).toBeGreaterThan(30);
+    expect(agreed.filter((operation) => !now.has(operation))).toEqual([]);
+  });
+});
+
+/** The same value with the keys of every object sorted, so that only a change of meaning is a difference. */
+function inOrder(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inOrder);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, inner]) => [key, inOrder(inner)]));
+}
 
 const nameOf = (line: string): string => line.split(' | ')[0] ?? '';

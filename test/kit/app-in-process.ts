@@ -1,0 +1,240 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { AppLogger, createHttpApp } from '#http';
+import { Clock } from '#kernel';
+import { Setup, SystemState } from '#platform';
+import { MasterKey } from '#secrets';
+import { AppModule } from '../../apps/api/app.module.ts';
+import { cloneDatabase, run, type TestDatabase } from './database.ts';
+
+/** A clock that runs as the system's does, and that a spec can set forward or back. */
+export class MovableClock extends Clock {
+  #ahead = 0;
+
+  override now(): Date {
+    return new Date(Date.now() + this.#ahead);
+  }
+
+  override monotonic(): number {
+    return performance.now() + Math.max(0, this.#ahead);
+  }
+
+  advance(ms: number): void {
+    this.#ahead += ms;
+  }
+
+  reset(): void {
+    this.#ahead = 0;
+  }
+}
+
+/** The shape of a body is what specs are about. */
+// oxlint-disable-next-line typescript/no-explicit-any
+type Body = any;
+
+export interface Answered {
+  status: number;
+  headers: Record<string, string | string[] | number | undefined>;
+  body: Body;
+  /** The bytes of the body, whatever they are. */
+  raw: Buffer;
+}
+
+export interface Ask {
+  token?: string | undefined;
+  headers?: Record<string, string>;
+  body?: unknown;
+  ip?: string;
+}
+
+export interface SignedIn {
+  accessToken: string;
+  refreshToken: string;
+  expiresIn: number;
+  session: { id: string; organizationId: string };
+  user: { id: string; email: string; name: string };
+  organization: { id: string; slug: string; kind: string };
+}
+
+export const owner = {
+  email: 'olga@acme.example',
+  name: 'Olga Öwner',
+  password: 'correct horse battery staple 1',
+};
+
+/** The whole product in this process, on a database of its own, without a socket. */
+export class AppInProcess {
+  constructor(
+    readonly app: NestFastifyApplication,
+    readonly database: TestDatabase,
+    readonly clock: MovableClock,
+    /** Log lines, as they were written. */
+    readonly log: string[],
+    private readonly folder: string,
+  ) {}
+
+  /** `path` is below /api/v1, unless it begins with a dot or is one of the health routes. */
+  async ask(method: string, path: string, { token, headers = {}, body, ip }: Ask = {}): Promise<Answered> {
+    const answer = await this.app.inject({
+      method: method as 'GET',
+      url: /^\/(\.well-known|health)/.test(path) ? path : `/api/v1${path}`,
+      headers: {
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
+      ...(ip === undefined ? {} : { remoteAddress: ip }),
+    });
+    const type = answer.headers['content-type'] ?? '';
+    return {
+      status: answer.statusCode,
+      headers: answer.headers,
+      body: /^application\/(problem\+)?json\b/.test(type) ? answer.json<unknown>() : answer.body,
+      raw: answer.rawPayload,
+    };
+  }
+
+  get(path: string, ask?: Ask): Promise<Answered> {
+    return this.ask('GET', path, ask);
+  }
+
+  post(path: string, body: unknown, ask?: Ask): Promise<Answered> {
+    return this.ask('POST', path, { ...ask, body });
+  }
+
+  delete(path: string, ask?: Ask): Promise<Answered> {
+    return this.ask('DELETE', path, ask);
+  }
+
+  async signIn(
+    { email, password }: { email: string; password: string },
+    organization?: string,
+    ask?: Ask,
+  ): Promise<SignedIn> {
+    const body = { email, password, ...(organization === undefined ? {} : { organization }) };
+    return expectStatus(await this.post('/auth/login', body, ask), 200) as SignedIn;
+  }
+
+  /** A new tenant whose owner is a new person with this password. */
+  async addTenant(
+    slug: string,
+    person: { email: string; name: string; password: string },
+  ): Promise<SignedIn> {
+    const platform = await this.signIn(owner, 'platform');
+    const request = { name: slug, slug, owner: { email: person.email } };
+    const created = expectStatus(await this.post('/orgs', request, { token: platform.accessToken }), 201);
+    const { name, password } = person;
+    const accepted = { token: created.invitation.token, name, password };
+    expectStatus(await this.post('/auth/invitations/accept', accepted), 201);
+    return this.signIn(person, slug);
+  }
+
+  /** A member made by invitation, so that the password lasts. */
+  async addMember(
+    admin: SignedIn,
+    person: { email: string; name: string; password: string },
+    role: string,
+  ): Promise<string> {
+    const orgId = admin.organization.id;
+    const { token } = expectStatus(
+      await this.post(
+        `/orgs/${orgId}/invitations`,
+        { email: person.email, role },
+        { token: admin.accessToken },
+      ),
+      201,
+    );
+    const { name, password } = person;
+    return expectStatus(await this.post('/auth/invitations/accept', { token, name, password }), 201).user.id;
+  }
+
+  async apiKey(admin: SignedIn, request: Record<string, unknown>): Promise<{ id: string; key: string }> {
+    const path = `/orgs/${admin.organization.id}/api-keys`;
+    return expectStatus(
+      await this.post(path, { name: 'a key', ...request }, { token: admin.accessToken }),
+      201,
+    );
+  }
+
+  /** SQL as the superuser: for looking behind the product's back. */
+  sql(text: string, values?: unknown[]): Promise<Record<string, Body>[]> {
+    return run(this.database.adminUrl, text, values);
+  }
+
+  /** SQL as the owner of the schema, whom the guard of audited changes does not bind. */
+  change(text: string, values?: unknown[]): Promise<Record<string, Body>[]> {
+    return run(this.database.urls.owner, text, values);
+  }
+
+  /** The records of an organization in order of position, as the export would hash them. */
+  async records(orgId: string, action?: string): Promise<Body[]> {
+    const rows = await this.sql(
+      `SELECT e.leaf, e.personal FROM portcullis.audit_positions p
+         JOIN portcullis.audit_events e ON e.org_id = p.org_id AND e.id = p.event_id
+        WHERE p.org_id = $1 ORDER BY p.pos`,
+      [orgId],
+    );
+    return rows
+      .map(({ leaf, personal }) => ({ ...JSON.parse(leaf), personal: JSON.parse(personal), leaf }))
+      .filter((record) => action === undefined || record.action === action);
+  }
+
+  async close(): Promise<void> {
+    await this.app.close();
+    await this.database.drop();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Starts the product and sets it up: the organizations `platform` and `acme`, both of `owner`. */
+export async function startApp(): Promise<AppInProcess> {
+  const database = await cloneDatabase();
+  const clock = new MovableClock();
+  const log: string[] = [];
+  const app = await createHttpApp(
+    AppModule.with({
+      database: { urls: database.urls, poolSize: 8 },
+      masterKey: new MasterKey(randomBytes(32)),
+      publicUrl: 'http://127.0.0.1:8080',
+      issuer: undefined,
+      clock,
+    }),
+    { logger: new AppLogger({ write: (line) => log.push(line) }, 'info') },
+  );
+  const folder = await mkdtemp(join(tmpdir(), 'portcullis-app-'));
+  const started = new AppInProcess(app, database, clock, log, folder);
+  await app.get(SystemState).open();
+  await app.init();
+  await app.getHttpAdapter().getInstance().ready();
+  const token = await app.get(Setup).offer(join(folder, 'setup-token'));
+  const organization = { name: 'Acme', slug: 'acme' };
+  expectStatus(await started.post('/setup', { token, organization, owner }), 201);
+  return started;
+}
+
+/** The body of an answer that has this status; otherwise an error that shows it. */
+export function expectStatus(answer: Answered, status: number, code?: string): Body {
+  const found: unknown = answer.body?.code;
+  if (answer.status !== status || (code !== undefined && found !== code)) {
+    throw new Error(
+      `expected ${status} ${code ?? ''}, got ${answer.status}: ${JSON.stringify(answer.body).slice(0, 2000)}`,
+    );
+  }
+  return answer.body;
+}
+
+/** Waits until `condition` holds; what it holds at last, or an error after ten seconds. */
+export async function until<T>(condition: () => Promise<T | undefined | false>): Promise<T> {
+  const deadline = performance.now() + 10_000;
+  for (;;) {
+    const found = await condition();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > deadline) throw new Error('it did not become true in ten seconds');
+    await sleep(20);
+  }
+}
