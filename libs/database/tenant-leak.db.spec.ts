@@ -58,8 +58,6 @@ const troubles: Record<string, (tx: OrgTx) => Promise<unknown>> = {
   },
   'a write refused at the commit': (tx) => tx.query(`UPDATE roles SET description = 'without a record'`),
   'a commit of its own': (tx) => tx.query('COMMIT'),
-  'a setting of the session left behind': (tx) =>
-    tx.query(`SELECT set_config('app.org_id', $1, false)`, [tx.orgId]),
   'a savepoint left open': (tx) => tx.query('SAVEPOINT open'),
 };
 
@@ -72,6 +70,13 @@ async function visit(tenant: SeededTenant, trouble: string): Promise<void> {
   });
   await work.catch(() => undefined);
   expect(saw, `after whatever came before ${trouble}`).toEqual([tenant.orgId]);
+  expect(await leftBehind(), `after ${trouble}`).toEqual([]);
+}
+
+/** What the connection itself still shows to a query that entered no organization. */
+function leftBehind(): Promise<unknown[]> {
+  const { app } = database as unknown as { app: { query(sql: string): Promise<unknown[]> } };
+  return app.query('SELECT 1 FROM roles');
 }
 
 test.each(Object.keys(troubles))(
