@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { Authenticator } from '#access';
 import { AccessTokens, AccessTokenStrategy } from './access-tokens.ts';
+import { ApiKeySecrets } from './api-key-secret.ts';
 import { AuthConfig } from './auth.config.ts';
 import { AuthController, JwksController } from './auth.controller.ts';
 import { AuthorityCache } from './authority-cache.ts';
@@ -24,6 +25,7 @@ export class AuthModule {
       providers: [
         { provide: AuthConfig, useValue: config },
         AccessTokens,
+        ApiKeySecrets,
         AccessTokenStrategy,
         AuthorityCache,
         BearerAuthenticator,
@@ -36,7 +38,7 @@ export class AuthModule {
         SignIn,
         SigningKeys,
       ],
-      exports: [Authenticator, Passwords, Sessions, SigningKeys],
+      exports: [ApiKeySecrets, Authenticator, Passwords, Sessions, SigningKeys],
     };
   }
 }

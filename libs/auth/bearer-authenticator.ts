@@ -3,9 +3,8 @@ import ipaddr from 'ipaddr.js';
 import { type AccessRequest, Authenticator } from '#access';
 import { Database } from '#database';
 import { type Caller, Clock, type RequestFacts, sameSecret, tokenDigest } from '#kernel';
-import { MasterKey } from '#secrets';
 import { AccessTokens } from './access-tokens.ts';
-import { apiKeyDigest, readApiKey } from './api-key-secret.ts';
+import { ApiKeySecrets, readApiKey } from './api-key-secret.ts';
 import { AuthFault } from './auth.faults.ts';
 import { type ApiKeyFacts, type Authority, AuthorityCaller } from './authority.ts';
 import { AuthorityCache } from './authority-cache.ts';
@@ -31,7 +30,6 @@ interface Verified {
 @Injectable()
 export class BearerAuthenticator extends Authenticator {
   readonly #verified = new Map<string, Verified>();
-  readonly #pepper: Buffer;
 
   constructor(
     private readonly tokens: AccessTokens,
@@ -39,10 +37,9 @@ export class BearerAuthenticator extends Authenticator {
     private readonly database: Database,
     private readonly activity: SessionActivity,
     private readonly clock: Clock,
-    masterKey: MasterKey,
+    private readonly secrets: ApiKeySecrets,
   ) {
     super();
-    this.#pepper = masterKey.derive('api-keys');
   }
 
   authenticate(request: AccessRequest): Caller | Promise<Caller> {
@@ -115,7 +112,7 @@ export class BearerAuthenticator extends Authenticator {
 
   /** The stored digest that the key matches now, or undefined. */
   #match(credential: string, key: ApiKeyFacts): string | undefined {
-    const digest = apiKeyDigest(credential, this.#pepper);
+    const digest = this.secrets.digest(credential);
     if (sameSecret(digest, key.digest)) return key.digest;
     const previous = key.previousDigest;
     return previous !== undefined && sameSecret(digest, previous) ? previous : undefined;

@@ -20,7 +20,7 @@ export class DocsController {
   constructor(private readonly openApi: OpenApi) {}
 
   @Get('api/v1/openapi.json')
-  @Public(WHY, { duringSetup: true })
+  @Public(WHY)
   @Answers(undefined, {
     contentType: 'application/json',
     description: 'The OpenAPI 3.1 document of this API.',
@@ -31,7 +31,7 @@ export class DocsController {
 
   @Get('api/docs')
   @Header('content-security-policy', PAGE_POLICY)
-  @Public(WHY, { duringSetup: true })
+  @Public(WHY)
   @Answers(undefined, {
     contentType: 'text/html; charset=utf-8',
     description: 'This API as a page to read and try.',
@@ -42,7 +42,7 @@ export class DocsController {
 
   @Get('api/docs/faults')
   @Header('content-security-policy', PAGE_POLICY)
-  @Public(WHY, { duringSetup: true })
+  @Public(WHY)
   @Answers(undefined, {
     contentType: 'text/html; charset=utf-8',
     description: 'Every fault code, its status and meaning.',
@@ -52,21 +52,21 @@ export class DocsController {
   }
 
   @Get('api/docs/start.js')
-  @Public(WHY, { duringSetup: true })
+  @Public(WHY)
   @Answers(undefined, { contentType: 'text/javascript; charset=utf-8', description: 'Starts the page.' })
   start(): string {
     return START;
   }
 
   @Get('api/docs/swagger-ui-bundle.js')
-  @Public(WHY, { duringSetup: true })
+  @Public(WHY)
   @Answers(undefined, { contentType: 'text/javascript; charset=utf-8', description: 'The page’s program.' })
   script(): Buffer {
     return asset('swagger-ui-bundle.js');
   }
 
   @Get('api/docs/swagger-ui.css')
-  @Public(WHY, { duringSetup: true })
+  @Public(WHY)
   @Answers(undefined, { contentType: 'text/css; charset=utf-8', description: 'The page’s style.' })
   style(): Buffer {
     return asset('swagger-ui.css');

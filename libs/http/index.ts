@@ -24,3 +24,4 @@ export { HttpModule } from './http.module.ts';
 export { httpSettings } from './http.settings.ts';
 export { IdPipe } from './input-pipe.ts';
 export { OpenApi } from './open-api.ts';
+export type { Problem } from './problem.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { faultCatalogue } from '#kernel';
 import { RouteCatalogue } from '#access';
-import { type Sample, startSample } from './sample-app.ts';
+import { type Sample, startSample } from '../../test/kit/sample-app.ts';
 
 let sample: Sample;
 // The document is JSON; its parts are looked at as such.

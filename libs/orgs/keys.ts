@@ -1,10 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import ipaddr from 'ipaddr.js';
 import { Audit } from '#audit';
-import { apiKeyDigest, makeApiKey } from '#auth';
+import { ApiKeySecrets } from '#auth';
 import { Database, type OrgTx } from '#database';
 import { type Caller, Clock, newId, type Page, pageOf, readCursor } from '#kernel';
-import { MasterKey } from '#secrets';
 import { requireHeld, requireKnown } from './grant-ceiling.ts';
 import {
   type ApiKeyRow,
@@ -30,16 +29,12 @@ import { OrgFault } from './org.faults.ts';
 /** Service accounts and API keys. A person answers for each; a key never does more than that person may. */
 @Injectable()
 export class Keys {
-  readonly #pepper: Buffer;
-
   constructor(
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly clock: Clock,
-    masterKey: MasterKey,
-  ) {
-    this.#pepper = masterKey.derive('api-keys');
-  }
+    private readonly secrets: ApiKeySecrets,
+  ) {}
 
   async listAccounts(
     caller: Caller,
@@ -98,7 +93,7 @@ export class Keys {
       throw OrgFault.bad_expiry({ errors: [{ path: 'expiresAt', message: 'must lie ahead' }] });
     }
     const id = newId();
-    const key = makeApiKey(id);
+    const { key, digest } = this.secrets.make(id);
     return this.database.inOrg(caller, async (tx) => {
       if (request.serviceAccountId && !(await serviceAccountExists(tx, request.serviceAccountId))) {
         throw OrgFault.service_account_not_found();
@@ -108,7 +103,7 @@ export class Keys {
         name: request.name,
         service_account_id: request.serviceAccountId ?? null,
         owner_id: caller.userId ?? caller.id,
-        digest: apiKeyDigest(key, this.#pepper),
+        digest,
         permissions: [...new Set(request.permissions)].sort(),
         allowed_cidrs: request.allowedCidrs ?? [],
         expires_at: request.expiresAt ? new Date(request.expiresAt) : null,
@@ -125,9 +120,9 @@ export class Keys {
 
   /** A new secret for the same key; the one before is accepted for `overlapSeconds` more. */
   async rotate(caller: Caller, id: string, overlapSeconds: number): Promise<CreatedApiKeyView> {
-    const key = makeApiKey(id);
+    const { key, digest } = this.secrets.make(id);
     return this.database.inOrg(caller, async (tx) => {
-      const row = await rotateApiKey(tx, id, apiKeyDigest(key, this.#pepper), overlapSeconds);
+      const row = await rotateApiKey(tx, id, digest, overlapSeconds);
       if (!row) throw OrgFault.key_not_found();
       requireHeld(caller, row.permissions);
       await this.audit.append(tx, caller, {

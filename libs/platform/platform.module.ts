@@ -4,12 +4,13 @@ import { Housekeeping } from './housekeeping.ts';
 import { HealthController, SetupController } from './platform.controller.ts';
 import { Readiness } from './readiness.ts';
 import { Setup } from './setup.ts';
+import { WelcomeController } from './welcome.controller.ts';
 import { SystemState } from './system-state.ts';
 
 /** Global for the guard, which asks the state of the system first. */
 @Global()
 @Module({
-  controllers: [SetupController, HealthController],
+  controllers: [SetupController, HealthController, WelcomeController],
   providers: [SystemState, { provide: SystemGate, useExisting: SystemState }, Setup, Readiness, Housekeeping],
   exports: [SystemGate, SystemState, Setup, Housekeeping],
 })

@@ -126,7 +126,7 @@ export const forbidden: IForbiddenRuleType[] = [
       pathNot: [
         spec,
         '^libs/execution/',
-        String.raw`^libs/database/embedded-server\.ts$`,
+        String.raw`^libs/database/embedded-(server|account)\.ts$`,
         String.raw`^apps/start\.mjs$`,
       ],
     },

@@ -74,7 +74,6 @@ export const sourceRules: SourceRule[] = [
     offences: (source) => environmentReads(source),
     exempt: [
       { path: /^libs\/kernel\/config\.ts$/, reason: 'the config reader' },
-      { path: /^apps\/start\.mjs$/, reason: 'the launcher, before there is anything to import' },
       { path: /^test\//, reason: 'tests give child processes their environment' },
     ],
   },

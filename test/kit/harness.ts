@@ -6,7 +6,7 @@ import jsonwebtoken from 'jsonwebtoken';
 import { inject } from 'vitest';
 import { type BuiltInRole, type Permission, type Route, RouteCatalogue } from '#access';
 import { Audit } from '#audit';
-import { apiKeyDigest, makeApiKey, SigningKeys } from '#auth';
+import { ApiKeySecrets, SigningKeys } from '#auth';
 import { Database, type SystemTx } from '#database';
 import { AppLogger, createHttpApp } from '#http';
 import { type Clock, newId } from '#kernel';
@@ -67,7 +67,6 @@ export class Harness {
   private constructor(
     readonly app: NestFastifyApplication,
     readonly database: TestDatabase,
-    private readonly masterKey: MasterKey,
     /** Every method and path the web server knows. */
     readonly served: readonly { method: string; path: string }[],
     /** Every line of the log so far. */
@@ -76,11 +75,10 @@ export class Harness {
 
   static async start({ clock, controllers = [] }: HarnessOptions = {}): Promise<Harness> {
     const database = await cloneDatabase();
-    const masterKey = new MasterKey(randomBytes(32));
     const lines: string[] = [];
     const parts = {
       database: { urls: database.urls, poolSize: 4 },
-      masterKey,
+      masterKey: new MasterKey(randomBytes(32)),
       publicUrl: 'https://portcullis.example',
       issuer: undefined,
       ...(clock && { clock }),
@@ -95,7 +93,7 @@ export class Harness {
     server.addHook('onRoute', ({ method, url }) => {
       for (const one of [method].flat()) served.push({ method: one, path: url });
     });
-    const harness = new Harness(app, database, masterKey, served, lines);
+    const harness = new Harness(app, database, served, lines);
     try {
       await app.get(SystemState).open();
       await app.init();
@@ -188,8 +186,7 @@ export class Harness {
   /** An API key of the person with these permissions. */
   async apiKey(owner: Person, permissions: readonly string[]): Promise<{ id: string; key: string }> {
     const id = newId();
-    const key = makeApiKey(id);
-    const digest = apiKeyDigest(key, this.masterKey.derive('api-keys'));
+    const { key, digest } = this.app.get(ApiKeySecrets, { strict: false }).make(id);
     const { org, userId } = owner;
     await this.change(org, (tx) =>
       tx.query(

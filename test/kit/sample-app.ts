@@ -12,16 +12,18 @@ import {
   SignedIn,
   SystemGate,
 } from '#access';
-import { type Caller, Fault, faults } from '#kernel';
-import { Answers } from './answers.ts';
-import { AppLogger } from './app-logger.ts';
-import { createHttpApp, type HttpAppOptions } from './create-http-app.ts';
 import {
+  Answers,
   Anything,
+  AppLogger,
   Choice,
+  createHttpApp,
   Email,
   Flag,
+  type HttpAppOptions,
+  HttpModule,
   Id,
+  IdPipe,
   ListOf,
   Nested,
   PageQuery,
@@ -31,9 +33,8 @@ import {
   Text,
   Time,
   Whole,
-} from './fields.ts';
-import { HttpModule } from './http.module.ts';
-import { IdPipe } from './input-pipe.ts';
+} from '#http';
+import { type Caller, Fault, faults } from '#kernel';
 
 /** A small application for this room's specs: one route per thing that can go wrong. */
 
