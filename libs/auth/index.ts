@@ -1,4 +1,4 @@
-export { insertUser, storePassword } from './account.store.ts';
+export { findAccount, insertUser, storePassword } from './account.store.ts';
 export { API_KEY_PATTERN, ApiKeySecrets } from './api-key-secret.ts';
 export { AuthConfig } from './auth.config.ts';
 export { OrganizationView, UserView } from './auth.contract.ts';

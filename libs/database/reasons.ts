@@ -16,6 +16,7 @@ export const systemReasons = {
   record_denial: 'A refusal is recorded where it belongs although the refused has no transaction.',
   signing_keys: 'Token signing keys belong to the deployment.',
   system_state: 'The deployment’s own state and health.',
+  idempotency: 'The answer of a mutation is kept for its caller, who may have ended with it.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;
 

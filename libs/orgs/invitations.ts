@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { rolePermissions } from '#auth';
 import { Audit, personal } from '#audit';
-import { insertUser, Passwords, storePassword } from '#auth';
+import { findAccount, insertUser, Passwords, rolePermissions, storePassword } from '#auth';
 import { Database, type OrgTx, type SystemTx } from '#database';
 import {
   type Caller,
@@ -21,7 +20,7 @@ import {
   markAccepted,
   readInvitations,
 } from './invitation.store.ts';
-import { findUser, insertMember } from './member.store.ts';
+import { insertMember } from './member.store.ts';
 import type {
   AcceptedView,
   AcceptInvitationRequest,
@@ -118,13 +117,10 @@ export class Invitations {
     const digest = tokenDigest(request.token);
     const known = await this.database.acrossOrgs('accept_invitation', async (tx) => {
       const open = await lockInvitation(tx, digest);
-      const user = open && (await findUser(tx, open.email));
-      const stored =
-        user && (await tx.one<{ hash: string }>('SELECT hash FROM passwords WHERE user_id = $1', [user.id]));
-      return { open, user, hash: stored?.hash };
+      return { open, user: open && (await findAccount(tx, { email: open.email })) };
     });
     if (!known.open) throw refused('unknown_invitation');
-    if (known.user && !(await this.passwords.verify(request.password, known.hash)))
+    if (known.user && !(await this.passwords.verify(request.password, known.user.hash ?? undefined)))
       throw refused('wrong_password');
     const hash = known.user ? undefined : await this.passwords.hash(request.password);
     return this.database.acrossOrgs('accept_invitation', async (tx) => {

@@ -68,10 +68,3 @@ export async function hasOtherOwner(tx: OrgTx, userId: string): Promise<boolean>
   );
   return owners.some((owner) => owner.user_id !== userId);
 }
-
-export async function findUser(
-  tx: SystemTx,
-  email: string,
-): Promise<{ id: string; name: string } | undefined> {
-  return tx.one('SELECT id, name FROM users WHERE email = $1', [email.toLowerCase()]);
-}

@@ -1,13 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
-import { insertUser, Passwords, rolePermissions, Sessions, storePassword } from '#auth';
+import { findAccount, insertUser, Passwords, rolePermissions, Sessions, storePassword } from '#auth';
 import { Database, type OrgTx } from '#database';
 import { type Caller, type Page, pageOf, randomText, readCursor } from '#kernel';
 import { requireHeld } from './grant-ceiling.ts';
 import { revokeApiKeys } from './key.store.ts';
 import {
   deleteMember,
-  findUser,
   hasOtherOwner,
   insertMember,
   lockMember,
@@ -51,7 +50,7 @@ export class Members {
       const orgId = caller.org.id;
       const role = await roleNamed(tx, orgId, request);
       requireHeld(caller, permissionsOf(role, caller));
-      const existing = await findUser(tx, request.email);
+      const existing = await findAccount(tx, { email: request.email });
       const userId = existing?.id ?? (await insertUser(tx, request));
       if (!(await insertMember(tx, { orgId, userId, roleId: role.id }))) throw OrgFault.member_exists();
       if (!existing) await storePassword(tx, userId, hash, true);

@@ -59,6 +59,11 @@ export async function lockOrg(tx: SystemTx, id: string): Promise<CallerOrg | und
   return row && orgOf(row);
 }
 
+export async function readPlatform(tx: SystemTx): Promise<CallerOrg | undefined> {
+  const row = await tx.one<OrgRow>(`SELECT ${COLUMNS} FROM organizations o WHERE o.kind = 'platform'`);
+  return row && orgOf(row);
+}
+
 export async function setOrgStatus(tx: SystemTx, id: string, status: CallerOrg['status']): Promise<void> {
   await tx.query('UPDATE organizations SET status = $2 WHERE id = $1', [id, status]);
 }

@@ -5,7 +5,16 @@ import { Database, type SystemTx } from '#database';
 import { type Caller, type CallerOrg, pageOf, type Page, readCursor } from '#kernel';
 import type { CreatedOrgView, CreateOrgRequest } from './org.contract.ts';
 import { OrgFault } from './org.faults.ts';
-import { deleteOrg, insertOrg, lockOrg, orgOf, readOrgs, renameOrg, setOrgStatus } from './org.store.ts';
+import {
+  deleteOrg,
+  insertOrg,
+  lockOrg,
+  orgOf,
+  readOrgs,
+  readPlatform,
+  renameOrg,
+  setOrgStatus,
+} from './org.store.ts';
 import { Invitations } from './invitations.ts';
 import { insertMember } from './member.store.ts';
 import { insertBuiltInRoles } from './role.store.ts';
@@ -112,11 +121,13 @@ export class Orgs {
     await this.database.acrossOrgsFor('delete_organization', caller, async (tx) => {
       const org = await this.#lockTenant(tx, caller.org.id);
       await this.sessions.end(tx, caller, { orgId: org.id }, 'organization_deleted');
-      await this.audit.append(tx, caller, {
-        action: 'org.deleted',
-        target: { type: 'organization', id: org.id },
-        changes: { slug: { from: org.slug } },
-      });
+      const target = { type: 'organization', id: org.id };
+      const changes = { slug: { from: org.slug } };
+      await this.audit.append(tx, caller, { action: 'org.deleted', target, changes });
+      // Nobody will be left to read the log of the organization itself.
+      const platform = await readPlatform(tx);
+      if (platform)
+        await this.audit.append(tx, asIn(caller, platform), { action: 'org.deleted', target, changes });
       await deleteOrg(tx, org.id);
     });
   }

@@ -1,5 +1,15 @@
 import { faults } from '#kernel';
 
+/** The contract names this code as one of http. */
+export const IdempotencyFault = faults('http', {
+  idempotency_mismatch: ['conflict', 'This Idempotency-Key was used for another request.'],
+  idempotency_running: [
+    'conflict',
+    'The first request with this Idempotency-Key has not been answered; whether it took effect is not known here.',
+  ],
+  bad_idempotency_key: ['invalid', 'The Idempotency-Key cannot be used.'],
+});
+
 export const SystemFault = faults('system', {
   setup_needed: [
     'unavailable',

@@ -1,6 +1,7 @@
 import { Global, Module } from '@nestjs/common';
-import { SystemGate } from '#access';
+import { AccessModule, SystemGate } from '#access';
 import { Housekeeping } from './housekeeping.ts';
+import { Idempotency } from './idempotency.ts';
 import { HealthController, SetupController } from './platform.controller.ts';
 import { Readiness } from './readiness.ts';
 import { Setup } from './setup.ts';
@@ -10,8 +11,16 @@ import { SystemState } from './system-state.ts';
 /** Global for the guard, which asks the state of the system first. */
 @Global()
 @Module({
+  imports: [AccessModule],
   controllers: [SetupController, HealthController, WelcomeController],
-  providers: [SystemState, { provide: SystemGate, useExisting: SystemState }, Setup, Readiness, Housekeeping],
+  providers: [
+    SystemState,
+    { provide: SystemGate, useExisting: SystemState },
+    Setup,
+    Readiness,
+    Housekeeping,
+    Idempotency,
+  ],
   exports: [SystemGate, SystemState, Setup, Housekeeping],
 })
 export class PlatformModule {}

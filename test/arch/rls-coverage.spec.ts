@@ -23,6 +23,7 @@ const unaudited: Record<string, string> = {
   challenges: 'waits for the next step of a sign-in, which is recorded; ends by itself',
   deployment: 'exists before any organization does, hence before any log; set up once, which is recorded',
   setup_tokens: 'the same: from before the first log',
+  idempotency_keys: 'what was answered to mutations that are recorded themselves; kept for a day',
   invalidations: 'follows from audited changes, by trigger',
   replicas: 'heartbeats of processes',
   migrations: 'written by the owner when the schema changes',
@@ -37,6 +38,9 @@ const callable: Record<string, { by: string[]; reason: string }> = {
   },
   enter_platform: { by: ['portcullis_system'], reason: 'the same for what only platform operators do' },
 };
+
+/** Confined, and moreover closed to the app. */
+const appMayNotRead = new Set(['refresh_tokens', 'idempotency_keys']);
 
 const SCHEMA = `'portcullis'::regnamespace`;
 const ROLES = ['portcullis_app', 'portcullis_system'];
@@ -228,7 +232,7 @@ describe('the roles of the product', () => {
 
   it.each([
     'passwords',
-    'refresh_tokens',
+    ...appMayNotRead,
     'challenges',
     'signing_keys',
     'deployment',
@@ -246,7 +250,7 @@ describe('the app, below everything the product checks', () => {
   const confined = async (): Promise<{ table: string; column: string }[]> => {
     const open = new Set(await unconfined());
     return (await tables())
-      .filter((table) => !open.has(table) && table !== 'refresh_tokens')
+      .filter((table) => !open.has(table) && !appMayNotRead.has(table))
       .map((table) => ({ table, column: table === 'organizations' ? 'id' : 'org_id' }));
   };
   const inOrg = async (query: Query, orgId: string): Promise<void> => {
