@@ -2,6 +2,7 @@ import { CreateTenancy1763769600000 } from './1763769600000-create-tenancy.ts';
 import { CreateAuditLog1763769600001 } from './1763769600001-create-audit-log.ts';
 import { CreateSignIn1763769600002 } from './1763769600002-create-sign-in.ts';
 import { CreateRevocation1763769600003 } from './1763769600003-create-revocation.ts';
+import { CloseFunctions1763769600004 } from './1763769600004-close-functions.ts';
 import { CreateIdempotency1763769600005 } from './1763769600005-create-idempotency.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
@@ -10,5 +11,6 @@ export const migrations = [
   CreateAuditLog1763769600001,
   CreateSignIn1763769600002,
   CreateRevocation1763769600003,
+  CloseFunctions1763769600004,
   CreateIdempotency1763769600005,
 ];

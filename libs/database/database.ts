@@ -5,7 +5,7 @@ import { type Caller, isId } from '#kernel';
 import { DatabaseFault } from './database.faults.ts';
 import { isOutage, sqlState } from './outage.ts';
 import type { DatabaseUrls } from './prepare.ts';
-import type { SystemReason } from './reasons.ts';
+import { platformReasons, type SystemReason } from './reasons.ts';
 import { makeTx, type OrgTx, type SystemTx } from './tx.ts';
 
 export interface DatabaseOptions {
@@ -66,13 +66,17 @@ export class Database implements OnApplicationShutdown {
     return this.run(this.system, 'BEGIN', (runner, client) => work(makeTx.system(runner, client, reason)));
   }
 
-  /** The same for what a caller asked for: the database checks again that their credential is live. */
+  /**
+   * The same for what a caller asked for: the database checks again that their credential is live, and that it is
+   * one of the platform organization where the reason is the platform's.
+   */
   async acrossOrgsFor<T>(
     reason: SystemReason,
     caller: Caller,
     work: (tx: SystemTx) => Promise<T>,
   ): Promise<T> {
-    return this.run(this.system, enter(caller), (runner, client) =>
+    const door = platformReasons.has(reason) ? 'enter_platform' : 'enter_org';
+    return this.run(this.system, enter(caller, door), (runner, client) =>
       work(makeTx.system(runner, client, reason)),
     );
   }
@@ -111,11 +115,11 @@ export class Database implements OnApplicationShutdown {
 }
 
 /** BEGIN and the second check in one round trip. Ids are checked, for this form of query takes no parameters. */
-function enter(caller: Caller): string {
+function enter(caller: Caller, door: 'enter_org' | 'enter_platform' = 'enter_org'): string {
   const credential = caller.kind === 'user' ? caller.sessionId : caller.apiKeyId;
   const kind = caller.kind === 'user' ? 'session' : 'api_key';
   if (!isId(caller.org.id) || !isId(credential)) throw DatabaseFault.credential_ended();
-  return `BEGIN; SELECT portcullis.enter_org('${caller.org.id}', '${kind}', '${credential}')`;
+  return `BEGIN; SELECT portcullis.${door}('${caller.org.id}', '${kind}', '${credential}')`;
 }
 
 /**

@@ -122,7 +122,9 @@ export async function grantDatabase(admin: pg.Client, database: string): Promise
   const name = pg.escapeIdentifier(database);
   await retrying(() =>
     admin.query(
-      `grant connect, create on database ${name} to ${roles.owner};
+      // A temporary table stands before ours in every search path, and stays with its pooled connection.
+      `revoke temporary on database ${name} from public;
+       grant connect, create on database ${name} to ${roles.owner};
        grant connect on database ${name} to ${roles.app}, ${roles.system}`,
     ),
   );

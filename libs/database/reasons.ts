@@ -10,6 +10,7 @@ export const systemReasons = {
     'People see and end their own sessions; refresh tokens and activity are not the organization’s.',
   own_organizations: 'People list the organizations they belong to.',
   manage_tenants: 'Platform operators create, suspend and list organizations.',
+  delete_organization: 'What an organization takes with it is not all its own: people, tokens.',
   manage_members: 'A person and a password are shared by the organizations they belong to.',
   accept_invitation: 'The invited person is not a member yet.',
   record_denial: 'A refusal is recorded where it belongs although the refused has no transaction.',
@@ -20,3 +21,6 @@ export const systemReasons = {
 } as const;
 
 export type SystemReason = keyof typeof systemReasons;
+
+/** What only a credential of the platform organization may be used for; the database checks it. */
+export const platformReasons: ReadonlySet<SystemReason> = new Set(['manage_tenants']);

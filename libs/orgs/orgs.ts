@@ -33,7 +33,8 @@ export class Orgs {
   async list(caller: Caller, query: { limit?: number; cursor?: string }): Promise<Page<CallerOrg>> {
     const limit = query.limit ?? 50;
     const all = caller.org.kind === 'platform' && caller.permissions.has('org:create');
-    const rows = await this.database.acrossOrgsFor('own_organizations', caller, (tx) =>
+    const reason = all ? 'manage_tenants' : 'own_organizations';
+    const rows = await this.database.acrossOrgsFor(reason, caller, (tx) =>
       readOrgs(tx, all ? undefined : caller.userId, limit + 1, query.cursor && readCursor(query.cursor)),
     );
     return pageOf(rows, limit, orgOf);
@@ -117,7 +118,7 @@ export class Orgs {
 
   /** Ends everything in the organization; its audit log stays. */
   async remove(caller: Caller): Promise<void> {
-    await this.database.acrossOrgsFor('manage_tenants', caller, async (tx) => {
+    await this.database.acrossOrgsFor('delete_organization', caller, async (tx) => {
       const org = await this.#lockTenant(tx, caller.org.id);
       await this.sessions.end(tx, caller, { orgId: org.id }, 'organization_deleted');
       const target = { type: 'organization', id: org.id };

@@ -1,0 +1,153 @@
+import pg from 'pg';
+import { type Caller, newId } from '#kernel';
+
+/** One organization with at least one row in every table that holds rows of organizations. */
+export interface SeededTenant {
+  readonly orgId: string;
+  readonly userId: string;
+  readonly roleId: string;
+  readonly sessionId: string;
+  readonly serviceAccountId: string;
+  readonly apiKeyId: string;
+  readonly invitationId: string;
+  /** Stands in every text of this tenant's rows. */
+  readonly mark: string;
+}
+
+/** Makes a tenant by SQL alone, as the superuser, with the audit record that the database asks even of them. */
+export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
+  const [orgId, userId, roleId, sessionId] = [newId(), newId(), newId(), newId()];
+  const [serviceAccountId, apiKeyId, invitationId] = [newId(), newId(), newId()];
+  const mark = `mark-${newId()}`;
+  await asRole(adminUrl, async (query) => {
+    await query('BEGIN');
+    await appendRecord(query, orgId);
+    await query(`INSERT INTO organizations (id, slug, name, kind) VALUES ($1, $2, $2, 'tenant')`, [
+      orgId,
+      mark,
+    ]);
+    await query('INSERT INTO users (id, email, name) VALUES ($1, $2, $3)', [
+      userId,
+      `${mark}@x.example`,
+      mark,
+    ]);
+    await query('INSERT INTO passwords (user_id, hash) VALUES ($1, $2)', [userId, mark]);
+    await query('INSERT INTO roles (org_id, id, name, permissions) VALUES ($1, $2, $3, $4)', [
+      orgId,
+      roleId,
+      mark,
+      [],
+    ]);
+    await query('INSERT INTO memberships (org_id, user_id, role_id) VALUES ($1, $2, $3)', [
+      orgId,
+      userId,
+      roleId,
+    ]);
+    await query(
+      `INSERT INTO sessions (org_id, id, user_id, expires_at, idle_seconds, auth_methods, assurance, user_agent)
+       VALUES ($1, $2, $3, now() + interval '1 hour', 3600, '{pwd}', 'aal1', $4)`,
+      [orgId, sessionId, userId, mark],
+    );
+    await query('INSERT INTO session_activity (org_id, session_id, last_seen_at) VALUES ($1, $2, now())', [
+      orgId,
+      sessionId,
+    ]);
+    await query(
+      `INSERT INTO refresh_tokens (org_id, id, session_id, digest, expires_at)
+       SELECT $1, gen_random_uuid(), $2, $3 || n, now() + interval '1 hour' FROM generate_series(1, 3) AS n`,
+      [orgId, sessionId, mark],
+    );
+    await query(
+      `INSERT INTO invitations (org_id, id, email, role_id, digest, invited_by, expires_at)
+       VALUES ($1, $2, $3, $4, $5, $6, now() + interval '1 hour')`,
+      [orgId, invitationId, `${mark}@y.example`, roleId, mark, userId],
+    );
+    await query('INSERT INTO service_accounts (org_id, id, name, owner_id) VALUES ($1, $2, $3, $4)', [
+      orgId,
+      serviceAccountId,
+      mark,
+      userId,
+    ]);
+    await query(
+      `INSERT INTO api_keys (org_id, id, name, service_account_id, owner_id, digest, permissions)
+       VALUES ($1, $2, $3, $4, $5, $3, '{}')`,
+      [orgId, apiKeyId, mark, serviceAccountId, userId],
+    );
+    await query('COMMIT');
+  });
+  return { orgId, userId, roleId, sessionId, serviceAccountId, apiKeyId, invitationId, mark };
+}
+
+/** A caller with the tenant's session; `permissions` are nobody's business below the guard. */
+export function callerIn({ orgId, userId, sessionId, mark }: SeededTenant): Caller {
+  const org = { id: orgId, slug: mark, name: mark, kind: 'tenant', status: 'active', createdAt: '' } as const;
+  const request = { id: newId(), method: '-', route: '-' };
+  return { kind: 'user', id: userId, userId, sessionId, org, permissions: new Set(), request };
+}
+
+export type Query = (sql: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
+
+/** A connection of its own, for as long as `work` takes. */
+export async function asRole<T>(url: string, work: (query: Query) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    await client.query('SET search_path = portcullis');
+    return await work(async (sql, values) => {
+      const result = await client.query<Record<string, unknown>>(sql, values);
+      return result.rows;
+    });
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** Appends an audit record of `orgId` in the open transaction. */
+export async function appendRecord(query: Query, orgId: string): Promise<void> {
+  const id = newId();
+  const leaf = {
+    v: 1,
+    id,
+    org: orgId,
+    time: new Date().toISOString(),
+    actor: { type: 'system', id: 'test' },
+    action: 'org.updated',
+    target: { type: 'organization', id: orgId },
+    outcome: 'success',
+    request: { id: 'test', method: '-', route: '-' },
+    commitments: {},
+  };
+  await query(`INSERT INTO audit_events (org_id, id, leaf, personal) VALUES ($1, $2, $3, '{}')`, [
+    orgId,
+    id,
+    JSON.stringify(leaf),
+  ]);
+}
+
+/** The SQLSTATE this ends with, or 'ok'. Leaves no transaction open. */
+export async function stateOf(query: Query, work: () => Promise<unknown>): Promise<string> {
+  try {
+    await work();
+    return 'ok';
+  } catch (error) {
+    return String((error as { code?: unknown }).code ?? error);
+  } finally {
+    await query('ROLLBACK');
+  }
+}
+
+/** Every table of the product and the column that names its organization, where it has one. */
+export async function orgTables(adminUrl: string): Promise<{ table: string; column: string }[]> {
+  const rows = await asRole(adminUrl, (query) =>
+    query(
+      `SELECT c.relname AS table, CASE c.relname WHEN 'organizations' THEN 'id' ELSE 'org_id' END AS column
+         FROM pg_class c
+        WHERE c.relnamespace = 'portcullis'::regnamespace AND c.relkind IN ('r', 'p')
+          AND (c.relname = 'organizations' OR EXISTS (
+                SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'org_id' AND NOT a.attisdropped))
+        ORDER BY 1`,
+    ),
+  );
+  return rows as unknown as { table: string; column: string }[];
+}
