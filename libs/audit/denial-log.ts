@@ -69,7 +69,10 @@ export class DenialLog extends Denials implements OnModuleInit, OnModuleDestroy 
       orgId,
       actor: caller
         ? actorOf(caller)
-        : { type: known.actorId ? 'user' : 'anonymous', id: known.actorId ?? 'anonymous' },
+        : {
+            type: known.actorId ? (known.actorType ?? 'user') : 'anonymous',
+            id: known.actorId ?? 'anonymous',
+          },
       action: isAction(known.action) ? known.action : 'access.denied',
       target: known.target ?? { type: 'route', id: `${request.method} ${request.route}` },
       outcome: 'denied',

@@ -130,6 +130,14 @@ export async function readApiKeyAuthority(tx: SystemTx, id: string): Promise<Aut
   };
 }
 
+/** A key that is not live, or not with this secret: what tells whether somebody presents what it was. */
+export async function readEndedKey(
+  tx: SystemTx,
+  id: string,
+): Promise<{ org_id: string; digest: string } | undefined> {
+  return tx.one('SELECT org_id, digest FROM api_keys WHERE id = $1', [id]);
+}
+
 function orgOf(row: OrgColumns): Authority['org'] {
   return {
     id: row.org_id,

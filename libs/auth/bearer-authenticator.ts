@@ -2,13 +2,13 @@ import { Injectable } from '@nestjs/common';
 import ipaddr from 'ipaddr.js';
 import { type AccessRequest, Authenticator } from '#access';
 import { Database } from '#database';
-import { type Caller, Clock, type RequestFacts, sameSecret, tokenDigest } from '#kernel';
+import { type Caller, Clock, type FaultAudit, type RequestFacts, sameSecret, tokenDigest } from '#kernel';
 import { AccessTokens } from './access-tokens.ts';
 import { ApiKeySecrets, readApiKey } from './api-key-secret.ts';
 import { AuthFault } from './auth.faults.ts';
 import { type ApiKeyFacts, type Authority, AuthorityCaller } from './authority.ts';
 import { AuthorityCache } from './authority-cache.ts';
-import { readApiKeyAuthority, readSessionAuthority } from './authority.store.ts';
+import { readApiKeyAuthority, readEndedKey, readSessionAuthority } from './authority.store.ts';
 import { SessionActivity } from './session-activity.ts';
 
 /** Verified credentials remembered; one is about 200 bytes. */
@@ -21,6 +21,8 @@ interface Verified {
   readonly expiresAt: number;
   /** For keys: the stored digest it was verified against. */
   readonly digest: string | undefined;
+  /** Where a refusal is recorded: whose credential it is was proven, also after it ended. */
+  readonly audit: FaultAudit;
 }
 
 /**
@@ -62,31 +64,41 @@ export class BearerAuthenticator extends Authenticator {
     if (keyId !== undefined) return this.#lookKey(keyId, credential, digest, facts);
     const known = this.#verified.get(digest);
     if (known && known.expiresAt > this.clock.now().getTime()) {
-      const authority = await this.#session(known.authorityKey);
-      return this.#admit(known, authority, facts) ?? refuse(AuthFault.session_ended());
+      const authority = await this.#session(known);
+      return this.#admit(known, authority, facts) ?? refuse(AuthFault.session_ended({ audit: known.audit }));
     }
     const { sid, sub, org, exp } = await this.tokens.verify(credential);
-    const verified = { authorityKey: `session:${sid}`, expiresAt: exp * 1_000, digest: undefined };
-    const authority = await this.#session(verified.authorityKey);
+    const audit = { orgId: org, actorId: sub };
+    const verified = { authorityKey: `session:${sid}`, expiresAt: exp * 1_000, digest: undefined, audit };
+    const authority = await this.#session(verified);
     // What others read from the token must be what it stands for here.
     if (sub !== authority.userId || org !== authority.org.id)
       throw AuthFault.invalid_token({ detail: 'person or organization' });
     this.#remember(digest, verified);
-    return this.#admit(verified, authority, facts) ?? refuse(AuthFault.session_ended());
+    return this.#admit(verified, authority, facts) ?? refuse(AuthFault.session_ended({ audit }));
   }
 
-  async #session(key: string): Promise<Authority> {
-    const found = await this.#load(key, key.slice('session:'.length), readSessionAuthority);
-    return found ?? refuse(AuthFault.session_ended());
+  async #session({ authorityKey, audit }: Verified): Promise<Authority> {
+    const found = await this.#load(authorityKey, authorityKey.slice('session:'.length), readSessionAuthority);
+    return found ?? refuse(AuthFault.session_ended({ audit }));
   }
 
   async #lookKey(id: string, credential: string, digest: string, facts: RequestFacts): Promise<Caller> {
     const authority = await this.#load(`api_key:${id}`, id, readApiKeyAuthority);
     const stored = authority?.apiKey && this.#match(credential, authority.apiKey);
-    if (!authority || stored === undefined) throw AuthFault.invalid_api_key();
-    const verified = { authorityKey: authority.key, expiresAt: authority.expiresAt, digest: stored };
+    if (!authority || stored === undefined)
+      throw AuthFault.invalid_api_key({ audit: await this.#endedKey(id, credential) });
+    const audit = keyAudit(authority.org.id, id);
+    const verified = { authorityKey: authority.key, expiresAt: authority.expiresAt, digest: stored, audit };
     this.#remember(digest, verified);
-    return this.#admit(verified, authority, facts) ?? refuse(AuthFault.invalid_api_key());
+    return this.#admit(verified, authority, facts) ?? refuse(AuthFault.invalid_api_key({ audit }));
+  }
+
+  /** Whose key it was, where the secret is the one it had: only then is the organization told of its use. */
+  async #endedKey(id: string, credential: string): Promise<FaultAudit | undefined> {
+    const ended = await this.database.acrossOrgs('authenticate', (tx) => readEndedKey(tx, id));
+    const proven = ended !== undefined && sameSecret(this.secrets.digest(credential), ended.digest);
+    return proven ? keyAudit(ended.org_id, id) : undefined;
   }
 
   #load(key: string, id: string, read: typeof readSessionAuthority): Promise<Authority | undefined> {
@@ -106,9 +118,7 @@ export class BearerAuthenticator extends Authenticator {
     if (authority.apiKey) {
       if (!stillAccepted(authority.apiKey, verified.digest, now)) return undefined;
       if (!addressAllowed(authority.apiKey.allowedCidrs, facts.ip)) {
-        throw AuthFault.invalid_api_key({
-          audit: { reason: 'address_not_allowed', orgId: authority.org.id, actorId: authority.id },
-        });
+        throw AuthFault.invalid_api_key({ audit: { ...verified.audit, reason: 'address_not_allowed' } });
       }
     } else {
       authority.lastUsed = now;
@@ -130,6 +140,10 @@ export class BearerAuthenticator extends Authenticator {
     if (oldest !== undefined) this.#verified.delete(oldest);
     this.#verified.set(digest, verified);
   }
+}
+
+function keyAudit(orgId: string, id: string): FaultAudit {
+  return { orgId, actorId: id, actorType: 'api_key' };
 }
 
 function refuse(fault: Error): never {

@@ -163,6 +163,8 @@ function chooseOrg(account: Account, orgs: CallerOrg[], slug: string | undefined
       data: {
         organizations: orgs.map(({ id, slug: name, name: title }) => ({ id, slug: name, name: title })),
       },
+      // The password was right: nobody finds that out unseen.
+      audit: refusal(account, undefined, 'organization_required'),
     });
   }
   return first;

@@ -115,9 +115,9 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** Refusals of authority, whose evidence is kept; a not_found counts where it hides something (`audit`). */
+/** Refusals of authority, whose evidence is kept; of the other kinds those that say so (`audit`). */
 function isDenial({ kind, audit }: Fault): boolean {
-  return kind === 'unauthenticated' || kind === 'forbidden' || (kind === 'not_found' && audit !== undefined);
+  return kind === 'unauthenticated' || kind === 'forbidden' || audit !== undefined;
 }
 
 function answer(fault: Fault, request: HttpRequest, reply: FastifyReply): void {

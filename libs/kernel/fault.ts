@@ -28,6 +28,8 @@ export interface FaultAudit {
   orgId?: string;
   /** Who was refused, where known although the caller is not signed in. */
   actorId?: string;
+  /** What kind of actor that is; a user where unsaid. */
+  actorType?: 'user' | 'api_key';
   target?: { type: string; id: string; display?: string };
   /** The audit action that was refused; `access.denied` where none is named. */
   action?: string;

@@ -50,19 +50,30 @@ export const everything = (kind: 'tenant' | 'platform'): Permission[] =>
 const allBut = (permission: Permission, kind: 'tenant' | 'platform'): Permission[] =>
   everything(kind).filter((name) => name !== permission);
 
-/** A cell for somebody who can be told, or could once, in an organization of the test. */
+/**
+ * A cell for somebody who can be told, or could once, in an organization of the test. Whose credential it was is
+ * `proven` where it is right but ended: then their own organization hears of it, else the platform.
+ */
 function byPerson(
   prepare: (harness: Harness, person: Person) => Promise<string>,
   code: string,
+  proven?: 'as a person' | 'as a key',
 ): Attack['cells'] {
   return async (harness, route) => {
     if (!isGuarded(route)) return [];
     const person = await harness.person(harness.tenant, everything('tenant'));
     const token = await prepare(harness, person);
-    return [
-      { token, orgId: harness.tenant.id, status: 401, code, log: harness.platform, actor: 'anonymous' },
-    ];
+    const by =
+      proven === undefined
+        ? { log: harness.platform, actor: 'anonymous' }
+        : { log: person.org, actor: proven === 'as a person' ? person.userId : idOfKey(token) };
+    return [{ token, orgId: harness.tenant.id, status: 401, code, ...by }];
   };
+}
+
+/** The UUID in `pck_<32 hex>_…`. */
+function idOfKey(key: string): string {
+  return key.slice(4, 36).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
 function withToken(token: string | undefined, code: string): Attack['cells'] {
@@ -113,34 +124,50 @@ export const attacks: readonly Attack[] = [
   },
   {
     name: 'a revoked session',
-    cells: byPerson(async (harness, person) => {
-      await harness.revokeSession(person);
-      return harness.token(person);
-    }, 'auth.session_ended'),
+    cells: byPerson(
+      async (harness, person) => {
+        await harness.revokeSession(person);
+        return harness.token(person);
+      },
+      'auth.session_ended',
+      'as a person',
+    ),
   },
   {
     name: 'a disabled membership',
-    cells: byPerson(async (harness, person) => {
-      const disable = `UPDATE memberships SET status = 'disabled' WHERE org_id = $1 AND user_id = $2`;
-      await harness.change(person.org, (tx) => tx.query(disable, [person.org.id, person.userId]));
-      return harness.token(person);
-    }, 'auth.session_ended'),
+    cells: byPerson(
+      async (harness, person) => {
+        const disable = `UPDATE memberships SET status = 'disabled' WHERE org_id = $1 AND user_id = $2`;
+        await harness.change(person.org, (tx) => tx.query(disable, [person.org.id, person.userId]));
+        return harness.token(person);
+      },
+      'auth.session_ended',
+      'as a person',
+    ),
   },
   {
     name: 'a disabled account',
-    cells: byPerson(async (harness, person) => {
-      const disable = `UPDATE users SET status = 'disabled' WHERE id = $1`;
-      await harness.change(person.org, (tx) => tx.query(disable, [person.userId]));
-      return harness.token(person);
-    }, 'auth.session_ended'),
+    cells: byPerson(
+      async (harness, person) => {
+        const disable = `UPDATE users SET status = 'disabled' WHERE id = $1`;
+        await harness.change(person.org, (tx) => tx.query(disable, [person.userId]));
+        return harness.token(person);
+      },
+      'auth.session_ended',
+      'as a person',
+    ),
   },
   {
     name: 'a revoked API key',
-    cells: byPerson(async (harness, person) => {
-      const { id, key } = await harness.apiKey(person, everything('tenant'));
-      await harness.revokeKey(person, id);
-      return key;
-    }, 'auth.invalid_api_key'),
+    cells: byPerson(
+      async (harness, person) => {
+        const { id, key } = await harness.apiKey(person, everything('tenant'));
+        await harness.revokeKey(person, id);
+        return key;
+      },
+      'auth.invalid_api_key',
+      'as a key',
+    ),
   },
   {
     name: 'an API key with another secret',
