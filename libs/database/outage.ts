@@ -3,15 +3,20 @@ const OUTAGE_STATES = ['08', '53', '57P', '58', '25006', '55P03', '57014'];
 const OUTAGE_ERRNO = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
+  'ECONNABORTED',
   'EPIPE',
   'ETIMEDOUT',
   'ENOTFOUND',
+  'EAI_AGAIN',
   'EHOSTUNREACH',
+  'ENETUNREACH',
 ]);
 /** The driver gives these no code (node-postgres 8: pool and client). */
 const OUTAGE_MESSAGES = [
   'timeout exceeded when trying to connect',
   'Connection terminated',
+  'Query read timeout',
+  'Client was closed and is not queryable',
   'Client has encountered a connection error and is not queryable',
   'Cannot use a pool after calling end on the pool',
   'Driver not Connected',
