@@ -21,7 +21,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { childEnvironment, randomText } from '#kernel';
+import { childEnvironment, randomText, StartError } from '#kernel';
 import { lockDirectory, processExists } from './directory-lock.ts';
 import { type Binaries, findBinaries } from './embedded-binaries.ts';
 import {
@@ -277,7 +277,7 @@ class Server implements EmbeddedServer {
         await sleep(attempt * 100);
         continue;
       }
-      throw new Error(
+      throw new StartError(
         `the embedded PostgreSQL did not start: ${failure}\n${said.split('\n').slice(-8).join('\n')}`,
       );
     }
@@ -308,7 +308,7 @@ class Server implements EmbeddedServer {
       const code = await ping(urlOf(found.port, password));
       if (code === undefined) return true;
       if (code === '28P01')
-        throw new Error(`the password in ${passwordFileOf(this.home)} is not that of its database`);
+        throw new StartError(`the password in ${passwordFileOf(this.home)} is not that of its database`);
       // cannot_connect_now: it starts up or shuts down, which both come to an end.
       if (code === '57P03') patience = performance.now() + 5_000;
       await sleep(100);
@@ -327,7 +327,7 @@ class Server implements EmbeddedServer {
       this.signal(pid, signal);
       for (let waited = 0; waited < patience && !gone(); waited += 20) await sleep(20);
     }
-    if (!gone()) throw new Error(`the embedded PostgreSQL (process ${pid}) cannot be stopped`);
+    if (!gone()) throw new StartError(`the embedded PostgreSQL (process ${pid}) cannot be stopped`);
   }
 
   private signal(pid: number, name: 'INT' | 'QUIT' | 'KILL'): void {
@@ -362,7 +362,7 @@ class Server implements EmbeddedServer {
       await promisify(execFile)(program, args, this.childOptions());
     } catch (error) {
       const { stderr, message } = error as Error & { stderr?: string };
-      throw new Error(`${basename(program)} failed: ${stderr?.trim() || message}`, { cause: error });
+      throw new StartError(`${basename(program)} failed: ${stderr?.trim() || message}`, { cause: error });
     }
   }
 }
@@ -412,7 +412,7 @@ function serviceAccount(cluster: string): Account | undefined {
   }
   const made = userNamed(SERVICE_USER);
   if (made) return made;
-  throw new Error(
+  throw new StartError(
     `PostgreSQL refuses to run as root, and no user for it could be made. Start Portcullis as another user, ` +
       `or make one: useradd --system ${SERVICE_USER}`,
   );
@@ -425,7 +425,7 @@ function assertNamed(): void {
   try {
     userInfo();
   } catch {
-    throw new Error(
+    throw new StartError(
       `the user with the number ${uid} has no name on this machine, and PostgreSQL makes no cluster without one. ` +
         `Add it to /etc/passwd, start Portcullis as a user that is there, or name a PostgreSQL server in DATABASE_URL.`,
     );
@@ -456,7 +456,7 @@ function assertRunnable(account: Account, binaries: Binaries): void {
     encoding: 'utf8',
   });
   if (status !== 0) {
-    throw new Error(
+    throw new StartError(
       `the user ${account.name} cannot run ${binaries.postgres}: ${error?.message ?? stderr.trim()}`,
     );
   }
@@ -481,7 +481,7 @@ function assertReachable(account: Account, path: string, fix: (blocked: string) 
     encoding: 'utf8',
   });
   if (status !== 1) return;
-  throw new Error(
+  throw new StartError(
     `the database server runs as the user ${account.name}, because PostgreSQL refuses to run as root, and that ` +
       `user may not enter ${stdout}. ${fix(stdout)}`,
   );
