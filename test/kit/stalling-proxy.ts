@@ -16,6 +16,7 @@ export class StallingProxy {
   /** Messages from clients that went through, by name. */
   readonly sent = new Map<string, number>();
   readonly #pairs = new Set<Pair>();
+  readonly #forgotten = new Set<Pair>();
   readonly #waiting = new Set<() => void>();
   #stalls: (name: string) => boolean = () => false;
 
@@ -50,6 +51,16 @@ export class StallingProxy {
     }
   }
 
+  /** What is open now stays silent for ever, as when a firewall forgot it; new connections pass. */
+  forget(): void {
+    for (const pair of this.#pairs) {
+      pair.client.pause();
+      pair.server.pause();
+      this.#forgotten.add(pair);
+    }
+    this.#pairs.clear();
+  }
+
   /** Where new connections go. */
   lead(databaseUrl: string): void {
     this.target = new URL(databaseUrl);
@@ -68,7 +79,7 @@ export class StallingProxy {
   async close(): Promise<void> {
     this.resume();
     this.server.close();
-    for (const { client, server } of this.#pairs) {
+    for (const { client, server } of [...this.#pairs, ...this.#forgotten]) {
       client.destroy();
       server.destroy();
     }

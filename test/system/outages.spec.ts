@@ -254,6 +254,14 @@ describe('a database that goes away and comes back', { timeout: 90_000 }, () => 
     );
   });
 
+  it('on new connections only, for the old ones are silent for ever: none of them stays in the pool', async () => {
+    const { token, path } = members();
+    proxy.forget();
+    const status = async () => (await product.api.get(path, { token })).status;
+    await expect.poll(status, { timeout: 12_000 }).toBe(200);
+    expect(await Promise.all([status(), status(), status()])).toEqual([200, 200, 200]);
+  });
+
   it('busy, with a lock that somebody holds on all it needs', async () => {
     const busy = new pg.Client({ connectionString: server.adminUrl });
     await busy.connect();
