@@ -1,9 +1,8 @@
 import 'reflect-metadata';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { DatabaseSetupError } from '#database';
 import { AppLogger, batchedSink, createHttpApp } from '#http';
-import { ConfigError, readPrivateFile, readProcessConfig, type Values } from '#kernel';
+import { ConfigError, readPrivateFile, readProcessConfig, StartError, type Values } from '#kernel';
 import { Housekeeping, Setup, SystemState } from '#platform';
 import { MasterKey } from '#secrets';
 import { AppModule } from './app.module.ts';
@@ -97,10 +96,12 @@ function readTls(config: Config): { cert: Buffer; key: Buffer } | undefined {
   return { cert: readFileSync(config.tlsCertFile), key: readPrivateFile(config.tlsKeyFile) };
 }
 
-/** One clear line where the configuration or the database is at fault; the stack only for what nobody foresaw. */
+/**
+ * One clear line where the configuration, the database or the machine is at fault (a port in use, a file that is
+ * not there); the stack only for what nobody foresaw.
+ */
 function explain(error: unknown): string {
-  if (error instanceof ConfigError || error instanceof DatabaseSetupError) return error.message;
-  if (error instanceof Error)
-    return error.name === 'SealError' ? error.message : (error.stack ?? error.message);
-  return String(error);
+  if (!(error instanceof Error)) return String(error);
+  const foreseen = error instanceof StartError || error.name === 'SealError' || 'syscall' in error;
+  return foreseen ? error.message : (error.stack ?? error.message);
 }

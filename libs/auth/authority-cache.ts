@@ -1,4 +1,4 @@
-import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { Injectable, type OnModuleDestroy, type OnModuleInit, Optional } from '@nestjs/common';
 import { type InvalidationListener, InvalidationStream } from '#database';
 import type { Authority } from './authority.ts';
 
@@ -20,7 +20,15 @@ export class AuthorityCache implements InvalidationListener, OnModuleInit, OnMod
   readonly #bySubject = new Map<string, Set<string>>();
   readonly #loads = new Set<Load>();
 
-  constructor(private readonly stream: InvalidationStream) {}
+  constructor(
+    private readonly stream: InvalidationStream,
+    @Optional() private readonly size = SIZE,
+  ) {}
+
+  /** How much it holds. */
+  get held(): { entries: number; subjects: number; loads: number } {
+    return { entries: this.#entries.size, subjects: this.#bySubject.size, loads: this.#loads.size };
+  }
 
   onModuleInit(): void {
     this.stream.listen(this);
@@ -65,7 +73,7 @@ export class AuthorityCache implements InvalidationListener, OnModuleInit, OnMod
 
   #put(key: string, authority: Authority): void {
     this.#remove(key);
-    const oldest = this.#entries.size >= SIZE ? this.#entries.keys().next().value : undefined;
+    const oldest = this.#entries.size >= this.size ? this.#entries.keys().next().value : undefined;
     if (oldest !== undefined) this.#remove(oldest);
     this.#entries.set(key, authority);
     for (const subject of authority.subjects) {

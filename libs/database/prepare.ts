@@ -1,5 +1,6 @@
 import { createHmac, hash, pbkdf2Sync, randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { StartError } from '#kernel';
 
 /** How each of the product's three roles connects. */
 export interface DatabaseUrls {
@@ -39,7 +40,7 @@ const POWERS = `array_remove(array[
   case when rolreplication then 'REPLICATION' end], null)`;
 
 /** The database cannot be used as configured. One line that names the variable; never a password. */
-export class DatabaseSetupError extends Error {
+export class DatabaseSetupError extends StartError {
   constructor(variable: string, problem: string, cause?: unknown) {
     super(`${variable}: ${problem}`, { cause });
     this.name = 'DatabaseSetupError';

@@ -1,5 +1,21 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
-import type { PoolClient } from 'pg';
+import type { PoolClient, QueryConfig, QueryResult } from 'pg';
+
+/** How long a statement may go without an answer until the server counts as gone. */
+const ANSWER_TIMEOUT_MS = 5_000;
+
+/** One statement, or several in one round trip where there are no values; gives up after `withinMs`. */
+export function ask(
+  client: PoolClient,
+  text: string,
+  values?: unknown[],
+  withinMs = ANSWER_TIMEOUT_MS,
+): Promise<QueryResult> {
+  // The driver knows this option per query; its types do not.
+  const query: QueryConfig & { query_timeout: number } = { text, query_timeout: withinMs };
+  if (values) query.values = values;
+  return client.query(query);
+}
 
 /** Proof that this module made the value: nothing outside can name the symbol. */
 const made: unique symbol = Symbol('made by the database room');
@@ -24,8 +40,7 @@ export class Tx {
   }
 
   async query<Row>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
-    const result = await this.client.query(sql, parameters);
-    return result.rows as Row[];
+    return (await ask(this.client, sql, parameters)).rows as Row[];
   }
 
   /** The first row, or undefined. */
@@ -35,7 +50,7 @@ export class Tx {
 
   /** The number of rows a statement changed. */
   async change(sql: string, parameters: unknown[] = []): Promise<number> {
-    return (await this.client.query(sql, parameters)).rowCount ?? 0;
+    return (await ask(this.client, sql, parameters)).rowCount ?? 0;
   }
 }
 

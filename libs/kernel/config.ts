@@ -18,8 +18,16 @@ export type Values<S extends Settings> = {
   readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never;
 };
 
+/** A start that cannot go on, for a reason its message tells in full: shown without a stack. */
+export class StartError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'StartError';
+  }
+}
+
 /** All faults of the configuration at once, so that one start shows them all. */
-export class ConfigError extends Error {
+export class ConfigError extends StartError {
   constructor(readonly problems: string[]) {
     super(`the configuration is not valid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
     this.name = 'ConfigError';
@@ -146,9 +154,9 @@ export function childEnvironment(extra: Record<string, string> = {}): Record<str
  */
 export function readPrivateFile(path: string): Buffer {
   const stat = statSync(path);
-  if (!stat.isFile()) throw new Error(`${path} must be a regular file`);
+  if (!stat.isFile()) throw new StartError(`${path} must be a regular file`);
   if (process.platform !== 'win32' && (stat.mode & 0o137) !== 0) {
-    throw new Error(`${path} must have mode 0600 or 0640 (chmod 600 ${path})`);
+    throw new StartError(`${path} must have mode 0600 or 0640 (chmod 600 ${path})`);
   }
   return readFileSync(path);
 }

@@ -9,6 +9,7 @@ export {
   readProcessConfig,
   setting,
   type Setting,
+  StartError,
   type Values,
 } from './config.ts';
 export { randomText, sameSecret, sha256, tokenDigest } from './digest.ts';

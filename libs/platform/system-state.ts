@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { SystemGate } from '#access';
 import { Database } from '#database';
-import { Clock, type Fault, newId } from '#kernel';
+import { Clock, type Fault, newId, StartError } from '#kernel';
 import { MasterKey } from '#secrets';
 import { SystemFault } from './platform.faults.ts';
 
@@ -31,7 +31,9 @@ export class SystemState extends SystemGate {
       ]);
       const row = await tx.one<{ master_key_check: string }>('SELECT master_key_check FROM deployment');
       if (!row || !this.masterKey.matches(row.master_key_check)) {
-        throw new Error('the master key is not the one this database was set up with; nothing was written');
+        throw new StartError(
+          'the master key is not the one this database was set up with; nothing was written',
+        );
       }
     });
     await this.isSetUp();

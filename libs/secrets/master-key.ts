@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
-import { readPrivateFile, sameSecret } from '#kernel';
+import { readPrivateFile, sameSecret, StartError } from '#kernel';
 
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
@@ -21,10 +21,14 @@ export class MasterKey {
   /** Reads the key file (base64url, mode 0600 or 0640), or makes one where `create` allows it. */
   static fromFile(path: string, create: boolean): MasterKey {
     if (!existsSync(path)) {
-      if (!create) throw new Error(`the master key file ${path} does not exist`);
+      if (!create) throw new StartError(`the master key file ${path} does not exist`);
       writeFileSync(path, `${randomBytes(KEY_BYTES).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
     }
-    return new MasterKey(Buffer.from(readPrivateFile(path).toString().trim(), 'base64url'));
+    const key = Buffer.from(readPrivateFile(path).toString().trim(), 'base64url');
+    if (key.length !== KEY_BYTES) {
+      throw new StartError(`the master key file ${path} must hold ${KEY_BYTES} bytes as base64url`);
+    }
+    return new MasterKey(key);
   }
 
   /** A key for one purpose (HKDF, RFC 5869); different purposes never share a key. */

@@ -62,6 +62,28 @@ export async function startProduct(options: StartOptions = {}): Promise<Product>
   return product;
 }
 
+/** Runs the product where it is expected to refuse its start: how it ended, what it printed, how long it took. */
+export async function refusedStart(
+  env: Record<string, string>,
+  withinMs = 20_000,
+): Promise<{ code: number | null; output: string; ms: number }> {
+  const began = performance.now();
+  const child = spawn(process.execPath, START, {
+    cwd: ROOT,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...inherited(), HOST: '127.0.0.1', PORT: String(await freePort()), ...env },
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  }
+  const timer = setTimeout(() => child.kill('SIGKILL'), withinMs);
+  const [code] = (await once(child, 'close')) as [number | null];
+  clearTimeout(timer);
+  return { code, output, ms: performance.now() - began };
+}
+
 /** What the child needs of our environment; nothing that would configure the product behind a test's back. */
 function inherited(): Record<string, string | undefined> {
   const kept = Object.entries(process.env).filter(
