@@ -20,12 +20,11 @@ export interface AuditFilter {
 }
 
 export async function insertEvent(tx: OrgTx | SystemTx, event: SealedEvent): Promise<void> {
-  await tx.query('INSERT INTO audit_events (org_id, id, leaf, personal) VALUES ($1, $2, $3, $4)', [
-    event.orgId,
-    event.id,
-    event.leaf,
-    event.personal,
-  ]);
+  await tx.prepared(
+    'insert_audit_event',
+    'INSERT INTO audit_events (org_id, id, leaf, personal) VALUES ($1, $2, $3, $4)',
+    [event.orgId, event.id, event.leaf, event.personal],
+  );
 }
 
 /** The highest position of the organization's log; 0 where it is empty. */
