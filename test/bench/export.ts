@@ -39,8 +39,9 @@ export async function exports({ rounds, quick }: Plan): Promise<Result> {
         ),
         lines: await copy(
           url,
-          `SELECT left(e.leaf, -1) || ',"pos":' || p.pos || ',"leafHash":"' || encode(p.leaf_hash, 'hex')
-               || '","prevHash":"' || encode(p.prev_hash, 'hex') || '","personal":' || e.personal || '}'
+          `SELECT convert_from(substring(convert_to(e.leaf, 'UTF8') FROM 1 FOR octet_length(e.leaf) - 1), 'UTF8')
+               || (',"pos":' || p.pos || ',"leafHash":"' || encode(p.leaf_hash, 'hex')
+               || '","prevHash":"' || encode(p.prev_hash, 'hex') || '","personal":') || e.personal || '}'
              FROM audit_positions p JOIN audit_events e ON e.org_id = p.org_id AND e.id = p.event_id
             WHERE p.org_id = '${organization.id}' ORDER BY p.pos`,
         ),

@@ -37,9 +37,9 @@ export interface StartOptions {
 
 /** Starts a program on these cores. Only what the product needs of our environment goes along. */
 export function start(on: Cores, command: readonly string[], options: StartOptions = {}): ChildProcess {
-  const [program = '', ...args] = canPin ? ['taskset', '-c', on, ...command] : command;
+  const [executable = '', ...args] = canPin ? ['taskset', '-c', on, ...command] : command;
   const out = options.log === undefined ? 'pipe' : openSync(options.log, 'a');
-  const child = spawn(program, args, {
+  const child = spawn(executable, args, {
     cwd: ROOT,
     stdio: ['ignore', out, options.log === undefined ? 'inherit' : out],
     env: childEnvironment(options.env),

@@ -10,6 +10,9 @@ interface Target {
   readonly url: string;
 }
 
+/** Below this share of its core a server did not say how fast it can be: its CPU time per request does. */
+const SATURATED = 0.85;
+
 /** (a) The guarded read of the product against routes that guard nothing. */
 export async function read({ rounds, seconds }: Plan): Promise<Result> {
   const { deployment, first } = await Deployment.start(cores.load, cores.server);
@@ -56,21 +59,24 @@ function figures(all: Record<Target['name'], Saturated>[]): Result['figures'] {
   const ratio = medianOf(all, (round) => round.product.perSecond / round.nest.perSecond);
   const byCpu = medianOf(all, (round) => round.nest.cpuMicros / round.product.cpuMicros);
   const extra = medianOf(all, (round) => round.product.cpuMicros - round.nest.cpuMicros);
-  const busy = medianOf(all, (round) => round.fastify.busy);
+  const busy = (name: Target['name']): number => medianOf(all, (round) => round[name].busy);
+  const shown = (name: Target['name']): string => `${Math.round(busy(name) * 100)} % busy`;
+  // With time to spare it was the load generator, or other work on this machine, that set the pace.
+  const saturated = busy('product') >= SATURATED && busy('nest') >= SATURATED;
   return [
     {
-      what: 'authenticated, live, scoped, permitted GET',
+      what: `authenticated, live, scoped, permitted GET, ${shown('product')}`,
       value: perSecond('product'),
       unit: 'req/s',
-      limit: { what: 'bare Nest route', value: perSecond('nest') },
+      limit: { what: `bare Nest route, ${shown('nest')}`, value: perSecond('nest') },
       ratio,
-      aim: { text: '>= 0.85', met: ratio >= 0.85 },
+      ...(saturated && { aim: { text: '>= 0.85', met: ratio >= 0.85 } }),
     },
     {
       what: 'the same',
       value: perSecond('product'),
       unit: 'req/s',
-      limit: { what: `bare Fastify route, ${Math.round(busy * 100)} % busy`, value: perSecond('fastify') },
+      limit: { what: `bare Fastify route, ${shown('fastify')}`, value: perSecond('fastify') },
       ratio: medianOf(all, (round) => round.product.perSecond / round.fastify.perSecond),
     },
     {

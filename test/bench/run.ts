@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { auditedChanges } from './audited-changes.ts';
@@ -51,13 +51,19 @@ const machine = {
 console.log(
   `${machine.cores} cores, ${machine.cpu}, Node ${machine.node}, load by ${generator}, ${rounds} rounds`,
 );
+if ((loadavg()[0] ?? 0) > 0.5) {
+  console.log(
+    `other work runs on this machine (load ${loadavg()[0]?.toFixed(1)}): compare ratios, not figures`,
+  );
+}
 if (!canPin) console.log('taskset or a second core is missing: server and load share the cores');
 
-const results: Result[] = [];
+const results: (Result & { loadBefore: number })[] = [];
 for (const name of positionals.length > 0 ? positionals : Object.keys(benchmarks)) {
+  const loadBefore = loadavg()[0] ?? 0;
   const result = await benchmarks[name]?.(plan);
   if (!result) continue;
-  results.push(result);
+  results.push({ ...result, loadBefore });
   printResult(result);
 }
 

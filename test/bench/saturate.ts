@@ -1,5 +1,5 @@
-import { join } from 'node:path';
-import { cores, cpuSeconds, hasWrk, output, ROOT } from './processes.ts';
+import { fileURLToPath } from 'node:url';
+import { cores, cpuSeconds, hasWrk, output } from './processes.ts';
 
 /** What a server did under as much load as it takes. */
 export interface Saturated {
@@ -50,8 +50,13 @@ async function wrk(url: string, seconds: number, token?: string): Promise<Answer
 async function autocannon(url: string, seconds: number, token?: string): Promise<Answered> {
   const text = await output(cores.load, [
     process.execPath,
-    join(ROOT, 'node_modules/autocannon/autocannon.js'),
-    ...['-c', String(CONNECTIONS), '-d', String(seconds), '--json', '--no-progress'],
+    fileURLToPath(import.meta.resolve('autocannon')),
+    '-c',
+    String(CONNECTIONS),
+    '-d',
+    String(seconds),
+    '--json',
+    '--no-progress',
     ...(token === undefined ? [] : ['-H', `authorization=Bearer ${token}`]),
     url,
   ]);
