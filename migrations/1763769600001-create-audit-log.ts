@@ -71,13 +71,16 @@ export class CreateAuditLog1763769600001 implements MigrationInterface {
 
       -- Locks the logs this transaction writes to, lowest organization first, once per transaction: two
       -- transactions that write to the same logs never wait for each other crosswise.
+      -- A session keeps the plan it made when the log was short, so the plan must be the one for a long log: no
+      -- sequential scan, and (OFFSET 0) no walk along the primary key for the sake of its order.
       CREATE FUNCTION audit_lock() RETURNS void
-      LANGUAGE plpgsql SECURITY DEFINER SET search_path = portcullis, pg_temp AS $$
+      LANGUAGE plpgsql SECURITY DEFINER SET search_path = portcullis, pg_temp SET enable_seqscan = off AS $$
       DECLARE org uuid;
       BEGIN
         IF current_setting('app.audit_locked', true) = pg_current_xact_id()::text THEN RETURN; END IF;
-        FOR org IN SELECT DISTINCT org_id FROM audit_events
-                    WHERE xid = pg_current_xact_id() AND tx_time = now() ORDER BY org_id LOOP
+        FOR org IN SELECT DISTINCT own.org_id FROM
+                     (SELECT org_id FROM audit_events
+                       WHERE xid = pg_current_xact_id() AND tx_time = now() OFFSET 0) own ORDER BY own.org_id LOOP
           PERFORM pg_advisory_xact_lock(hashtextextended('audit:' || org, 0));
         END LOOP;
         PERFORM set_config('app.audit_locked', pg_current_xact_id()::text, true);
@@ -111,7 +114,7 @@ export class CreateAuditLog1763769600001 implements MigrationInterface {
 
       -- No unaudited edit: a changed row needs an audit record of its organization in the same transaction.
       CREATE FUNCTION audited(org uuid) RETURNS boolean
-      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = portcullis, pg_temp
+      LANGUAGE sql STABLE SECURITY DEFINER SET search_path = portcullis, pg_temp SET enable_seqscan = off
       BEGIN ATOMIC
         SELECT EXISTS (SELECT FROM audit_events
                         WHERE xid = pg_current_xact_id() AND tx_time = now() AND (org IS NULL OR org_id = org));

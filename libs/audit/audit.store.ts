@@ -20,12 +20,11 @@ export interface AuditFilter {
 }
 
 export async function insertEvent(tx: OrgTx | SystemTx, event: SealedEvent): Promise<void> {
-  await tx.query('INSERT INTO audit_events (org_id, id, leaf, personal) VALUES ($1, $2, $3, $4)', [
-    event.orgId,
-    event.id,
-    event.leaf,
-    event.personal,
-  ]);
+  await tx.prepared(
+    'insert_audit_event',
+    'INSERT INTO audit_events (org_id, id, leaf, personal) VALUES ($1, $2, $3, $4)',
+    [event.orgId, event.id, event.leaf, event.personal],
+  );
 }
 
 /** The highest position of the organization's log; 0 where it is empty. */
@@ -64,12 +63,13 @@ export async function readRange(tx: OrgTx, after: number, upTo: number): Promise
 /**
  * The SQL whose result is the export itself, one native event a line: the stored leaf with the members that
  * follow from its place spliced in before its closing brace. Positions are checked numbers, for COPY takes no
- * parameters; row-level security confines it to the transaction's organization.
+ * parameters; row-level security confines it to the transaction's organization. The brace is cut off as bytes:
+ * left() counts the characters of every leaf, and that was half the time of an export.
  */
 export function nativeLines(orgId: string, after: number, upTo: number): string {
-  return `SELECT left(e.leaf, -1) || ',"pos":' || p.pos
-      || ',"leafHash":"' || encode(p.leaf_hash, 'hex') || '","prevHash":"' || encode(p.prev_hash, 'hex')
-      || '","personal":' || e.personal || '}'
+  return `SELECT convert_from(substring(convert_to(e.leaf, 'UTF8') FROM 1 FOR octet_length(e.leaf) - 1), 'UTF8')
+      || (',"pos":' || p.pos || ',"leafHash":"' || encode(p.leaf_hash, 'hex')
+      || '","prevHash":"' || encode(p.prev_hash, 'hex') || '","personal":') || e.personal || '}'
     FROM audit_positions p JOIN audit_events e ON e.org_id = p.org_id AND e.id = p.event_id
    WHERE p.org_id = '${orgId}' AND p.pos > ${after} AND p.pos <= ${upTo} ORDER BY p.pos`;
 }

@@ -43,6 +43,15 @@ export class Tx {
     return (await ask(this.client, sql, parameters)).rows as Row[];
   }
 
+  /**
+   * The same for a statement of the hot path: parsed and planned once a connection, under a name of its own. One
+   * name, one text, for ever.
+   */
+  async prepared<Row>(name: string, sql: string, parameters: unknown[]): Promise<Row[]> {
+    const result = await this.client.query({ name, text: sql, values: parameters });
+    return result.rows as Row[];
+  }
+
   /** The first row, or undefined. */
   async one<Row>(sql: string, parameters: unknown[] = []): Promise<Row | undefined> {
     return (await this.query<Row>(sql, parameters))[0];
