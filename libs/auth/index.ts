@@ -1,5 +1,5 @@
 export { findAccount, insertUser, storePassword } from './account.store.ts';
-export { API_KEY_PATTERN, ApiKeySecrets } from './api-key-secret.ts';
+export { ApiKeySecrets } from './api-key-secret.ts';
 export { AuthConfig } from './auth.config.ts';
 export { OrganizationView, UserView } from './auth.contract.ts';
 export { AuthFault } from './auth.faults.ts';

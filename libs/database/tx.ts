@@ -48,8 +48,13 @@ export class Tx {
    * name, one text, for ever.
    */
   async prepared<Row>(name: string, sql: string, parameters: unknown[]): Promise<Row[]> {
-    const result = await this.client.query({ name, text: sql, values: parameters });
-    return result.rows as Row[];
+    const query: QueryConfig & { query_timeout: number } = {
+      name,
+      text: sql,
+      values: parameters,
+      query_timeout: ANSWER_TIMEOUT_MS,
+    };
+    return (await this.client.query(query)).rows as Row[];
   }
 
   /** The first row, or undefined. */

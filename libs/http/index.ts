@@ -4,7 +4,6 @@ export { createHttpApp, type HttpAppOptions } from './create-http-app.ts';
 export {
   Anything,
   Choice,
-  Cursor,
   Email,
   Flag,
   Id,
@@ -19,9 +18,7 @@ export {
   Time,
   Whole,
 } from './fields.ts';
-export { HttpFault } from './http.faults.ts';
 export { HttpModule } from './http.module.ts';
 export { httpSettings } from './http.settings.ts';
 export { IdPipe } from './input-pipe.ts';
-export { OpenApi } from './open-api.ts';
 export type { Problem } from './problem.ts';

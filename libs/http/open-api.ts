@@ -115,7 +115,20 @@ function parametersOf(route: Route): Operation[] {
       schema,
     };
   });
-  return [...inPath, ...inQuery];
+  return [...inPath, ...inQuery, ...(takesIdempotencyKey(route) ? [IDEMPOTENCY_KEY] : [])];
+}
+
+const IDEMPOTENCY_KEY = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description:
+    'Repeat a request with the same key when its answer was lost: it is not done again and answers the same.',
+  schema: { type: 'string', minLength: 1, maxLength: 200 },
+};
+
+function takesIdempotencyKey({ method, rule }: Route): boolean {
+  return method !== 'GET' && rule !== undefined && rule.word !== 'public';
 }
 
 function responsesOf(route: Route): Record<string, Operation> {

@@ -4,7 +4,6 @@ export { Clock, SystemClock } from './clock.ts';
 export {
   childEnvironment,
   ConfigError,
-  readConfig,
   readPrivateFile,
   readProcessConfig,
   setting,
@@ -23,4 +22,4 @@ export {
   type InputError,
 } from './fault.ts';
 export { isId, newId } from './ids.ts';
-export { cursorAfter, type Page, pageOf, readCursor } from './page.ts';
+export { type Page, pageOf, readCursor } from './page.ts';

@@ -1,5 +1,4 @@
 export { Housekeeping } from './housekeeping.ts';
-export { SystemFault } from './platform.faults.ts';
 export { PlatformModule } from './platform.module.ts';
 export { Setup } from './setup.ts';
 export { SystemState } from './system-state.ts';
