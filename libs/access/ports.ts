@@ -6,6 +6,8 @@ export interface AccessRequest {
   readonly headers: { readonly [name: string]: string | string[] | undefined };
   readonly params: unknown;
   readonly facts: RequestFacts;
+  /** Memory that lives as long as the connection: a client that sends the same credential again is known by it. */
+  readonly connection: { credential?: string; digest?: string };
   /** The caller the guard admitted; undefined on public routes. */
   caller?: Caller | undefined;
 }

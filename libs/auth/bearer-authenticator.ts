@@ -46,7 +46,7 @@ export class BearerAuthenticator extends Authenticator {
 
   authenticate(request: AccessRequest): Caller | Promise<Caller> {
     const credential = credentialOf(request.headers);
-    const digest = tokenDigest(credential);
+    const digest = digestOn(request.connection, credential);
     const verified = this.#verified.get(digest);
     if (verified) {
       const authority = this.cache.get(verified.authorityKey);
@@ -140,6 +140,15 @@ export class BearerAuthenticator extends Authenticator {
     if (oldest !== undefined) this.#verified.delete(oldest);
     this.#verified.set(digest, verified);
   }
+}
+
+/** The digest of a credential; the one before on this connection mostly was the same. */
+function digestOn(memory: AccessRequest['connection'], credential: string): string {
+  if (memory.credential !== credential || memory.digest === undefined) {
+    memory.digest = tokenDigest(credential);
+    memory.credential = credential;
+  }
+  return memory.digest;
 }
 
 function keyAudit(orgId: string, id: string): FaultAudit {

@@ -16,6 +16,9 @@ import type { HashJob, HashResult } from './password-worker.ts';
 /** Jobs that may wait for a thread: about a second's worth on two cores. */
 const QUEUE = 64;
 
+/** Jobs a thread has at once, so that it need not wait for the next one. */
+const AHEAD = 2;
+
 interface Waiting {
   readonly job: HashJob;
   readonly resolve: (hash: Buffer) => void;
@@ -24,7 +27,8 @@ interface Waiting {
 
 interface Thread {
   readonly worker: Worker;
-  current: Waiting | undefined;
+  /** In the order they were given; it works on the first. */
+  readonly jobs: Waiting[];
 }
 
 /**
@@ -56,7 +60,7 @@ export class Passwords implements OnModuleDestroy {
     this.#stopped = true;
     for (const waiting of this.#queue.splice(0)) waiting.reject(AuthFault.busy());
     await Promise.all(this.#threads.map((thread) => thread.worker.terminate()));
-    for (const thread of this.#threads.splice(0)) thread.current?.reject(AuthFault.busy());
+    for (const { jobs } of this.#threads.splice(0)) for (const job of jobs) job.reject(AuthFault.busy());
   }
 
   #decoyHash(): string {
@@ -74,13 +78,17 @@ export class Passwords implements OnModuleDestroy {
     });
   }
 
-  /** Gives what waits to idle threads, and to new ones while there are fewer than cores. */
+  /** Gives what waits to idle threads, to new ones while there are fewer than cores, and to busy ones ahead of time. */
   #assign(): void {
     while (this.#queue.length > 0 && !this.#stopped) {
-      const thread = this.#threads.find(({ current }) => !current) ?? this.#startThread();
-      if (!thread) return;
-      thread.current = this.#queue.shift();
-      thread.worker.postMessage(thread.current?.job);
+      const thread =
+        this.#threads.find(({ jobs }) => jobs.length === 0) ??
+        this.#startThread() ??
+        this.#threads.find(({ jobs }) => jobs.length < AHEAD);
+      const next = thread && this.#queue.shift();
+      if (!next) return;
+      thread.jobs.push(next);
+      thread.worker.postMessage(next.job);
     }
   }
 
@@ -90,12 +98,11 @@ export class Passwords implements OnModuleDestroy {
     // Beside this file: the source under test, the compiled file in production.
     const file = import.meta.url.endsWith('.ts') ? './password-worker.ts' : './password-worker.js';
     const worker = new Worker(new URL(file, import.meta.url), { execArgv: [], env: {} });
-    const thread: Thread = { worker, current: undefined };
+    const thread: Thread = { worker, jobs: [] };
     this.#threads.push(thread);
     worker.unref();
     worker.on('message', ({ hash, error }: HashResult) => {
-      const done = thread.current;
-      thread.current = undefined;
+      const done = thread.jobs.shift();
       if (hash) done?.resolve(Buffer.from(hash));
       else done?.reject(new Error(`argon2id: ${error}`));
       this.#assign();
@@ -109,7 +116,8 @@ export class Passwords implements OnModuleDestroy {
   #lost(thread: Thread, error: unknown): void {
     if (this.#stopped || !this.#threads.includes(thread)) return;
     this.#threads.splice(this.#threads.indexOf(thread), 1);
-    thread.current?.reject(error);
+    thread.jobs.shift()?.reject(error);
+    this.#queue.unshift(...thread.jobs);
     this.#assign();
   }
 }

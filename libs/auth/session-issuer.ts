@@ -44,16 +44,17 @@ export class SessionIssuer {
 
   /** Stores the session and its first refresh token; the audit record must have been appended before. */
   async store(tx: SystemTx, session: SessionFacts): Promise<string> {
-    await insertSession(tx, session);
-    return this.addRefreshToken(tx, session);
+    const token = newRefreshToken();
+    await insertSession(tx, session, tokenDigest(token));
+    return token;
   }
 
-  /** A refresh token: 256 random bits, stored as a digest, alive as long as its session. */
+  /** The next refresh token of a session. */
   async addRefreshToken(
     tx: SystemTx,
     session: Pick<SessionFacts, 'id' | 'organizationId' | 'expiresAt'>,
   ): Promise<string> {
-    const token = `pcr_${randomText(32)}`;
+    const token = newRefreshToken();
     await insertRefreshToken(tx, {
       orgId: session.organizationId,
       sessionId: session.id,
@@ -83,4 +84,9 @@ export class SessionIssuer {
       organization: org,
     };
   }
+}
+
+/** 256 random bits, stored as a digest, alive as long as its session. */
+function newRefreshToken(): string {
+  return `pcr_${randomText(32)}`;
 }

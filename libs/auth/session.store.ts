@@ -23,10 +23,19 @@ const COLUMNS = `s.id, s.org_id, s.user_id, s.created_at, s.expires_at, s.idle_s
 const LIVE = `s.revoked_at IS NULL AND s.expires_at > now()
   AND a.last_seen_at + make_interval(secs => s.idle_seconds) > now()`;
 
-export async function insertSession(tx: SystemTx, session: SessionFacts): Promise<void> {
+/** Stores a session that begins now, its activity and its first refresh token, in one round trip. */
+export async function insertSession(
+  tx: SystemTx,
+  session: SessionFacts,
+  refreshDigest: string,
+): Promise<void> {
   await tx.query(
-    `INSERT INTO sessions (org_id, id, user_id, created_at, expires_at, idle_seconds, auth_methods, assurance, ip, user_agent)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    `WITH session AS (
+       INSERT INTO sessions (org_id, id, user_id, created_at, expires_at, idle_seconds, auth_methods, assurance, ip, user_agent)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)),
+     activity AS (
+       INSERT INTO session_activity (org_id, session_id, last_seen_at) VALUES ($1, $2, $4))
+     INSERT INTO refresh_tokens (org_id, id, session_id, digest, expires_at) VALUES ($1, $11, $2, $12, $5)`,
     [
       session.organizationId,
       session.id,
@@ -38,13 +47,10 @@ export async function insertSession(tx: SystemTx, session: SessionFacts): Promis
       session.assurance,
       session.ip,
       session.userAgent,
+      newId(),
+      refreshDigest,
     ],
   );
-  await tx.query('INSERT INTO session_activity (org_id, session_id, last_seen_at) VALUES ($1, $2, $3)', [
-    session.organizationId,
-    session.id,
-    session.createdAt,
-  ]);
 }
 
 /** A person's live sessions in every organization, newest first. */

@@ -57,11 +57,19 @@ describe('answers', () => {
       'x-request-id': 'client-chosen.id_1',
       'x-content-type-options': 'nosniff',
       'cache-control': 'no-store',
-      'referrer-policy': 'no-referrer',
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
     });
     expect(answer.headers['strict-transport-security']).toBeUndefined();
     expect(answer.headers['access-control-allow-origin']).toBeUndefined();
+  });
+
+  it('carry the policies for browsers wherever a browser might show them', async () => {
+    const { answer } = await ask({ url: '/nothing' });
+    expect(answer.headers).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+      'referrer-policy': 'no-referrer',
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    });
   });
 
   it.each(['short', 'a'.repeat(65), 'with space in', '"quoted"-id', 'a\tb-cdefgh', 'ünïcödé-id'])(

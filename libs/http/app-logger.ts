@@ -20,7 +20,15 @@ const MAX_WAIT = 1000;
  * written then. `to` is a file descriptor or path; 1 is standard output.
  */
 export function batchedSink(to: number | string = 1): LogSink {
-  const file = pino.destination({ dest: to, sync: false, contentMode: 'buffer' });
+  const file = pino.destination({
+    dest: to,
+    sync: false,
+    contentMode: 'buffer',
+    // It begins to write when it is told and not before, so that flushSync finds the bytes still here.
+    minLength: BATCH + 1,
+    maxWrite: 2 * BATCH,
+    periodicFlush: MAX_WAIT,
+  });
   let batch = Buffer.allocUnsafeSlow(BATCH);
   let used = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -32,6 +40,10 @@ export function batchedSink(to: number | string = 1): LogSink {
     file.write(batch.subarray(0, used) as unknown as string);
     batch = Buffer.allocUnsafeSlow(BATCH);
     used = 0;
+  };
+  const writeOut = (): void => {
+    handOver();
+    file.flush();
   };
   const flushSync = (): void => {
     handOver();
@@ -47,10 +59,10 @@ export function batchedSink(to: number | string = 1): LogSink {
   return {
     write: (line) => {
       // UTF-8 needs at most three bytes for a UTF-16 code unit.
-      if (line.length * 3 > BATCH - used) handOver();
+      if (line.length * 3 > BATCH - used) writeOut();
       if (line.length * 3 > BATCH) file.write(Buffer.from(line) as unknown as string);
       else used += batch.write(line, used);
-      timer ??= setTimeout(handOver, MAX_WAIT).unref();
+      timer ??= setTimeout(writeOut, MAX_WAIT).unref();
     },
     flushSync,
   };

@@ -3,14 +3,14 @@ import type { Socket } from 'node:net';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { AccessRequest } from '#access';
 import { type Fault, newId, type RequestFacts } from '#kernel';
-import { accessLog } from './access-log.ts';
+import { accessLog, type LoggedRequest } from './access-log.ts';
 import type { AppLogger } from './app-logger.ts';
 import { HttpFault } from './http.faults.ts';
 import { faultOf } from './problem.filter.ts';
 import { problemHeaders, problemOf } from './problem.ts';
-import { factsOf, requestIdOf } from './request-facts.ts';
+import { HttpRequestFacts, memoryOf, requestIdOf } from './request-facts.ts';
 import { RouteMethods } from './route-methods.ts';
-import { securityHeaders } from './security-headers.ts';
+import { type SecurityHeaders, securityHeaders } from './security-headers.ts';
 import { parseStrictJson } from './strict-json.ts';
 
 export interface ServerOptions {
@@ -48,7 +48,9 @@ export function fastifyServer(
     requireHostHeader: false,
     insecureHTTPParser: false,
   };
-  const headers = securityHeaders({ hsts: options.hsts ?? tls !== undefined });
+  const { full, api } = securityHeaders({ hsts: options.hsts ?? tls !== undefined });
+  // What is answered before there is a route.
+  const headers = full;
   const instance = fastify({
     ...(tls ? { https: { ...node, ...tls, minVersion: 'TLSv1.2' as const } } : { http: node }),
     bodyLimit: options.bodyLimit ?? 256 * 1024,
@@ -83,9 +85,12 @@ export function fastifyServer(
     answerRaw(HttpFault.expectation_failed(), requestIdOf(request), response, headers);
   });
 
-  lazyFacts(instance);
+  lazyFacts(instance, trustedProxies.length > 0);
+  instance.decorateRequest('startedAt', 0);
   instance.addHook('onRequest', (request, reply, done) => {
-    for (const [name, value] of headers) void reply.header(name, value);
+    (request as unknown as LoggedRequest).startedAt = performance.now();
+    const list = request.url.startsWith('/api/v1/') ? api : full;
+    for (const [name, value] of list) void reply.header(name, value);
     void reply.header('x-request-id', request.id);
     const raw = request.raw;
     if (raw.rawHeaders.length > 2 * MAX_HEADERS) return done(HttpFault.header_too_large());
@@ -95,7 +100,7 @@ export function fastifyServer(
     if (raw.headers.host === undefined && raw.httpVersion === '1.1') return done(HttpFault.bad_request());
     done();
   });
-  instance.addHook('onResponse', accessLog(logger.sink));
+  instance.addHook('onSend', accessLog(logger.sink));
   jsonBodies(instance);
 
   const routes = new RouteMethods();
@@ -108,11 +113,16 @@ export function fastifyServer(
 const FACTS = Symbol('facts');
 
 /** `request.facts`, made when first asked for. */
-function lazyFacts(instance: FastifyInstance): void {
+function lazyFacts(instance: FastifyInstance, trustsProxies: boolean): void {
   type Holder = FastifyRequest & { [FACTS]?: RequestFacts };
   instance.decorateRequest('facts', {
     getter(this: FastifyRequest) {
-      return ((this as Holder)[FACTS] ??= factsOf(this));
+      return ((this as Holder)[FACTS] ??= new HttpRequestFacts(this, trustsProxies));
+    },
+  });
+  instance.decorateRequest('connection', {
+    getter(this: FastifyRequest) {
+      return memoryOf(this.socket);
     },
   });
   instance.decorateRequest('caller', undefined as unknown as AccessRequest['caller']);
@@ -139,7 +149,7 @@ function isUtf8Json(contentType: string | undefined): boolean {
   return /^application\/json\s*(?:;\s*charset=(?:utf-8|"utf-8")\s*)?;?\s*$/i.test(contentType ?? '');
 }
 
-type Headers = ReturnType<typeof securityHeaders>;
+type Headers = SecurityHeaders['full'];
 
 function answerRaw(fault: Fault, requestId: string, response: ServerResponse, headers: Headers): void {
   const problem = problemOf(fault, requestId);

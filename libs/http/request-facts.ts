@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { IncomingMessage } from 'node:http';
 import type { FastifyRequest } from 'fastify';
-import { newId, type RequestFacts } from '#kernel';
+import { type RequestFacts, serialId } from '#kernel';
 
 /** What a client may choose as request id: it goes into logs and audit records, so no more than this. */
 const MIN_ID = 8;
@@ -11,7 +11,7 @@ const MAX_USER_AGENT = 256;
 /** The client's X-Request-Id where it is harmless, else a new id. */
 export function requestIdOf(raw: Pick<IncomingMessage, 'headers'>): string {
   const given = raw.headers['x-request-id'];
-  return given !== undefined && isSafeId(given) ? (given as string) : newId();
+  return given !== undefined && isSafeId(given) ? (given as string) : serialId();
 }
 
 /** Letters, digits, `-`, `_` and `.`. Read character by character: this is on the path of every request. */
@@ -30,16 +30,42 @@ function isSafeId(id: string | string[]): boolean {
   return true;
 }
 
-/** The facts of a request as plain data. `route` is the pattern; a request no route matched has none. */
-export function factsOf(request: FastifyRequest): RequestFacts {
-  const userAgent = request.headers['user-agent'];
-  return {
-    id: request.id,
-    method: request.method,
-    route: request.routeOptions.url ?? NO_ROUTE,
-    ip: addressOf(request),
-    ...(userAgent !== undefined && { userAgent: printable(userAgent) }),
-  };
+/** The facts of a request. `route` is the pattern; a request no route matched has none. */
+export class HttpRequestFacts implements RequestFacts {
+  readonly id: string;
+  readonly method: string;
+  readonly route: string;
+  readonly ip: string;
+  readonly #userAgent: string | undefined;
+
+  constructor(request: FastifyRequest, trustsProxies: boolean) {
+    this.id = request.id;
+    this.method = request.method;
+    this.route = request.routeOptions.url ?? NO_ROUTE;
+    // Without proxies all requests of a connection come from one address.
+    const memory = trustsProxies ? undefined : memoryOf(request.socket);
+    this.ip = memory ? (memory.address ??= addressOf(request)) : addressOf(request);
+    this.#userAgent = request.headers['user-agent'];
+  }
+
+  /** Only audit records ask. */
+  get userAgent(): string | undefined {
+    return this.#userAgent === undefined ? undefined : printable(this.#userAgent);
+  }
+}
+
+/** What is remembered of a connection, so that its next request need not find it out again. */
+export interface ConnectionMemory {
+  address?: string;
+  /** See AccessRequest.connection. */
+  credential?: string;
+  digest?: string;
+}
+
+const MEMORY = Symbol('what is remembered of a connection');
+
+export function memoryOf(socket: object): ConnectionMemory {
+  return ((socket as { [MEMORY]?: ConnectionMemory })[MEMORY] ??= {});
 }
 
 /** Stands for the pattern where no route matched: the path itself may hold anything. */

@@ -21,5 +21,5 @@ export {
   type FaultMaker,
   type InputError,
 } from './fault.ts';
-export { isId, newId } from './ids.ts';
+export { isId, newId, serialId } from './ids.ts';
 export { type Page, pageOf, readCursor } from './page.ts';

@@ -163,7 +163,9 @@ describe('every function', () => {
   it('that runs with its owner’s rights finds names in its own schema only', async () => {
     const definers = `FROM pg_proc WHERE pronamespace = ${SCHEMA} AND prosecdef`;
     const safe = `ARRAY['search_path=portcullis, pg_temp']`;
-    expect(await list(`SELECT proname ${definers} AND NOT coalesce(proconfig @> ${safe}, false)`)).toEqual([]);
+    expect(await list(`SELECT proname ${definers} AND NOT coalesce(proconfig @> ${safe}, false)`)).toEqual(
+      [],
+    );
     expect(await list(`SELECT proname ${definers} AND proowner <> 'portcullis_owner'::regrole`)).toEqual([]);
     expect((await list(`SELECT proname ${definers}`)).length).toBeGreaterThanOrEqual(8);
   });
