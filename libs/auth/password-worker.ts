@@ -15,7 +15,7 @@ export interface HashJob {
   readonly length: number;
 }
 
-const BELOW_REQUESTS = 15;
+const BELOW_REQUESTS = 19;
 
 if (process.platform === 'linux') setPriority(BELOW_REQUESTS);
 
