@@ -1,6 +1,8 @@
 import type { BuiltInRole } from '#access';
 import type { SystemTx } from '#database';
 import { type Authority, rolePermissions } from './authority.ts';
+import type { SessionRow } from './session.store.ts';
+import { sessionFactsOf } from './session-view.ts';
 
 interface OrgColumns {
   org_id: string;
@@ -21,21 +23,11 @@ const ORG_COLUMNS = `o.id AS org_id, o.slug AS org_slug, o.name AS org_name, o.k
   o.created_at AS org_created_at, r.id AS role_id, r.built_in, r.permissions AS role_permissions,
   u.id AS user_id, u.name AS user_name, u.email AS user_email`;
 
-interface SessionRow extends OrgColumns {
-  id: string;
-  created_at: Date;
-  expires_at: Date;
-  idle_seconds: number;
-  auth_methods: string[];
-  assurance: string;
-  ip: string | null;
-  user_agent: string | null;
-  last_seen_at: Date;
-}
+type SessionAuthorityRow = OrgColumns & Omit<SessionRow, 'revoked_at' | 'revoked_reason'>;
 
 /** The authority of a session that is live now, its organization's suspension aside; undefined otherwise. */
 export async function readSessionAuthority(tx: SystemTx, id: string): Promise<Authority | undefined> {
-  const row = await tx.one<SessionRow>(
+  const row = await tx.one<SessionAuthorityRow>(
     `SELECT s.id, s.created_at, s.expires_at, s.idle_seconds, s.auth_methods, s.assurance, s.ip, s.user_agent,
             a.last_seen_at, ${ORG_COLUMNS}
        FROM sessions s
@@ -62,18 +54,7 @@ export async function readSessionAuthority(tx: SystemTx, id: string): Promise<Au
     expiresAt: row.expires_at.getTime(),
     idleMs: row.idle_seconds * 1_000,
     lastUsed: row.last_seen_at.getTime(),
-    session: {
-      id: row.id,
-      userId: row.user_id,
-      organizationId: row.org_id,
-      createdAt: row.created_at.toISOString(),
-      expiresAt: row.expires_at.toISOString(),
-      idleSeconds: row.idle_seconds,
-      authMethods: row.auth_methods,
-      assurance: row.assurance,
-      ip: row.ip ?? undefined,
-      userAgent: row.user_agent ?? undefined,
-    },
+    session: sessionFactsOf(row),
     apiKey: undefined,
   };
 }

@@ -24,7 +24,9 @@ export function sessionView(
   };
 }
 
-export function sessionFactsOf(row: SessionRow): SessionFacts {
+export function sessionFactsOf(
+  row: Omit<SessionRow, 'revoked_at' | 'revoked_reason' | 'last_seen_at'>,
+): SessionFacts {
   return {
     id: row.id,
     userId: row.user_id,
