@@ -41,30 +41,24 @@ export class CreateAuditLog1763769600001 implements MigrationInterface {
         prev_hash bytea NOT NULL,
         PRIMARY KEY (org_id, pos)
       );
-      CREATE UNIQUE INDEX audit_positions_event ON audit_positions (org_id, event_id);
       SELECT protect('audit_positions');
 
       -- The product may only add events, and may not choose what the trigger fills.
       GRANT SELECT, INSERT (org_id, id, leaf, personal) ON audit_events TO portcullis_app, portcullis_system;
       GRANT SELECT ON audit_positions TO portcullis_app, portcullis_system;
 
-      CREATE FUNCTION audit_fill() RETURNS trigger
-      LANGUAGE plpgsql SECURITY DEFINER SET search_path = portcullis, pg_temp AS $$
-      DECLARE e jsonb := NEW.leaf::jsonb;
+      -- It reads nothing but its row, so it needs nobody's rights: on the path of every change, less is faster.
+      CREATE FUNCTION audit_fill() RETURNS trigger LANGUAGE plpgsql AS $$
+      DECLARE e jsonb := NEW.leaf::jsonb; org text; id text;
       BEGIN
-        IF (e->>'org')::uuid IS DISTINCT FROM NEW.org_id OR (e->>'id')::uuid IS DISTINCT FROM NEW.id THEN
+        SELECT e->>'org', e->>'id', (e->>'time')::timestamptz, e->>'action', e->>'outcome',
+               e->'actor'->>'type', e->'actor'->>'id', e->'target'->>'type', e->'target'->>'id',
+               sha256('\\x00'::bytea || convert_to(NEW.leaf, 'UTF8')), pg_current_xact_id(), now()
+          INTO org, id, NEW.time, NEW.action, NEW.outcome,
+               NEW.actor_type, NEW.actor_id, NEW.target_type, NEW.target_id, NEW.leaf_hash, NEW.xid, NEW.tx_time;
+        IF org IS DISTINCT FROM NEW.org_id::text OR id IS DISTINCT FROM NEW.id::text THEN
           RAISE EXCEPTION 'an audit event must carry its own organization and id' USING ERRCODE = 'PC003';
         END IF;
-        NEW.leaf_hash := sha256('\\x00'::bytea || convert_to(NEW.leaf, 'UTF8'));
-        NEW.time := (e->>'time')::timestamptz;
-        NEW.action := e->>'action';
-        NEW.outcome := e->>'outcome';
-        NEW.actor_type := e->'actor'->>'type';
-        NEW.actor_id := e->'actor'->>'id';
-        NEW.target_type := e->'target'->>'type';
-        NEW.target_id := e->'target'->>'id';
-        NEW.xid := pg_current_xact_id();
-        NEW.tx_time := now();
         RETURN NEW;
       END $$;
       CREATE TRIGGER audit_fill BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION audit_fill();
@@ -91,7 +85,9 @@ export class CreateAuditLog1763769600001 implements MigrationInterface {
       LANGUAGE plpgsql SECURITY DEFINER SET search_path = portcullis, pg_temp AS $$
       DECLARE last_pos bigint; last_hash bytea;
       BEGIN
-        PERFORM audit_lock();
+        IF current_setting('app.audit_locked', true) IS DISTINCT FROM pg_current_xact_id()::text THEN
+          PERFORM audit_lock();
+        END IF;
         SELECT pos, leaf_hash INTO last_pos, last_hash
           FROM audit_positions WHERE org_id = NEW.org_id ORDER BY pos DESC LIMIT 1;
         INSERT INTO audit_positions (org_id, pos, event_id, leaf_hash, prev_hash)

@@ -19,15 +19,15 @@ export class CloseFunctions1763769600004 implements MigrationInterface {
 
       CREATE OR REPLACE FUNCTION require_audit() RETURNS trigger
       LANGUAGE plpgsql SECURITY DEFINER SET search_path = portcullis, pg_temp AS $$
-      DECLARE orgs uuid[];
+      DECLARE before uuid; after uuid;
       BEGIN
         IF session_user = 'portcullis_owner' THEN RETURN NULL; END IF;
         -- OLD is all NULL on INSERT, NEW on DELETE; where no column names the organization, any record will do.
-        IF TG_ARGV[0] = 'org_id' THEN orgs := ARRAY[OLD.org_id, NEW.org_id];
-        ELSIF TG_ARGV[0] = 'id' THEN orgs := ARRAY[OLD.id, NEW.id];
+        IF TG_ARGV[0] = 'org_id' THEN before := OLD.org_id; after := NEW.org_id;
+        ELSIF TG_ARGV[0] = 'id' THEN before := OLD.id; after := NEW.id;
         END IF;
-        IF orgs IS NULL AND NOT audited(NULL)
-           OR EXISTS (SELECT FROM unnest(orgs) AS org WHERE org IS NOT NULL AND NOT audited(org)) THEN
+        IF NOT audited(coalesce(after, before))
+           OR before IS NOT NULL AND after IS NOT NULL AND before <> after AND NOT audited(before) THEN
           RAISE EXCEPTION 'a change of % has no audit record in its transaction', TG_TABLE_NAME USING ERRCODE = 'PC001';
         END IF;
         RETURN NULL;
