@@ -10,7 +10,7 @@ export interface LogSink {
 }
 
 /** Bytes that make a batch, and milliseconds the first line of one waits at most. */
-const BATCH = 32 * 1024;
+const BATCH = 128 * 1024;
 const MAX_WAIT = 1000;
 
 /**

@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Harness, type Person } from '../../test/kit/harness.ts';
+import { Housekeeping } from './housekeeping.ts';
+
+let harness: Harness;
+let person: Person;
+const sweep = () => harness.app.get(Housekeeping, { strict: false }).sweep();
+const count = async (what: string): Promise<number> =>
+  Number((await harness.sql(`SELECT count(*) FROM portcullis.${what}`))[0]?.['count']);
+
+beforeAll(async () => {
+  harness = await Harness.start();
+  person = await harness.person(harness.tenant, 'viewer');
+});
+afterAll(() => harness.stop());
+
+describe('housekeeping', () => {
+  it('removes sessions that ended long ago, with a record, and no other', async () => {
+    const old = await harness.person(harness.tenant, 'viewer');
+    await harness.change(harness.tenant, (tx) =>
+      tx.query(`UPDATE sessions SET expires_at = now() - interval '31 days' WHERE id = $1`, [old.sessionId]),
+    );
+    await sweep();
+    expect(await count(`sessions WHERE id = '${old.sessionId}'`)).toBe(0);
+    expect(await count(`sessions WHERE id = '${person.sessionId}'`)).toBe(1);
+    const records = await harness.sql(
+      `SELECT org_id, actor_id FROM portcullis.audit_events WHERE action = 'session.purged'`,
+    );
+    expect(records).toEqual([{ org_id: harness.tenant.id, actor_id: 'housekeeping' }]);
+  });
+
+  it('keeps the newest invalidation, for positions go on after it', async () => {
+    await harness.revokeSession(await harness.person(harness.tenant, 'viewer'));
+    await harness.sql(`UPDATE portcullis.invalidations SET created_at = now() - interval '2 hours'`);
+    const [newest] = await harness.sql('SELECT max(pos) AS pos FROM portcullis.invalidations');
+    await sweep();
+    expect(await harness.sql('SELECT pos FROM portcullis.invalidations')).toEqual([newest]);
+  });
+
+  it('lets one process at a time do it', async () => {
+    await expect(Promise.all([sweep(), sweep(), sweep()])).resolves.toHaveLength(3);
+  });
+});
