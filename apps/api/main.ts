@@ -80,6 +80,8 @@ async function serve(config: Config): Promise<void> {
     if (config.role !== 'api') app.get(Housekeeping).start((error) => logger.error(error, 'housekeeping'));
     const token = await app.get(Setup).offer(join(config.dataDir, 'setup-token'));
     await app.listen(config.port, config.host);
+    // What waits in the log goes first, so that the URL is the last thing to read.
+    logger.flush();
     console.log(`Portcullis listens at ${publicUrl}`);
     if (token) console.log(`Set it up at ${publicUrl}/setup#${token}`);
   } catch (error) {

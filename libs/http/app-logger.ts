@@ -94,7 +94,7 @@ export class AppLogger implements LoggerService {
   }
 
   log(message: unknown, ...rest: unknown[]): void {
-    this.write('info', message, rest);
+    this.write(isStartChatter(rest.at(-1)) ? 'debug' : 'info', message, rest);
   }
 
   warn(message: unknown, ...rest: unknown[]): void {
@@ -145,4 +145,9 @@ export class AppLogger implements LoggerService {
       this.pino[level](fields);
     }
   }
+}
+
+/** A hundred lines of Nest's at every start: each module and each route. The set-up URL would drown in them. */
+function isStartChatter(context: unknown): boolean {
+  return context === 'InstanceLoader' || context === 'RoutesResolver' || context === 'RouterExplorer';
 }
