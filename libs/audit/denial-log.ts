@@ -3,8 +3,7 @@ import ipaddr from 'ipaddr.js';
 import { type Denial, Denials } from '#access';
 import { Database } from '#database';
 import { Clock } from '#kernel';
-import type { AuditAction } from './actions.ts';
-import { auditActions } from './actions.ts';
+import { type AuditAction, auditActions } from './actions.ts';
 import { Audit } from './audit.ts';
 import { actorOf, type AuditEntry } from './audit-event.ts';
 import { Coalescer, type Counted } from './coalescer.ts';
@@ -77,13 +76,7 @@ export class DenialLog extends Denials implements OnModuleInit, OnModuleDestroy 
       target: known.target ?? { type: 'route', id: `${request.method} ${request.route}` },
       outcome: 'denied',
       reason: known.reason ?? fault.code,
-      request: {
-        id: request.id,
-        method: request.method,
-        route: request.route,
-        ip: request.ip,
-        userAgent: request.userAgent,
-      },
+      request,
       changes: typeof permission === 'string' ? { permission: { to: permission } } : undefined,
     };
   }

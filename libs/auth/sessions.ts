@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
 import { Database, type OrgTx, type SystemTx } from '#database';
-import { type Caller, Clock, pageOf, readCursor } from '#kernel';
+import { type Caller, callerIn, Clock, pageOf, readPage } from '#kernel';
 import { AuthFault } from './auth.faults.ts';
 import type { MeView, SessionPage, SessionsQuery } from './auth.contract.ts';
 import { AuthorityCaller } from './authority.ts';
@@ -40,17 +40,17 @@ export class Sessions {
 
   /** The caller's own, in every organization. */
   async own(caller: Caller, query: { limit?: number; cursor?: string }): Promise<SessionPage> {
-    const limit = query.limit ?? 50;
+    const { limit, before } = readPage(query);
     const rows = await this.database.acrossOrgsFor('own_sessions', caller, (tx) =>
-      readOwnSessions(tx, personOf(caller), limit + 1, query.cursor && readCursor(query.cursor)),
+      readOwnSessions(tx, personOf(caller), limit + 1, before),
     );
     return this.#page(rows, limit, caller);
   }
 
   async ofOrg(caller: Caller, query: SessionsQuery): Promise<SessionPage> {
-    const limit = query.limit ?? 50;
+    const { limit, before } = readPage(query);
     const rows = await this.database.inOrg(caller, (tx) =>
-      readOrgSessions(tx, query.userId, limit + 1, query.cursor && readCursor(query.cursor)),
+      readOrgSessions(tx, query.userId, limit + 1, before),
     );
     return this.#page(rows, limit, caller);
   }
@@ -104,7 +104,7 @@ export class Sessions {
       await this.audit.append(
         tx,
         // The record belongs to the session's organization, which may be another of the same person's.
-        session.org_id === caller.org.id ? caller : inOrgOf(caller, session.org_id),
+        session.org_id === caller.org.id ? caller : callerIn(caller, { ...caller.org, id: session.org_id }),
         {
           action: 'session.revoked',
           target: { type: 'session', id: session.id },
@@ -124,18 +124,4 @@ export class Sessions {
 function personOf(caller: Caller): string {
   if (caller.kind !== 'user' || caller.userId === undefined) throw AuthFault.sessions_only();
   return caller.userId;
-}
-
-/** The same actor and request, for a record in another organization's log. */
-function inOrgOf(caller: Caller, orgId: string): Caller {
-  return {
-    kind: caller.kind,
-    id: caller.id,
-    display: caller.display,
-    org: { ...caller.org, id: orgId },
-    permissions: new Set(),
-    userId: caller.userId,
-    sessionId: caller.sessionId,
-    request: caller.request,
-  };
 }

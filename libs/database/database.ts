@@ -96,7 +96,7 @@ export class Database implements OnApplicationShutdown {
       let invalidated: bigint | undefined;
       let result: T;
       try {
-        await ask(client, begin, undefined, BEGIN_TIMEOUT_MS);
+        await ask(client, { text: begin }, BEGIN_TIMEOUT_MS);
         // BEGIN is ours, to save a round trip: TypeORM must know, or it would open and commit its own inside.
         Object.assign(runner, { isTransactionActive: true, transactionDepth: 1 });
         result = await work(runner, client);
@@ -131,10 +131,9 @@ function enter(caller: Caller, door: 'enter_org' | 'enter_platform' = 'enter_org
  * the position of an invalidation is known here. Answers that position, or undefined.
  */
 async function commit(client: PoolClient): Promise<bigint | undefined> {
-  const results = (await ask(
-    client,
-    `SET CONSTRAINTS ALL IMMEDIATE; SELECT nullif(current_setting('app.invalidated', true), '') AS pos; COMMIT`,
-  )) as unknown as { rows: { pos: string | null }[] }[];
+  const results = (await ask(client, {
+    text: `SET CONSTRAINTS ALL IMMEDIATE; SELECT nullif(current_setting('app.invalidated', true), '') AS pos; COMMIT`,
+  })) as unknown as { rows: { pos: string | null }[] }[];
   const pos = results[1]?.rows[0]?.pos;
   return pos ? BigInt(pos) : undefined;
 }
@@ -147,7 +146,7 @@ async function abandon(client: PoolClient, error: unknown): Promise<void> {
   const silent = sqlState(error) === undefined && isOutage(error);
   const rolledBack =
     !silent &&
-    (await ask(client, 'ROLLBACK', undefined, BEGIN_TIMEOUT_MS).then(
+    (await ask(client, { text: 'ROLLBACK' }, BEGIN_TIMEOUT_MS).then(
       () => true,
       () => false,
     ));

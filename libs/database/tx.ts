@@ -7,13 +7,11 @@ const ANSWER_TIMEOUT_MS = 5_000;
 /** One statement, or several in one round trip where there are no values; gives up after `withinMs`. */
 export function ask(
   client: PoolClient,
-  text: string,
-  values?: unknown[],
+  statement: QueryConfig,
   withinMs = ANSWER_TIMEOUT_MS,
 ): Promise<QueryResult> {
   // The driver knows this option per query; its types do not.
-  const query: QueryConfig & { query_timeout: number } = { text, query_timeout: withinMs };
-  if (values) query.values = values;
+  const query: QueryConfig & { query_timeout: number } = { ...statement, query_timeout: withinMs };
   return client.query(query);
 }
 
@@ -40,7 +38,7 @@ export class Tx {
   }
 
   async query<Row>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
-    return (await ask(this.client, sql, parameters)).rows as Row[];
+    return (await ask(this.client, { text: sql, values: parameters })).rows as Row[];
   }
 
   /**
@@ -48,13 +46,7 @@ export class Tx {
    * name, one text, for ever.
    */
   async prepared<Row>(name: string, sql: string, parameters: unknown[]): Promise<Row[]> {
-    const query: QueryConfig & { query_timeout: number } = {
-      name,
-      text: sql,
-      values: parameters,
-      query_timeout: ANSWER_TIMEOUT_MS,
-    };
-    return (await this.client.query(query)).rows as Row[];
+    return (await ask(this.client, { name, text: sql, values: parameters })).rows as Row[];
   }
 
   /** The first row, or undefined. */
@@ -64,7 +56,7 @@ export class Tx {
 
   /** The number of rows a statement changed. */
   async change(sql: string, parameters: unknown[] = []): Promise<number> {
-    return (await ask(this.client, sql, parameters)).rowCount ?? 0;
+    return (await ask(this.client, { text: sql, values: parameters })).rowCount ?? 0;
   }
 }
 

@@ -35,3 +35,9 @@ export interface Caller {
   readonly apiKeyId?: string;
   readonly request: RequestFacts;
 }
+
+/** The same actor and request for a record in the log of another organization. Grants nothing there. */
+export function callerIn(caller: Caller, org: CallerOrg): Caller {
+  const { kind, id, display, userId, sessionId, apiKeyId, request } = caller;
+  return { kind, id, display, permissions: new Set(), userId, sessionId, apiKeyId, request, org };
+}

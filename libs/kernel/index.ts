@@ -1,5 +1,5 @@
 export { canonicalJson, type Json } from './canonical-json.ts';
-export type { Caller, CallerOrg, RequestFacts } from './caller.ts';
+export { type Caller, callerIn, type CallerOrg, type RequestFacts } from './caller.ts';
 export { Clock, SystemClock } from './clock.ts';
 export {
   childEnvironment,
@@ -22,4 +22,4 @@ export {
   type InputError,
 } from './fault.ts';
 export { isId, newId, serialId } from './ids.ts';
-export { type Page, pageOf, readCursor } from './page.ts';
+export { type Page, pageOf, readCursor, readPage } from './page.ts';

@@ -29,3 +29,11 @@ export function readCursor(cursor: string): string | undefined {
   const [version, id] = Buffer.from(cursor, 'base64url').toString().split(':');
   return version === '1' && isId(id) ? id : undefined;
 }
+
+/** What a list's query asks for: how many rows a page has (50 where unsaid), and the id it goes on before. */
+export function readPage(query: { limit?: number; cursor?: string }): {
+  limit: number;
+  before: string | undefined;
+} {
+  return { limit: query.limit ?? 50, before: query.cursor && readCursor(query.cursor) };
+}

@@ -8,7 +8,7 @@ import {
   type Page,
   pageOf,
   randomText,
-  readCursor,
+  readPage,
   type RequestFacts,
   tokenDigest,
 } from '#kernel';
@@ -48,10 +48,8 @@ export class Invitations {
   ) {}
 
   async list(caller: Caller, query: { limit?: number; cursor?: string }): Promise<Page<InvitationView>> {
-    const limit = query.limit ?? 50;
-    const rows = await this.database.inOrg(caller, (tx) =>
-      readInvitations(tx, limit + 1, query.cursor && readCursor(query.cursor)),
-    );
+    const { limit, before } = readPage(query);
+    const rows = await this.database.inOrg(caller, (tx) => readInvitations(tx, limit + 1, before));
     return pageOf(rows, limit, (row) => ({
       id: row.id,
       email: row.email,

@@ -3,7 +3,7 @@ import ipaddr from 'ipaddr.js';
 import { Audit } from '#audit';
 import { ApiKeySecrets } from '#auth';
 import { Database, type OrgTx } from '#database';
-import { type Caller, Clock, newId, type Page, pageOf, readCursor } from '#kernel';
+import { type Caller, Clock, newId, type Page, pageOf, readPage } from '#kernel';
 import { requireHeld, requireKnown } from './grant-ceiling.ts';
 import {
   type ApiKeyRow,
@@ -40,10 +40,8 @@ export class Keys {
     caller: Caller,
     query: { limit?: number; cursor?: string },
   ): Promise<Page<ServiceAccountView>> {
-    const limit = query.limit ?? 50;
-    const rows = await this.database.inOrg(caller, (tx) =>
-      readServiceAccounts(tx, limit + 1, query.cursor && readCursor(query.cursor)),
-    );
+    const { limit, before } = readPage(query);
+    const rows = await this.database.inOrg(caller, (tx) => readServiceAccounts(tx, limit + 1, before));
     return pageOf(rows, limit, accountView);
   }
 
@@ -78,10 +76,8 @@ export class Keys {
   }
 
   async list(caller: Caller, query: { limit?: number; cursor?: string }): Promise<Page<ApiKeyView>> {
-    const limit = query.limit ?? 50;
-    const rows = await this.database.inOrg(caller, (tx) =>
-      readApiKeys(tx, limit + 1, query.cursor && readCursor(query.cursor)),
-    );
+    const { limit, before } = readPage(query);
+    const rows = await this.database.inOrg(caller, (tx) => readApiKeys(tx, limit + 1, before));
     return pageOf(rows, limit, keyView);
   }
 

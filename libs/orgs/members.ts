@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
 import { findAccount, insertUser, Passwords, rolePermissions, Sessions, storePassword } from '#auth';
 import { Database, type OrgTx } from '#database';
-import { type Caller, type Page, pageOf, randomText, readCursor } from '#kernel';
+import { type Caller, type Page, pageOf, randomText, readPage } from '#kernel';
 import { requireHeld } from './grant-ceiling.ts';
 import { revokeApiKeys } from './key.store.ts';
 import {
@@ -35,10 +35,8 @@ export class Members {
   ) {}
 
   async list(caller: Caller, query: { limit?: number; cursor?: string }): Promise<Page<MemberView>> {
-    const limit = query.limit ?? 50;
-    const rows = await this.database.inOrg(caller, (tx) =>
-      readMembers(tx, limit + 1, query.cursor && readCursor(query.cursor)),
-    );
+    const { limit, before } = readPage(query);
+    const rows = await this.database.inOrg(caller, (tx) => readMembers(tx, limit + 1, before));
     return pageOf(rows, limit, memberView);
   }
 

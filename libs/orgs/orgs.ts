@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
 import { Sessions } from '#auth';
 import { Database, type SystemTx } from '#database';
-import { type Caller, type CallerOrg, pageOf, type Page, readCursor } from '#kernel';
+import { type Caller, callerIn, type CallerOrg, type Page, pageOf, readPage } from '#kernel';
 import type { CreatedOrgView, CreateOrgRequest } from './org.contract.ts';
 import { OrgFault } from './org.faults.ts';
 import {
@@ -31,11 +31,11 @@ export class Orgs {
 
   /** Those the caller belongs to; every one for the members of the platform organization who may create them. */
   async list(caller: Caller, query: { limit?: number; cursor?: string }): Promise<Page<CallerOrg>> {
-    const limit = query.limit ?? 50;
+    const { limit, before } = readPage(query);
     const all = caller.org.kind === 'platform' && caller.permissions.has('org:create');
     const reason = all ? 'manage_tenants' : 'own_organizations';
     const rows = await this.database.acrossOrgsFor(reason, caller, (tx) =>
-      readOrgs(tx, all ? undefined : caller.userId, limit + 1, query.cursor && readCursor(query.cursor)),
+      readOrgs(tx, all ? undefined : caller.userId, limit + 1, before),
     );
     return pageOf(rows, limit, orgOf);
   }
@@ -47,18 +47,18 @@ export class Orgs {
       const target = { type: 'organization', id: org.id };
       const changes = { name: { to: org.name }, slug: { to: org.slug } };
       await this.audit.append(tx, caller, { action: 'org.created', target, changes });
-      await this.audit.append(tx, asIn(caller, org), { action: 'org.created', target, changes });
+      await this.audit.append(tx, callerIn(caller, org), { action: 'org.created', target, changes });
       if (request.owner) {
         const invitation = await this.invitations.issue(
           tx,
-          asIn(caller, org),
+          callerIn(caller, org),
           request.owner.email,
           ownerRoleId,
         );
         return { organization: org, invitation };
       }
       await insertMember(tx, { orgId: org.id, userId: caller.userId ?? caller.id, roleId: ownerRoleId });
-      await this.audit.append(tx, asIn(caller, org), {
+      await this.audit.append(tx, callerIn(caller, org), {
         action: 'member.added',
         target: { type: 'user', id: caller.userId ?? caller.id, display: caller.display },
         changes: { role: { to: 'owner' } },
@@ -110,7 +110,7 @@ export class Orgs {
       const target = { type: 'organization', id };
       const changes = { status: { from: org.status, to: status } };
       await this.audit.append(tx, caller, { action, target, changes });
-      await this.audit.append(tx, asIn(caller, org), { action, target, changes });
+      await this.audit.append(tx, callerIn(caller, org), { action, target, changes });
       await setOrgStatus(tx, id, status);
       return { ...org, status };
     });
@@ -127,7 +127,7 @@ export class Orgs {
       // Nobody will be left to read the log of the organization itself.
       const platform = await readPlatform(tx);
       if (platform)
-        await this.audit.append(tx, asIn(caller, platform), { action: 'org.deleted', target, changes });
+        await this.audit.append(tx, callerIn(caller, platform), { action: 'org.deleted', target, changes });
       await deleteOrg(tx, org.id);
     });
   }
@@ -138,10 +138,4 @@ export class Orgs {
     if (org.kind === 'platform') throw OrgFault.platform_is_kept();
     return org;
   }
-}
-
-/** The same actor for a record in the log of another organization. */
-function asIn(caller: Caller, org: CallerOrg): Caller {
-  const { kind, id, display, permissions, userId, sessionId, apiKeyId, request } = caller;
-  return { kind, id, display, permissions, userId, sessionId, apiKeyId, request, org };
 }

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { builtInPermissions } from '#access';
 import { Audit } from '#audit';
 import { Database, type OrgTx, type SystemTx } from '#database';
-import { type Caller, type CallerOrg, newId, type Page, pageOf, readCursor } from '#kernel';
+import { type Caller, type CallerOrg, newId, type Page, pageOf, readPage } from '#kernel';
 import { requireHeld, requireKnown } from './grant-ceiling.ts';
 import type { CreateRoleRequest, RoleView, UpdateRoleRequest } from './org.contract.ts';
 import { OrgFault } from './org.faults.ts';
@@ -17,10 +17,8 @@ export class Roles {
   ) {}
 
   async list(caller: Caller, query: { limit?: number; cursor?: string }): Promise<Page<RoleView>> {
-    const limit = query.limit ?? 50;
-    const rows = await this.database.inOrg(caller, (tx) =>
-      readRoles(tx, limit + 1, query.cursor && readCursor(query.cursor)),
-    );
+    const { limit, before } = readPage(query);
+    const rows = await this.database.inOrg(caller, (tx) => readRoles(tx, limit + 1, before));
     return pageOf(rows, limit, (row) => roleView(row, caller.org.kind));
   }
 
