@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { InvalidationStream } from '#database';
 import { AppLogger, createHttpApp } from '#http';
 import { Clock } from '#kernel';
 import { Setup, SystemState } from '#platform';
@@ -166,9 +167,15 @@ export class AppInProcess {
     return run(this.database.adminUrl, text, values);
   }
 
-  /** SQL as the owner of the schema, whom the guard of audited changes does not bind. */
-  change(text: string, values?: unknown[]): Promise<Record<string, Body>[]> {
-    return run(this.database.urls.owner, text, values);
+  /**
+   * SQL as the owner of the schema, whom the guard of audited changes does not bind. Like a change of the product's
+   * own it answers when the caches know of it.
+   */
+  async change(text: string, values?: unknown[]): Promise<Record<string, Body>[]> {
+    const rows = await run(this.database.urls.owner, text, values);
+    const [head] = await this.sql('SELECT coalesce(max(pos), 0) AS pos FROM portcullis.invalidations');
+    await this.app.get(InvalidationStream, { strict: false }).settled(BigInt(head?.['pos']));
+    return rows;
   }
 
   /** The records of an organization in order of position, as the export would hash them. */
