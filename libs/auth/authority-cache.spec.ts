@@ -55,6 +55,7 @@ function authority(key: string, subjects: readonly string[], version = 0): Autho
     display: String(version),
     userId: 'u',
     email: 'u@example.com',
+    userName: 'somebody',
     org: {
       id: 'o',
       slug: 'o',

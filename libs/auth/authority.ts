@@ -27,6 +27,8 @@ export interface Authority {
   readonly display: string;
   readonly userId: string;
   readonly email: string;
+  /** The person's name; `display` is the key's for API keys. */
+  readonly userName: string;
   readonly org: CallerOrg;
   readonly permissions: ReadonlySet<string>;
   readonly subjects: readonly string[];

@@ -31,7 +31,7 @@ export class Sessions {
     const { authority } = caller;
     const now = this.clock.now();
     return {
-      user: { id: authority.userId, email: authority.email, name: authority.display },
+      user: { id: authority.userId, email: authority.email, name: authority.userName },
       organization: authority.org,
       session: authority.session && sessionView(authority.session, now, authority.session.id),
       permissions: [...authority.permissions].sort(),

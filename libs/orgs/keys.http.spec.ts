@@ -36,7 +36,8 @@ describe('an API key', () => {
     const header = (headers: Record<string, string>): Promise<Answered> =>
       product.get('/auth/me', { headers });
     expectStatus(await header({ authorization: `Bearer ${key}` }), 200);
-    expectStatus(await header({ 'x-api-key': key }), 200);
+    const { user } = expectStatus(await header({ 'x-api-key': key }), 200);
+    expect(user).toMatchObject({ id: admin.user.id, name: admin.user.name });
     const both = await header({ authorization: `Bearer ${key}`, 'x-api-key': key });
     expectStatus(both, 401, 'auth.credential_missing');
     const mixed = { authorization: `Bearer ${admin.accessToken}`, 'x-api-key': key };
