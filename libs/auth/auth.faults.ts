@@ -20,5 +20,7 @@ export const AuthFault = faults('auth', {
   password_unchanged: ['invalid', 'The new password must not be the old one.'],
   session_not_found: ['not_found', 'There is no such session.'],
   sessions_only: ['forbidden', 'Only a signed-in person can do this, not an API key.'],
+  too_many_requests: ['limited', 'Too many attempts; try again after the time in Retry-After.'],
+  device_not_found: ['not_found', 'There is no such device.'],
   busy: ['limited', 'Too many sign-ins at once; try again in a moment.'],
 });

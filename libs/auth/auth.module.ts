@@ -4,6 +4,7 @@ import { AccessTokens, AccessTokenStrategy } from './access-tokens.ts';
 import { ApiKeySecrets } from './api-key-secret.ts';
 import { AuthConfig } from './auth.config.ts';
 import { AuthController, JwksController } from './auth.controller.ts';
+import { AttemptLimits } from './limits/attempt-limits.ts';
 import { AuthorityCache } from './authority-cache.ts';
 import { BearerAuthenticator } from './bearer-authenticator.ts';
 import { OrgSessionsController } from './org-sessions.controller.ts';
@@ -27,6 +28,7 @@ export class AuthModule {
         AccessTokens,
         ApiKeySecrets,
         AccessTokenStrategy,
+        AttemptLimits,
         AuthorityCache,
         BearerAuthenticator,
         { provide: Authenticator, useExisting: BearerAuthenticator },
@@ -38,7 +40,7 @@ export class AuthModule {
         SignIn,
         SigningKeys,
       ],
-      exports: [ApiKeySecrets, Authenticator, Passwords, Sessions, SigningKeys],
+      exports: [ApiKeySecrets, AttemptLimits, Authenticator, Passwords, Sessions, SigningKeys],
     };
   }
 }

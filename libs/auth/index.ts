@@ -4,6 +4,7 @@ export { AuthConfig } from './auth.config.ts';
 export { OrganizationView, UserView } from './auth.contract.ts';
 export { AuthFault } from './auth.faults.ts';
 export { AuthModule } from './auth.module.ts';
+export { AttemptLimits } from './limits/attempt-limits.ts';
 export { rolePermissions } from './authority.ts';
 export { Passwords } from './passwords.ts';
 export { Sessions } from './sessions.ts';

@@ -17,6 +17,7 @@ export const systemReasons = {
   signing_keys: 'Token signing keys belong to the deployment.',
   system_state: 'The deployment’s own state and health.',
   idempotency: 'The answer of a mutation is kept for its caller, who may have ended with it.',
+  count_attempts: 'Attempts are counted before anybody has proven who they are.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;
 
