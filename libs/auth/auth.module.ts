@@ -13,8 +13,11 @@ import { Refresh } from './refresh.ts';
 import { SessionActivity } from './session-activity.ts';
 import { SessionIssuer } from './session-issuer.ts';
 import { Sessions } from './sessions.ts';
+import { Policies } from './policy/policies.ts';
+import { PolicyController } from './policy/policy.controller.ts';
 import { SignIn } from './sign-in.ts';
 import { SigningKeys } from './signing-keys.ts';
+import { StepUps } from './step-up.ts';
 
 @Module({})
 export class AuthModule {
@@ -22,7 +25,7 @@ export class AuthModule {
     return {
       module: AuthModule,
       global: true,
-      controllers: [AuthController, JwksController, OrgSessionsController],
+      controllers: [AuthController, JwksController, OrgSessionsController, PolicyController],
       providers: [
         { provide: AuthConfig, useValue: config },
         AccessTokens,
@@ -33,12 +36,14 @@ export class AuthModule {
         BearerAuthenticator,
         { provide: Authenticator, useExisting: BearerAuthenticator },
         Passwords,
+        Policies,
         Refresh,
         SessionActivity,
         SessionIssuer,
         Sessions,
         SignIn,
         SigningKeys,
+        StepUps,
       ],
       exports: [ApiKeySecrets, AttemptLimits, Authenticator, Passwords, Sessions, SigningKeys],
     };
