@@ -23,6 +23,9 @@ export class LoginRequest {
 
   @Slug({ optional: true, description: 'The slug of the organization to sign in to.' })
   organization?: string;
+
+  @Secret({ optional: true, max: 200, description: '`deviceToken` of an earlier sign-in from this device.' })
+  deviceToken?: string;
 }
 
 export class RefreshRequest {
@@ -36,6 +39,9 @@ export class PasswordChangeRequest {
 
   @Secret({ min: 8, max: 128, description: '15 characters or more are advised.' })
   newPassword: string;
+
+  @Secret({ optional: true, max: 200, description: '`deviceToken` of an earlier sign-in from this device.' })
+  deviceToken?: string;
 }
 
 export class UserView {
@@ -131,6 +137,13 @@ export class TokensView {
 
   @Nested(() => OrganizationView)
   organization: OrganizationView;
+
+  @Secret({
+    optional: true,
+    description:
+      'Only from a device that was not known. Keep it there and send it at the next sign-in: guesses of others then do not hinder yours.',
+  })
+  deviceToken?: string;
 }
 
 export class MeView {

@@ -35,8 +35,8 @@ export async function insertSession(
   await tx.query(
     `WITH session AS (
        INSERT INTO sessions (org_id, id, user_id, created_at, expires_at, idle_seconds, auth_methods, assurance, ip, user_agent,
-                             password_at, factor_at, factor_id)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $13, $14, $15)),
+                             password_at, factor_at, factor_id, device_id)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $13, $14, $15, $16)),
      activity AS (
        INSERT INTO session_activity (org_id, session_id, last_seen_at) VALUES ($1, $2, $4))
      INSERT INTO refresh_tokens (org_id, id, session_id, digest, expires_at) VALUES ($1, $11, $2, $12, $5)`,
@@ -56,6 +56,7 @@ export async function insertSession(
       session.passwordAt,
       session.factorAt,
       session.factorId,
+      session.deviceId,
     ],
   );
 }

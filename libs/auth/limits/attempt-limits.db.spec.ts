@@ -6,7 +6,7 @@ import { MasterKey } from '#secrets';
 import { cloneDatabase, run, type TestDatabase } from '../../../test/kit/database.ts';
 import { AuthFault } from '../auth.faults.ts';
 import { type Attempt, AttemptLimits, CHALLENGE_ATTEMPTS, type PasswordAttempt } from './attempt-limits.ts';
-import { defaultLimits } from './limits.ts';
+import { defaultPolicy } from '../policy/org-policy.ts';
 
 class HeldClock extends Clock {
   ms = 0;
@@ -21,7 +21,8 @@ class HeldClock extends Clock {
 }
 
 const masterKey = new MasterKey(randomBytes(32));
-const limits = { ...defaultLimits, perDevice: 10, perAccount: 25, perFactor: 5, perOrganization: 40 };
+const limits = { ...defaultPolicy.limits, perDevice: 10, perAccount: 25, perFactor: 5, perOrganization: 40 };
+const platform = defaultPolicy.limits;
 const clock = new HeldClock();
 let testDatabase: TestDatabase;
 /** Three replicas: each with connections and a memory of its own. */
@@ -50,9 +51,8 @@ const endWindows = () =>
 const guess = (more: Partial<PasswordAttempt> = {}): PasswordAttempt => ({
   email: 'ada@acme.example',
   ip: '192.0.2.1',
-  deviceId: undefined,
-  orgId: undefined,
   limits,
+  platform,
   ...more,
 });
 const count = (more?: Partial<PasswordAttempt>, replica = 0): Promise<Attempt> =>
@@ -101,14 +101,14 @@ describe('guesses of a password', () => {
   });
 
   it('of many accounts reach the limit of the organization, which known devices do not count for', async () => {
-    const orgId = newId();
+    const org = { id: newId(), limits };
     let verified = 0;
     for (let n = 0; n < 50; n += 1) {
-      const attempt = await count({ email: `person-${n}@acme.example`, ip: `192.0.2.${n}`, orgId });
+      const attempt = await count({ email: `person-${n}@acme.example`, ip: `192.0.2.${n}`, org });
       if (attempt.admitted) verified += 1;
     }
     expect(verified).toBe(limits.perOrganization);
-    expect((await count({ deviceId: newId(), orgId })).admitted).toBe(true);
+    expect((await count({ deviceId: newId(), org })).admitted).toBe(true);
   });
 
   it('have all their points again when the window is over', async () => {
@@ -190,7 +190,7 @@ describe('requests of a source', () => {
   const facts = (ip: string) => ({ ip }) as RequestFacts;
 
   it('beyond its limit are 429 with the time to wait, on every replica, for all accounts', async () => {
-    const small = Array.from({ length: defaultLimits.perSource }, (_, n) =>
+    const small = Array.from({ length: platform.perSource }, (_, n) =>
       replicas[n % 3]!.countSource('192.0.2.9'),
     );
     await Promise.all(small);
@@ -198,16 +198,16 @@ describe('requests of a source', () => {
       const fault = await refusal(count({ ip: '192.0.2.9', email: `person-${n}@acme.example` }, n));
       expect(fault).toMatchObject({
         code: AuthFault.too_many_requests.code,
-        quota: { name: 'source', limit: defaultLimits.perSource, windowSeconds: defaultLimits.windowSeconds },
+        quota: { name: 'source', limit: platform.perSource, windowSeconds: platform.windowSeconds },
       });
-      expect(fault.retryAfter).toBeGreaterThan(defaultLimits.windowSeconds - 60);
+      expect(fault.retryAfter).toBeGreaterThan(platform.windowSeconds - 60);
     }
     expect((await count({ ip: '192.0.2.10' })).admitted).toBe(true);
   });
 
   it('count by the /64 of IPv6, and without an address as one source', async () => {
     const exhaust = (ip: string | undefined) =>
-      Promise.all(Array.from({ length: defaultLimits.perSource }, () => replicas[0]!.countSource(ip)));
+      Promise.all(Array.from({ length: platform.perSource }, () => replicas[0]!.countSource(ip)));
     await exhaust('2001:db8:1:2::1');
     expect((await refusal(count({ ip: '2001:db8:1:2:ffff::9' }))).kind).toBe('limited');
     expect((await count({ ip: '2001:db8:1:3::1' })).admitted).toBe(true);

@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { createHmac } from 'node:crypto';
 import { Database, type SystemTx } from '#database';
-import { Clock, Fault, networkOf, type Quota, type RequestFacts } from '#kernel';
+import { Clock, Fault, type FaultKind, networkOf, type Quota, type RequestFacts } from '#kernel';
 import { MasterKey } from '#secrets';
 import { AuthFault } from '../auth.faults.ts';
+import { type OrgPolicy, strictest } from '../policy/org-policy.ts';
+import { readPlatformPolicy, readPoliciesOf } from '../policy/policy.store.ts';
 import {
   announceOnce,
   type Counted,
@@ -12,7 +14,8 @@ import {
   type Point,
   type Pool,
 } from './attempt.store.ts';
-import { defaultLimits, type Limits } from './limits.ts';
+
+export type Limits = OrgPolicy['limits'];
 
 /** Wrong codes that end one challenge, however many the policy allows an account. */
 export const CHALLENGE_ATTEMPTS = 5;
@@ -24,15 +27,22 @@ const REMEMBERED_SOURCES = 10_000;
 /** Factors whose guesses are counted, each by itself: none can lock another. */
 export type CountedFactor = 'totp' | 'recovery' | 'passkey';
 
-/** A password that is about to be verified. */
-export interface PasswordAttempt {
+/** Whose password is about to be verified, and from where. */
+interface Guess {
   readonly email: string;
   readonly ip: string | undefined;
   /** Of a token that is this account's; such a device has points of its own, which no stranger can use up. */
-  readonly deviceId: string | undefined;
-  /** The organization to sign in to, where that is known. */
-  readonly orgId: string | undefined;
+  readonly deviceId?: string | undefined;
+}
+
+/** A sign-in whose password is about to be verified. */
+export interface PasswordAttempt extends Guess {
+  /** The strictest of the account's organizations; the defaults for nobody. */
   readonly limits: Limits;
+  /** The organization to sign in to, where that is known, and what it allows. */
+  readonly org?: { readonly id: string; readonly limits: Limits } | undefined;
+  /** The platform organization's, which decides for every source. */
+  readonly platform: Limits;
 }
 
 /** A code of a second factor that is about to be verified. */
@@ -115,11 +125,23 @@ export class AttemptLimits {
    * none left; where the account has none the attempt is not admitted, and the answer must not tell.
    */
   async countPassword(attempt: PasswordAttempt): Promise<Attempt> {
-    const source = await this.#source(attempt.ip);
+    const source = this.#source(attempt.ip, attempt.platform);
     this.#requireSource(source.name);
-    const counted = await this.#count([source, ...this.#passwordPools(attempt)], 1);
+    const { limits, org } = attempt;
+    const pools = this.#passwordPools(attempt, limits);
+    if (attempt.deviceId === undefined) pools.push(organizationPool(org, limits));
+    const counted = await this.#count([source, ...pools], 1);
     this.#refuseSource(source, counted);
     return this.#attempt(counted, 1);
+  }
+
+  /**
+   * Counts a guess of a password outside of a sign-in: by a person who is signed in, or who holds an invitation.
+   * Shares the points of sign-ins. Where it is not admitted, `tooMany` is the answer.
+   */
+  async countOwnPassword(guess: Guess & { readonly userId: string }): Promise<Attempt> {
+    const policies = await this.database.acrossOrgs('count_attempts', (tx) => readPoliciesOf(tx, guess.userId));
+    return this.#attempt(await this.#count(this.#passwordPools(guess, strictest(policies).limits), 0), 0);
   }
 
   /**
@@ -146,15 +168,16 @@ export class AttemptLimits {
 
   /** Counts a request without a credential. Throws `auth.too_many_requests` where its source has none left. */
   async countSource(ip: string | undefined): Promise<Attempt> {
-    const source = await this.#source(ip);
-    this.#requireSource(source.name);
+    this.#requireSource(this.#sourceName(ip));
+    const { limits } = await this.database.acrossOrgs('count_attempts', readPlatformPolicy);
+    const source = this.#source(ip, limits);
     const counted = await this.#count([source], 1);
     this.#refuseSource(source, counted);
     return this.#attempt(counted, 1);
   }
 
   /**
-   * For routes whose credential is a token that cannot be guessed: only a refusal counts, so what works costs no
+   * For routes whose credential is a token that nobody guesses: only what is refused counts, so what works costs no
    * round trip.
    */
   async countRefusals<T>({ ip }: RequestFacts, work: () => Promise<T>): Promise<T> {
@@ -162,8 +185,7 @@ export class AttemptLimits {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof Fault && error.kind !== 'unavailable' && error.kind !== 'internal')
-        await this.countSource(ip);
+      if (error instanceof Fault && !OURS.has(error.kind)) await this.countSource(ip);
       throw error;
     }
   }
@@ -183,22 +205,13 @@ export class AttemptLimits {
     return createHmac('sha256', this.#key).update(`${kind}\0${value}`).digest('base64url').slice(0, 32);
   }
 
-  #passwordPools({ email, ip, deviceId, orgId, limits }: PasswordAttempt): Pool[] {
-    const { windowSeconds } = limits;
-    if (deviceId !== undefined)
-      return [{ name: `device:${deviceId}`, limit: limits.perDevice, windowSeconds }];
+  #passwordPools({ email, ip, deviceId }: Guess, { windowSeconds, perDevice, perAccount }: Limits): Pool[] {
+    if (deviceId !== undefined) return [{ name: `device:${deviceId}`, limit: perDevice, windowSeconds }];
     const account = this.digest('email', email.toLowerCase());
+    const pair = `pair:${account}|${this.digest('network', networkOf(ip))}`;
     return [
-      {
-        name: `pair:${account}|${this.digest('network', networkOf(ip))}`,
-        limit: limits.perDevice,
-        windowSeconds,
-      },
-      { name: `account:${account}`, limit: limits.perAccount, windowSeconds },
-      // Counted for nobody too, so that the work is the same; there is no limit to reach.
-      orgId === undefined
-        ? { name: 'organization:none', limit: 2 ** 31 - 1, windowSeconds }
-        : { name: `organization:${orgId}`, limit: limits.perOrganization, windowSeconds },
+      { name: pair, limit: perDevice, windowSeconds },
+      { name: `account:${account}`, limit: perAccount, windowSeconds },
     ];
   }
 
@@ -206,14 +219,8 @@ export class AttemptLimits {
     return `source:${this.digest('network', networkOf(ip))}`;
   }
 
-  async #source(ip: string | undefined): Promise<Pool> {
-    const { perSource, windowSeconds } = await this.#platformLimits();
+  #source(ip: string | undefined, { perSource, windowSeconds }: Limits): Pool {
     return { name: this.#sourceName(ip), limit: perSource, windowSeconds };
-  }
-
-  /** Of the platform organization, which decides for every source. */
-  async #platformLimits(): Promise<Limits> {
-    return defaultLimits;
   }
 
   #count(pools: readonly Pool[], kept: number): Promise<Counted> {
@@ -242,6 +249,16 @@ export class AttemptLimits {
     this.#exhausted.set(source.name, { until: this.clock.monotonic() + REMEMBERED_MS, quota });
     throw tooManyFrom(quota);
   }
+}
+
+/** Failures that say nothing of what was asked. */
+const OURS: ReadonlySet<FaultKind> = new Set(['limited', 'unavailable', 'internal']);
+
+/** Counted for nobody too, so that the work is the same; there is no limit to reach then. */
+function organizationPool(org: PasswordAttempt['org'], { windowSeconds }: Limits): Pool {
+  return org
+    ? { name: `organization:${org.id}`, limit: org.limits.perOrganization, windowSeconds: org.limits.windowSeconds }
+    : { name: 'organization:none', limit: 2 ** 31 - 1, windowSeconds };
 }
 
 function tooManyFrom(quota: Quota): Fault {

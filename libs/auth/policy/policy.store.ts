@@ -36,3 +36,11 @@ export async function readPoliciesOf(tx: SystemTx, userId: string): Promise<OrgP
   );
   return rows.map((row) => policyOf(row.settings ?? undefined));
 }
+
+/** The policy of the platform organization, which decides for requests of nobody yet. */
+export async function readPlatformPolicy(tx: SystemTx): Promise<OrgPolicy> {
+  const row = await tx.one<{ settings: unknown }>(
+    `SELECT p.settings FROM organizations o JOIN org_policies p ON p.org_id = o.id WHERE o.kind = 'platform'`,
+  );
+  return policyOf(row?.settings);
+}
