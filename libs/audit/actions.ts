@@ -18,6 +18,10 @@ export const auditActions = {
     description: 'A sign-in was refused; the reason says why.',
     retention: 'security',
   },
+  'auth.locked': {
+    description: 'Guesses of a password reached their limit; further ones are not verified for a while.',
+    retention: 'security',
+  },
   'auth.signed_out': { description: 'A person ended the session they were using.', retention: 'security' },
   'auth.refreshed': {
     description: 'A session got a new access token for its refresh token.',
@@ -34,6 +38,10 @@ export const auditActions = {
   'auth.password_changed': { description: 'A person set a new password.', retention: 'security' },
   'auth.password_upgraded': {
     description: 'A password hash was computed again with stronger parameters.',
+    retention: 'security',
+  },
+  'auth.device_forgotten': {
+    description: 'A person made a device unknown; its next sign-in is one from a new device.',
     retention: 'security',
   },
   'session.revoked': { description: 'A session was ended; the reason says by what.', retention: 'security' },
