@@ -6,12 +6,12 @@ import { AuthConfig } from './auth.config.ts';
 import { AuthController, JwksController } from './auth.controller.ts';
 import { AuthorityCache } from './authority-cache.ts';
 import { BearerAuthenticator } from './bearer-authenticator.ts';
-import { OrgSessionsController } from './org-sessions.controller.ts';
+import { OrgSessionsController } from './sessions/org-sessions.controller.ts';
 import { Passwords } from './passwords.ts';
-import { Refresh } from './refresh.ts';
-import { SessionActivity } from './session-activity.ts';
-import { SessionIssuer } from './session-issuer.ts';
-import { Sessions } from './sessions.ts';
+import { Refresh } from './sessions/refresh.ts';
+import { SessionActivity } from './sessions/session-activity.ts';
+import { SessionIssuer } from './sessions/session-issuer.ts';
+import { Sessions } from './sessions/sessions.ts';
 import { SignIn } from './sign-in.ts';
 import { SigningKeys } from './signing-keys.ts';
 

@@ -1,8 +1,8 @@
 import type { BuiltInRole } from '#access';
 import type { SystemTx } from '#database';
 import { type Authority, rolePermissions } from './authority.ts';
-import type { SessionRow } from './session.store.ts';
-import { sessionFactsOf } from './session-view.ts';
+import type { SessionRow } from './sessions/session.store.ts';
+import { sessionFactsOf } from './sessions/session-view.ts';
 
 interface OrgColumns {
   org_id: string;

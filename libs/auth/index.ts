@@ -6,5 +6,5 @@ export { AuthFault } from './auth.faults.ts';
 export { AuthModule } from './auth.module.ts';
 export { rolePermissions } from './authority.ts';
 export { Passwords } from './passwords.ts';
-export { Sessions } from './sessions.ts';
+export { Sessions } from './sessions/sessions.ts';
 export { SigningKeys } from './signing-keys.ts';

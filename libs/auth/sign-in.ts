@@ -16,7 +16,7 @@ import { AuthFault } from './auth.faults.ts';
 import type { SessionFacts } from './authority.ts';
 import { isOutdated } from './password-hash.ts';
 import { Passwords } from './passwords.ts';
-import { SessionIssuer } from './session-issuer.ts';
+import { SessionIssuer } from './sessions/session-issuer.ts';
 
 const CHALLENGE_SECONDS = 600;
 

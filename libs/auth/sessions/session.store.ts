@@ -1,6 +1,6 @@
 import type { OrgTx, SystemTx } from '#database';
 import { newId } from '#kernel';
-import type { SessionFacts } from './authority.ts';
+import type { SessionFacts } from '../authority.ts';
 
 export interface SessionRow {
   readonly id: string;

@@ -1,5 +1,5 @@
-import type { SessionFacts } from './authority.ts';
-import type { SessionView } from './auth.contract.ts';
+import type { SessionFacts } from '../authority.ts';
+import type { SessionView } from '../auth.contract.ts';
 import type { SessionRow } from './session.store.ts';
 
 /** A session as people and admins see it. `currentId` is the session that asks. */

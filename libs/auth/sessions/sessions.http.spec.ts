@@ -6,7 +6,7 @@ import {
   owner,
   type SignedIn,
   startApp,
-} from '../../test/kit/app-in-process.ts';
+} from '../../../test/kit/app-in-process.ts';
 
 const gus = { email: 'gus@globex.example', name: 'Gus', password: 'early winter orchard gate 5' };
 

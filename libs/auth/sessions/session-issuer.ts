@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { SystemTx } from '#database';
 import { type CallerOrg, Clock, newId, randomText, type RequestFacts, tokenDigest } from '#kernel';
-import { AccessTokens } from './access-tokens.ts';
-import type { SessionFacts } from './authority.ts';
-import type { TokensView } from './auth.contract.ts';
+import { AccessTokens } from '../access-tokens.ts';
+import type { SessionFacts } from '../authority.ts';
+import type { TokensView } from '../auth.contract.ts';
 import { insertRefreshToken, insertSession } from './session.store.ts';
 import { sessionView } from './session-view.ts';
 
