@@ -4,7 +4,7 @@ import { type CallerOrg, Clock, newId, randomText, type RequestFacts, tokenDiges
 import { AccessTokens } from '../access-tokens.ts';
 import type { SessionFacts } from '../authority.ts';
 import type { TokensView } from '../auth.contract.ts';
-import { insertRefreshToken, insertSession } from './session.store.ts';
+import { insertSession } from './session.store.ts';
 import { sessionView } from './session-view.ts';
 
 /** NIST SP 800-63B, AAL2: re-authentication at least daily, or after an hour without use. */
@@ -49,21 +49,6 @@ export class SessionIssuer {
     return token;
   }
 
-  /** The next refresh token of a session. */
-  async addRefreshToken(
-    tx: SystemTx,
-    session: Pick<SessionFacts, 'id' | 'organizationId' | 'expiresAt'>,
-  ): Promise<string> {
-    const token = newRefreshToken();
-    await insertRefreshToken(tx, {
-      orgId: session.organizationId,
-      sessionId: session.id,
-      digest: tokenDigest(token),
-      expiresAt: session.expiresAt,
-    });
-    return token;
-  }
-
   /** What a sign-in and a refresh answer. */
   async answer(
     session: SessionFacts,
@@ -87,6 +72,6 @@ export class SessionIssuer {
 }
 
 /** 256 random bits, stored as a digest, alive as long as its session. */
-function newRefreshToken(): string {
+export function newRefreshToken(): string {
   return `pcr_${randomText(32)}`;
 }

@@ -18,9 +18,9 @@ export interface SessionRow {
   readonly last_seen_at: Date;
 }
 
-const COLUMNS = `s.id, s.org_id, s.user_id, s.created_at, s.expires_at, s.idle_seconds, s.auth_methods, s.assurance,
+export const COLUMNS = `s.id, s.org_id, s.user_id, s.created_at, s.expires_at, s.idle_seconds, s.auth_methods, s.assurance,
   s.ip, s.user_agent, s.revoked_at, s.revoked_reason, a.last_seen_at`;
-const LIVE = `s.revoked_at IS NULL AND s.expires_at > now()
+export const LIVE = `s.revoked_at IS NULL AND s.expires_at > now()
   AND a.last_seen_at + make_interval(secs => s.idle_seconds) > now()`;
 
 /** Stores a session that begins now, its activity and its first refresh token, in one round trip. */
@@ -104,41 +104,4 @@ export async function revokeSessions(
       RETURNING id, org_id, user_id`,
     [id, userId, orgId, except, reason],
   );
-}
-
-export interface RefreshRow extends SessionRow {
-  readonly token_id: string;
-  readonly used_at: Date | null;
-  readonly live: boolean;
-}
-
-/** The token and its session, both locked, so that of two refreshes with one token only one is the first. */
-export async function lockRefreshToken(tx: SystemTx, digest: string): Promise<RefreshRow | undefined> {
-  return tx.one<RefreshRow>(
-    `SELECT t.id AS token_id, t.used_at, ${COLUMNS},
-            (${LIVE} AND t.expires_at > now() AND u.status = 'active' AND m.status = 'active' AND o.status = 'active') AS live
-       FROM refresh_tokens t
-       JOIN sessions s ON s.id = t.session_id
-       JOIN session_activity a ON a.session_id = s.id
-       JOIN users u ON u.id = s.user_id
-       JOIN memberships m ON m.org_id = s.org_id AND m.user_id = s.user_id
-       JOIN organizations o ON o.id = s.org_id
-      WHERE t.digest = $1 FOR UPDATE OF t, s`,
-    [digest],
-  );
-}
-
-export async function insertRefreshToken(
-  tx: SystemTx,
-  token: { orgId: string; sessionId: string; digest: string; expiresAt: string },
-): Promise<void> {
-  await tx.query(
-    'INSERT INTO refresh_tokens (org_id, id, session_id, digest, expires_at) VALUES ($1, $2, $3, $4, $5)',
-    [token.orgId, newId(), token.sessionId, token.digest, token.expiresAt],
-  );
-}
-
-export async function markRefreshTokenUsed(tx: SystemTx, id: string, sessionId: string): Promise<void> {
-  await tx.query('UPDATE refresh_tokens SET used_at = now() WHERE id = $1', [id]);
-  await tx.query('UPDATE session_activity SET last_seen_at = now() WHERE session_id = $1', [sessionId]);
 }
