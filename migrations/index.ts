@@ -4,6 +4,7 @@ import { CreateSignIn1763769600002 } from './1763769600002-create-sign-in.ts';
 import { CreateRevocation1763769600003 } from './1763769600003-create-revocation.ts';
 import { CloseFunctions1763769600004 } from './1763769600004-close-functions.ts';
 import { CreateIdempotency1763769600005 } from './1763769600005-create-idempotency.ts';
+import { CreatePoliciesAndProofs1763769600012 } from './1763769600012-create-policies-and-proofs.ts';
 import { KeepSuccessors1763769600014 } from './1763769600014-keep-successors.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
@@ -14,5 +15,6 @@ export const migrations = [
   CreateRevocation1763769600003,
   CloseFunctions1763769600004,
   CreateIdempotency1763769600005,
+  CreatePoliciesAndProofs1763769600012,
   KeepSuccessors1763769600014,
 ];

@@ -12,8 +12,11 @@ import { Refresh } from './sessions/refresh.ts';
 import { SessionActivity } from './sessions/session-activity.ts';
 import { SessionIssuer } from './sessions/session-issuer.ts';
 import { Sessions } from './sessions/sessions.ts';
+import { Policies } from './policy/policies.ts';
+import { PolicyController } from './policy/policy.controller.ts';
 import { SignIn } from './sign-in.ts';
 import { SigningKeys } from './signing-keys.ts';
+import { StepUps } from './step-up.ts';
 
 @Module({})
 export class AuthModule {
@@ -21,7 +24,7 @@ export class AuthModule {
     return {
       module: AuthModule,
       global: true,
-      controllers: [AuthController, JwksController, OrgSessionsController],
+      controllers: [AuthController, JwksController, OrgSessionsController, PolicyController],
       providers: [
         { provide: AuthConfig, useValue: config },
         AccessTokens,
@@ -31,12 +34,14 @@ export class AuthModule {
         BearerAuthenticator,
         { provide: Authenticator, useExisting: BearerAuthenticator },
         Passwords,
+        Policies,
         Refresh,
         SessionActivity,
         SessionIssuer,
         Sessions,
         SignIn,
         SigningKeys,
+        StepUps,
       ],
       exports: [ApiKeySecrets, Authenticator, Passwords, Sessions, SigningKeys],
     };

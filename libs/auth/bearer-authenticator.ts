@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import ipaddr from 'ipaddr.js';
-import { type AccessRequest, Authenticator } from '#access';
+import { type AccessRequest, Authenticator, type StepUp } from '#access';
 import { Database } from '#database';
 import { type Caller, Clock, type FaultAudit, type RequestFacts, sameSecret, tokenDigest } from '#kernel';
 import { AccessTokens } from './access-tokens.ts';
@@ -8,8 +7,10 @@ import { ApiKeySecrets, readApiKey } from './api-key-secret.ts';
 import { AuthFault } from './auth.faults.ts';
 import { type ApiKeyFacts, type Authority, AuthorityCaller } from './authority.ts';
 import { AuthorityCache } from './authority-cache.ts';
+import { addressAllowed } from './policy/org-policy.ts';
 import { readApiKeyAuthority, readEndedKey, readSessionAuthority } from './authority.store.ts';
 import { SessionActivity } from './sessions/session-activity.ts';
+import { StepUps } from './step-up.ts';
 
 /** Verified credentials remembered; one is about 200 bytes. */
 const REMEMBERED = 100_000;
@@ -40,6 +41,7 @@ export class BearerAuthenticator extends Authenticator {
     private readonly activity: SessionActivity,
     private readonly clock: Clock,
     private readonly secrets: ApiKeySecrets,
+    private readonly stepUps: StepUps,
   ) {
     super();
   }
@@ -56,6 +58,11 @@ export class BearerAuthenticator extends Authenticator {
       }
     }
     return this.#look(credential, digest, request.facts);
+  }
+
+  async requireProof(caller: Caller, fresh: StepUp | undefined): Promise<void> {
+    if (!(caller instanceof AuthorityCaller)) throw AuthFault.sessions_only();
+    await this.stepUps.require(caller, fresh);
   }
 
   /** The slow path: verify what is unknown, load what is not cached. */
@@ -114,6 +121,9 @@ export class BearerAuthenticator extends Authenticator {
       now - authority.lastUsed >= authority.idleMs
     ) {
       return undefined;
+    }
+    if (!addressAllowed(authority.policyCidrs, facts.ip)) {
+      throw AuthFault.address_not_allowed({ audit: verified.audit });
     }
     if (authority.apiKey) {
       if (!stillAccepted(authority.apiKey, verified.digest, now)) return undefined;
@@ -174,15 +184,4 @@ function credentialOf(headers: AccessRequest['headers']): string {
 
 function stillAccepted(key: ApiKeyFacts, digest: string | undefined, now: number): boolean {
   return digest === key.digest || (digest === key.previousDigest && now < key.previousUntil);
-}
-
-/** Closed where there is a list and the address is unknown or cannot be read. */
-function addressAllowed(cidrs: readonly string[], ip: string | undefined): boolean {
-  if (cidrs.length === 0) return true;
-  if (ip === undefined || !ipaddr.isValid(ip)) return false;
-  const address = ipaddr.process(ip);
-  return cidrs.some((cidr) => {
-    const range = ipaddr.parseCIDR(cidr);
-    return range[0].kind() === address.kind() && address.match(range);
-  });
 }
