@@ -23,7 +23,7 @@ export class KeepSuccessors1763769600014 implements MigrationInterface {
       GRANT SELECT, INSERT, DELETE ON refresh_successors TO portcullis_system;
 
       -- When the person proved themselves, where that was before the session began; absolute lifetimes count from it.
-      ALTER TABLE sessions ADD COLUMN proven_at timestamptz CHECK (proven_at <= created_at);
+      ALTER TABLE sessions ADD COLUMN proven_at timestamptz;
 
       -- An organization shortens the sessions that live, when its policy gets stricter.
       GRANT UPDATE (idle_seconds, expires_at) ON sessions TO portcullis_app;

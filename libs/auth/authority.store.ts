@@ -33,7 +33,7 @@ type SessionAuthorityRow = OrgColumns & Omit<SessionRow, 'revoked_at' | 'revoked
 export async function readSessionAuthority(tx: SystemTx, id: string): Promise<Authority | undefined> {
   const row = await tx.one<SessionAuthorityRow>(
     `SELECT s.id, s.created_at, s.expires_at, s.idle_seconds, s.auth_methods, s.assurance, s.ip, s.user_agent,
-            s.password_at, s.factor_at, s.factor_id, a.last_seen_at, ${ORG_COLUMNS}
+            s.password_at, s.factor_at, s.factor_id, s.proven_at, a.last_seen_at, ${ORG_COLUMNS}
        FROM sessions s
        JOIN session_activity a ON a.session_id = s.id
        JOIN users u ON u.id = s.user_id AND u.status = 'active'
