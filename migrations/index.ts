@@ -7,6 +7,7 @@ import { CreateIdempotency1763769600005 } from './1763769600005-create-idempoten
 import { CreateJobs1763769600010 } from './1763769600010-create-jobs.ts';
 import { CreatePoliciesAndProofs1763769600012 } from './1763769600012-create-policies-and-proofs.ts';
 import { CreateLimitsAndDevices1763769600013 } from './1763769600013-create-limits-and-devices.ts';
+import { KeepSuccessors1763769600014 } from './1763769600014-keep-successors.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -19,4 +20,5 @@ export const migrations = [
   CreateJobs1763769600010,
   CreatePoliciesAndProofs1763769600012,
   CreateLimitsAndDevices1763769600013,
+  KeepSuccessors1763769600014,
 ];

@@ -90,7 +90,7 @@ export class AccessTokens {
       jti: newId(),
       iat: now,
       exp: now + expiresIn,
-      auth_time: Math.floor(Date.parse(session.createdAt) / 1_000),
+      auth_time: Math.floor(Date.parse(session.provenAt ?? session.createdAt) / 1_000),
       amr: session.authMethods,
       acr: session.assurance,
     };

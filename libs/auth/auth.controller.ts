@@ -12,8 +12,8 @@ import {
   TokensView,
 } from './auth.contract.ts';
 import { AuthFault } from './auth.faults.ts';
-import { Refresh } from './refresh.ts';
-import { Sessions } from './sessions.ts';
+import { Refresh } from './sessions/refresh.ts';
+import { Sessions } from './sessions/sessions.ts';
 import { SignIn } from './sign-in.ts';
 import { SigningKeys } from './signing-keys.ts';
 

@@ -7,5 +7,5 @@ export { AuthModule } from './auth.module.ts';
 export { AttemptLimits } from './limits/attempt-limits.ts';
 export { rolePermissions } from './authority.ts';
 export { Passwords } from './passwords.ts';
-export { Sessions } from './sessions.ts';
+export { Sessions } from './sessions/sessions.ts';
 export { SigningKeys } from './signing-keys.ts';

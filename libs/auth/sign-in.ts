@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AccessFault } from '#access';
-import { type AuditActor, Audit, type AuditEntry } from '#audit';
+import { Audit, type AuditEntry } from '#audit';
 import { Database, type SystemTx } from '#database';
 import { type CallerOrg, Clock, randomText, type RequestFacts, tokenDigest } from '#kernel';
 import {
@@ -13,10 +13,9 @@ import {
 } from './account.store.ts';
 import type { LoginRequest, PasswordChangeRequest, TokensView } from './auth.contract.ts';
 import { AuthFault } from './auth.faults.ts';
-import type { SessionFacts } from './authority.ts';
 import { isOutdated } from './password-hash.ts';
 import { Passwords } from './passwords.ts';
-import { SessionIssuer } from './session-issuer.ts';
+import { SessionIssuer } from './sessions/session-issuer.ts';
 
 const CHALLENGE_SECONDS = 600;
 
@@ -130,12 +129,15 @@ export class SignIn {
     facts: RequestFacts,
     also: (tx: SystemTx, record: AuditEntry) => Promise<void>,
   ): Promise<TokensView> {
-    const session = this.issuer.begin(account, org, methods, facts);
-    const refreshToken = await this.database.acrossOrgs('sign_in', async (tx) => {
-      const record = signInRecord(account, session, facts);
-      await this.audit.record(tx, record);
-      await also(tx, record);
-      return this.issuer.store(tx, session);
+    const { session, refreshToken } = await this.database.acrossOrgs('sign_in', async (tx) => {
+      const opened = await this.issuer.open(tx, {
+        person: account,
+        org,
+        proof: { authMethods: methods },
+        facts,
+      });
+      await also(tx, opened.record);
+      return opened;
     });
     return this.issuer.answer(session, account, org, refreshToken);
   }
@@ -177,18 +179,5 @@ function refusal(account: Account, org: CallerOrg | undefined, reason: string): 
     orgId: org?.id,
     actorId: account.id,
     target: { type: 'user', id: account.id, display: account.email },
-  };
-}
-
-function signInRecord(account: Account, session: SessionFacts, facts: RequestFacts): AuditEntry {
-  const actor: AuditActor = { type: 'user', id: account.id, sessionId: session.id, display: account.name };
-  return {
-    orgId: session.organizationId,
-    actor,
-    action: 'auth.signed_in',
-    target: { type: 'user', id: account.id, display: account.email },
-    outcome: 'success',
-    request: facts,
-    changes: { session: { to: session.id }, methods: { to: [...session.authMethods] } },
   };
 }

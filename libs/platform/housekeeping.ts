@@ -40,6 +40,7 @@ export class Housekeeping implements OnModuleDestroy {
       );
       await tx.query(`DELETE FROM replicas WHERE lease_until < now() - interval '1 day'`);
       await tx.query(`DELETE FROM challenges WHERE expires_at < now() - interval '1 day'`);
+      await tx.query('DELETE FROM refresh_successors WHERE erase_at < now()');
       await tx.query(`DELETE FROM idempotency_keys WHERE created_at < now() - interval '1 day'`);
       await this.#purgeSessions(tx);
     });

@@ -19,6 +19,7 @@ const withoutOrgPolicy: Record<string, string> = {
 const unaudited: Record<string, string> = {
   audit_events: 'is the record; append-only',
   audit_positions: 'is the record; append-only',
+  refresh_successors: 'follows from a refresh, which is recorded; erased after some seconds',
   session_activity: 'when a session was last used: written often, says nothing of rights',
   challenges: 'waits for the next step of a sign-in, which is recorded; ends by itself',
   deployment: 'exists before any organization does, hence before any log; set up once, which is recorded',
@@ -40,7 +41,7 @@ const callable: Record<string, { by: string[]; reason: string }> = {
 };
 
 /** Confined, and moreover closed to the app. */
-const appMayNotRead = new Set(['refresh_tokens', 'idempotency_keys']);
+const appMayNotRead = new Set(['refresh_tokens', 'refresh_successors', 'idempotency_keys']);
 
 const SCHEMA = `'portcullis'::regnamespace`;
 const ROLES = ['portcullis_app', 'portcullis_system'];

@@ -6,6 +6,15 @@ export async function readPolicy(tx: OrgTx | SystemTx, orgId: string): Promise<O
   return policyOf(await readSettings(tx, orgId));
 }
 
+/**
+ * The same for what is made by the policy and outlives this transaction: no change of the policy runs beside it, so
+ * that what the change does to all there is (`tightenSessions`) leaves nothing out.
+ */
+export async function holdPolicy(tx: OrgTx | SystemTx, orgId: string): Promise<OrgPolicy> {
+  await tx.query(`SELECT pg_advisory_xact_lock_shared(hashtextextended('policy:' || $1::text, 0))`, [orgId]);
+  return readPolicy(tx, orgId);
+}
+
 /** What was set, as it is stored; undefined where nothing was. */
 export async function readSettings(tx: OrgTx | SystemTx, orgId: string): Promise<unknown> {
   const row = await tx.one<{ settings: unknown }>('SELECT settings FROM org_policies WHERE org_id = $1', [

@@ -2,9 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
 import { Database, type OrgTx, type SystemTx } from '#database';
 import { type Caller, callerIn, Clock, pageOf, readPage } from '#kernel';
-import { AuthFault } from './auth.faults.ts';
-import type { MeView, SessionPage, SessionsQuery } from './auth.contract.ts';
-import { AuthorityCaller } from './authority.ts';
+import { AuthFault } from '../auth.faults.ts';
+import type { MeView, SessionPage, SessionsQuery } from '../auth.contract.ts';
+import { AuthorityCaller } from '../authority.ts';
 import {
   readOrgSessions,
   readOwnSessions,
