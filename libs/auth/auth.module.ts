@@ -7,7 +7,7 @@ import { AuthController, JwksController } from './auth.controller.ts';
 import { AuthorityCache } from './authority-cache.ts';
 import { BearerAuthenticator } from './bearer-authenticator.ts';
 import { OrgSessionsController } from './org-sessions.controller.ts';
-import { Passwords } from './passwords.ts';
+import { Passwords } from './passwords/passwords.ts';
 import { Refresh } from './refresh.ts';
 import { SessionActivity } from './session-activity.ts';
 import { SessionIssuer } from './session-issuer.ts';

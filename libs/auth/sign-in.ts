@@ -14,8 +14,8 @@ import {
 import type { LoginRequest, PasswordChangeRequest, TokensView } from './auth.contract.ts';
 import { AuthFault } from './auth.faults.ts';
 import type { SessionFacts } from './authority.ts';
-import { isOutdated } from './password-hash.ts';
-import { Passwords } from './passwords.ts';
+import { isOutdated } from './passwords/password-hash.ts';
+import { Passwords } from './passwords/passwords.ts';
 import { SessionIssuer } from './session-issuer.ts';
 
 const CHALLENGE_SECONDS = 600;
