@@ -48,7 +48,7 @@ export class AppModule {
         JobsModule.with(new JobsConfig(database.urls.system, masterKey)),
         MailModule.with(mail),
         AuditModule,
-        AuthModule.with(new AuthConfig(issuer)),
+        AuthModule.with(new AuthConfig(issuer, publicUrl)),
         OrgsModule.with(new OrgConfig(publicUrl)),
         PlatformModule,
         HttpModule,

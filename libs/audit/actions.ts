@@ -36,6 +36,14 @@ export const auditActions = {
     retention: 'security',
   },
   'auth.password_changed': { description: 'A person set a new password.', retention: 'security' },
+  'auth.password_reset_requested': {
+    description: 'Somebody asked for a link to set a person’s password; it goes to the person alone.',
+    retention: 'security',
+  },
+  'auth.password_reset': {
+    description: 'A person set a new password by a link that works once.',
+    retention: 'security',
+  },
   'auth.password_upgraded': {
     description: 'A password hash was computed again with stronger parameters.',
     retention: 'security',
@@ -67,6 +75,10 @@ export const auditActions = {
   'member.added': { description: 'A person became a member.', retention: 'administration' },
   'member.updated': { description: 'A membership was changed.', retention: 'administration' },
   'member.removed': { description: 'A person is no longer a member.', retention: 'administration' },
+  'member.password_reset_started': {
+    description: 'An admin had a link made by which a member sets a new password.',
+    retention: 'security',
+  },
   'role.created': { description: 'A custom role was created.', retention: 'administration' },
   'role.updated': { description: 'A custom role was changed.', retention: 'administration' },
   'role.deleted': { description: 'A custom role was deleted.', retention: 'administration' },

@@ -44,7 +44,12 @@ export class AuthController {
   @Post('password/change-required')
   @Public('the challenge is the credential')
   @Answers(TokensView, {
-    faults: [AuthFault.invalid_challenge, AuthFault.password_unchanged, AuthFault.busy],
+    faults: [
+      AuthFault.invalid_challenge,
+      AuthFault.password_unchanged,
+      AuthFault.password_refused,
+      AuthFault.busy,
+    ],
     description: 'Replace a password that was given once, and sign in.',
   })
   changeRequired(@Body() body: PasswordChangeRequest, @Req() request: AccessRequest): Promise<TokensView> {

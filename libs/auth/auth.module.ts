@@ -4,17 +4,25 @@ import { AccessTokens, AccessTokenStrategy } from './access-tokens.ts';
 import { ApiKeySecrets } from './api-key-secret.ts';
 import { AuthConfig } from './auth.config.ts';
 import { AuthController, JwksController } from './auth.controller.ts';
+import { Devices } from './devices/devices.ts';
+import { DevicesController } from './devices/devices.controller.ts';
 import { AttemptLimits } from './limits/attempt-limits.ts';
+import { Lockouts } from './limits/lockouts.ts';
 import { AuthorityCache } from './authority-cache.ts';
 import { BearerAuthenticator } from './bearer-authenticator.ts';
+import { ChosenPasswords } from './passwords/chosen-passwords.ts';
+import { PasswordChanges } from './passwords/password-changes.ts';
+import { PasswordResets } from './passwords/password-resets.ts';
+import { PasswordsController } from './passwords/passwords.controller.ts';
+import { Passwords } from './passwords/passwords.ts';
+import { ResetMail } from './passwords/reset-mail.ts';
+import { Policies } from './policy/policies.ts';
+import { PolicyController } from './policy/policy.controller.ts';
 import { OrgSessionsController } from './sessions/org-sessions.controller.ts';
-import { Passwords } from './passwords.ts';
 import { Refresh } from './sessions/refresh.ts';
 import { SessionActivity } from './sessions/session-activity.ts';
 import { SessionIssuer } from './sessions/session-issuer.ts';
 import { Sessions } from './sessions/sessions.ts';
-import { Policies } from './policy/policies.ts';
-import { PolicyController } from './policy/policy.controller.ts';
 import { SignIn } from './sign-in.ts';
 import { SigningKeys } from './signing-keys.ts';
 import { StepUps } from './step-up.ts';
@@ -25,7 +33,14 @@ export class AuthModule {
     return {
       module: AuthModule,
       global: true,
-      controllers: [AuthController, JwksController, OrgSessionsController, PolicyController],
+      controllers: [
+        AuthController,
+        DevicesController,
+        JwksController,
+        OrgSessionsController,
+        PasswordsController,
+        PolicyController,
+      ],
       providers: [
         { provide: AuthConfig, useValue: config },
         AccessTokens,
@@ -35,9 +50,15 @@ export class AuthModule {
         AuthorityCache,
         BearerAuthenticator,
         { provide: Authenticator, useExisting: BearerAuthenticator },
+        ChosenPasswords,
+        Devices,
+        Lockouts,
+        PasswordChanges,
+        PasswordResets,
         Passwords,
         Policies,
         Refresh,
+        ResetMail,
         SessionActivity,
         SessionIssuer,
         Sessions,
@@ -45,7 +66,16 @@ export class AuthModule {
         SigningKeys,
         StepUps,
       ],
-      exports: [ApiKeySecrets, AttemptLimits, Authenticator, Passwords, Sessions, SigningKeys],
+      exports: [
+        ApiKeySecrets,
+        AttemptLimits,
+        Authenticator,
+        ChosenPasswords,
+        PasswordResets,
+        Passwords,
+        Sessions,
+        SigningKeys,
+      ],
     };
   }
 }

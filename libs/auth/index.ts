@@ -1,11 +1,13 @@
-export { findAccount, insertUser, storePassword } from './account.store.ts';
+export { findAccount, hasRunOut, insertUser, storePassword } from './account.store.ts';
 export { ApiKeySecrets } from './api-key-secret.ts';
 export { AuthConfig } from './auth.config.ts';
-export { OrganizationView, UserView } from './auth.contract.ts';
+export { NEW_PASSWORD, OrganizationView, UserView } from './auth.contract.ts';
 export { AuthFault } from './auth.faults.ts';
 export { AuthModule } from './auth.module.ts';
 export { AttemptLimits } from './limits/attempt-limits.ts';
 export { rolePermissions } from './authority.ts';
-export { Passwords } from './passwords.ts';
+export { ChosenPasswords } from './passwords/chosen-passwords.ts';
+export { PasswordResets } from './passwords/password-resets.ts';
+export { Passwords } from './passwords/passwords.ts';
 export { Sessions } from './sessions/sessions.ts';
 export { SigningKeys } from './signing-keys.ts';

@@ -35,7 +35,7 @@ export async function readForSignIn(
 ): Promise<SignInFacts> {
   const [row] = await asked.prepared<Row>(
     'read_for_sign_in',
-    `SELECT u.id, u.email, u.name, u.status, u.locked_until, p.hash, p.must_change,
+    `SELECT u.id, u.email, u.name, u.status, u.locked_until, p.hash, p.must_change, p.valid_until, p.changed_at,
             d.id AS device_id, d.last_seen_at AS device_seen_at, d.proven AS device_proven,
             o.id AS platform_id, s.settings AS platform_settings,
             (SELECT coalesce(json_agg(json_build_object('id', m.org_id, 'slug', mo.slug, 'name', mo.name,

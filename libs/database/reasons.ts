@@ -9,6 +9,8 @@ export const systemReasons = {
   own_sessions:
     'People see and end their own sessions; refresh tokens and activity are not the organization’s.',
   own_devices: 'Devices belong to a person, not to an organization.',
+  own_password: 'People change their own password, which their organizations share.',
+  reset_password: 'Who forgot the password is not signed in to any organization.',
   own_organizations: 'People list the organizations they belong to.',
   manage_tenants: 'Platform operators create, suspend and list organizations.',
   delete_organization: 'What an organization takes with it is not all its own: people, tokens.',

@@ -1,6 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { Audit, personal } from '#audit';
-import { findAccount, insertUser, Passwords, rolePermissions, storePassword } from '#auth';
+import {
+  ChosenPasswords,
+  findAccount,
+  hasRunOut,
+  insertUser,
+  Passwords,
+  rolePermissions,
+  storePassword,
+} from '#auth';
 import { Database, type OrgTx, type SystemTx } from '#database';
 import {
   type Caller,
@@ -43,6 +51,7 @@ export class Invitations {
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly passwords: Passwords,
+    private readonly chosen: ChosenPasswords,
     private readonly config: OrgConfig,
     private readonly clock: Clock,
   ) {}
@@ -115,12 +124,18 @@ export class Invitations {
     const digest = tokenDigest(request.token);
     const known = await this.database.acrossOrgs('accept_invitation', async (tx) => {
       const open = await lockInvitation(tx, digest);
-      return { open, user: open && (await findAccount(tx, { email: open.email })) };
+      return {
+        open,
+        org: open && (await lockOrg(tx, open.org_id)),
+        user: open && (await findAccount(tx, { email: open.email })),
+      };
     });
-    if (!known.open) throw refused('unknown_invitation');
+    if (!known.open || !known.org) throw refused('unknown_invitation');
     if (known.user && !(await this.passwords.verify(request.password, known.user.hash ?? undefined)))
       throw refused('wrong_password');
-    const hash = known.user ? undefined : await this.passwords.hash(request.password);
+    if (known.user && hasRunOut(known.user, this.clock.now())) throw refused('one_time_password_expired');
+    const owner = { email: known.open.email, name: request.name, organizations: [known.org] };
+    const hash = known.user ? undefined : await this.chosen.hash(request.password, owner, 'password');
     return this.database.acrossOrgs('accept_invitation', async (tx) => {
       const open = await lockInvitation(tx, digest);
       const org = open && (await lockOrg(tx, open.org_id));
@@ -141,7 +156,7 @@ export class Invitations {
           email: { to: personal(open.email) },
         },
       });
-      if (hash !== undefined) await storePassword(tx, userId, hash, false);
+      if (hash !== undefined) await storePassword(tx, userId, hash);
       if (!(await insertMember(tx, { orgId: org.id, userId, roleId: role.id })))
         throw OrgFault.member_exists();
       await markAccepted(tx, open.id);

@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { Invitations } from './invitations.ts';
 import { Keys } from './keys.ts';
 import { ApiKeysController, ServiceAccountsController } from './keys.controller.ts';
+import { MemberResets } from './member-resets.ts';
 import { Members } from './members.ts';
 import {
   AcceptInvitationController,
@@ -30,7 +31,15 @@ export class OrgsModule {
         ServiceAccountsController,
         ApiKeysController,
       ],
-      providers: [{ provide: OrgConfig, useValue: config }, Invitations, Keys, Members, Orgs, Roles],
+      providers: [
+        { provide: OrgConfig, useValue: config },
+        Invitations,
+        Keys,
+        MemberResets,
+        Members,
+        Orgs,
+        Roles,
+      ],
       exports: [Orgs],
     };
   }

@@ -6,6 +6,7 @@ import { asRole, type Query, seedTenant, type SeededTenant, stateOf } from '../k
 const withoutOrgPolicy: Record<string, string> = {
   users: 'a person may belong to several organizations: the app sees those with a membership in its own',
   passwords: 'belongs to a person, not to an organization; the app has no privilege on it at all',
+  password_resets: 'belongs to a person, as the password does; the app has no privilege on it at all',
   challenges: 'a sign-in that has not ended; only the system reads it, before there is a caller',
   signing_keys: 'belongs to the deployment; the app has no privilege on it at all',
   deployment: 'one row for the whole deployment; the app has no privilege on it at all',

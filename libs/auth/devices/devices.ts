@@ -12,7 +12,9 @@ import {
   type RequestFacts,
   tokenDigest,
 } from '#kernel';
+import { Mail } from '#mail';
 import { AuthFault } from '../auth.faults.ts';
+import { personOf } from '../sessions/sessions.ts';
 import { AttemptLimits } from '../limits/attempt-limits.ts';
 import type { DevicePage } from './device.contract.ts';
 import { deleteDevices, insertDevice, readDevices, renewDevice } from './device.store.ts';
@@ -30,13 +32,18 @@ export interface KnownDevice {
   readonly proven: boolean;
 }
 
-/** The device a session was opened from. */
+/** The device a session is opened from. */
 export interface SeenDevice {
   readonly id: string;
   /** For the device to keep; only where it was not known. */
   readonly token?: string;
-  /** Nothing like it was seen of this person before: they are told. */
-  readonly unlike: boolean;
+}
+
+/** Who signs in, and where. */
+export interface Arrival {
+  readonly person: { readonly id: string; readonly email: string };
+  readonly org: { readonly name: string };
+  readonly facts: RequestFacts;
 }
 
 /**
@@ -49,31 +56,37 @@ export class Devices {
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly limits: AttemptLimits,
+    private readonly mail: Mail,
     private readonly clock: Clock,
   ) {}
 
-  /** In the transaction that opens a session, which is recorded with the device. */
-  async seen(
-    tx: SystemTx,
-    userId: string,
-    known: KnownDevice | undefined,
-    facts: RequestFacts,
-  ): Promise<SeenDevice> {
+  /**
+   * In the transaction that opens a session, which is recorded with the device. Where nothing like the device was
+   * seen before, the person is told by mail.
+   */
+  async seen(tx: SystemTx, known: KnownDevice | undefined, arrival: Arrival): Promise<SeenDevice> {
+    const now = this.clock.now();
     if (known) {
-      const age = this.clock.now().getTime() - known.lastSeenAt.getTime();
+      const age = now.getTime() - known.lastSeenAt.getTime();
       if (!known.proven || age > RENEW_MS) await renewDevice(tx, known.id, KNOWN_SECONDS);
-      return { id: known.id, unlike: false };
+      return { id: known.id };
     }
+    const { person, org, facts } = arrival;
     const token = `pcd_${randomText(32)}`;
-    const stored = await insertDevice(tx, {
+    const { id, unlike } = await insertDevice(tx, {
       id: newId(),
-      userId,
+      userId: person.id,
       digest: tokenDigest(token),
       userAgent: facts.userAgent,
       likeness: this.limits.digest('likeness', `${networkOf(facts.ip)}\0${facts.userAgent ?? ''}`),
       seconds: UNPROVEN_SECONDS,
     });
-    return { ...stored, token };
+    if (unlike) {
+      const device = facts.userAgent ?? 'unknown';
+      const data = { device, ip: facts.ip || 'unknown', at: now.toISOString(), organization: org.name };
+      await this.mail.send(tx, { template: 'new_device', to: person.email, data });
+    }
+    return { id, token };
   }
 
   async list(caller: Caller, query: { limit?: number; cursor?: string }): Promise<DevicePage> {
@@ -108,9 +121,4 @@ export class Devices {
   forgetAll(tx: OrgTx | SystemTx, userId: string): Promise<number> {
     return deleteDevices(tx, userId);
   }
-}
-
-function personOf(caller: Caller): string {
-  if (caller.kind !== 'user' || caller.userId === undefined) throw AuthFault.sessions_only();
-  return caller.userId;
 }

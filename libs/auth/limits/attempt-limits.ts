@@ -1,19 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { createHmac } from 'node:crypto';
-import { Database, type SystemTx } from '#database';
+import { Database } from '#database';
 import { Clock, Fault, type FaultKind, networkOf, type Quota, type RequestFacts } from '#kernel';
 import { MasterKey } from '#secrets';
 import { AuthFault } from '../auth.faults.ts';
 import { type OrgPolicy, strictest } from '../policy/org-policy.ts';
 import { readPlatformPolicy, readPoliciesOf } from '../policy/policy.store.ts';
-import {
-  announceOnce,
-  type Counted,
-  countAttempts,
-  giveBackAttempts,
-  type Point,
-  type Pool,
-} from './attempt.store.ts';
+import { type Counted, countAttempts, giveBackAttempts, type Point, type Pool } from './attempt.store.ts';
 
 export type Limits = OrgPolicy['limits'];
 
@@ -83,10 +76,14 @@ export class Attempt {
 
   /** The point that was the last of its pool; those of the source and of the organization are not the person's. */
   get lastOfAccount(): Point | undefined {
+    if (!this.admitted) return undefined;
     return this.counted.points.find(({ pool, last }) => last && /^(device|pair|account):/.test(pool));
   }
 
-  /** It was right, or was never verified: its own points, once, and no others, are there again. */
+  /**
+   * It was right, or was never verified: its own points, once, and no others, are there again. Never rejects: a
+   * point that cannot be given back stays counted until its window ends.
+   */
   giveBack(): Promise<void> {
     const given = this.#points;
     this.#points = [];
@@ -140,7 +137,9 @@ export class AttemptLimits {
    * Shares the points of sign-ins. Where it is not admitted, `tooMany` is the answer.
    */
   async countOwnPassword(guess: Guess & { readonly userId: string }): Promise<Attempt> {
-    const policies = await this.database.acrossOrgs('count_attempts', (tx) => readPoliciesOf(tx, guess.userId));
+    const policies = await this.database.acrossOrgs('count_attempts', (tx) =>
+      readPoliciesOf(tx, guess.userId),
+    );
     return this.#attempt(await this.#count(this.#passwordPools(guess, strictest(policies).limits), 0), 0);
   }
 
@@ -195,11 +194,6 @@ export class AttemptLimits {
     return AuthFault.too_many_requests({ ...(attempt.quota && { quota: attempt.quota }), audit: {} });
   }
 
-  /** True once per window: the caller then records and tells that the limit was reached. */
-  announceOnce(tx: SystemTx, point: Point): Promise<boolean> {
-    return announceOnce(tx, point);
-  }
-
   /** Keyed, so that a stolen table tells neither addresses nor networks, and tests no guesses. */
   digest(kind: string, value: string): string {
     return createHmac('sha256', this.#key).update(`${kind}\0${value}`).digest('base64url').slice(0, 32);
@@ -231,7 +225,7 @@ export class AttemptLimits {
     const give = (points: readonly Point[]): Promise<void> =>
       points.length === 0
         ? Promise.resolve()
-        : giveBackAttempts(this.database.alone('count_attempts'), points);
+        : giveBackAttempts(this.database.alone('count_attempts'), points).catch(() => undefined);
     return new Attempt(counted, give, requests);
   }
 
@@ -257,7 +251,11 @@ const OURS: ReadonlySet<FaultKind> = new Set(['limited', 'unavailable', 'interna
 /** Counted for nobody too, so that the work is the same; there is no limit to reach then. */
 function organizationPool(org: PasswordAttempt['org'], { windowSeconds }: Limits): Pool {
   return org
-    ? { name: `organization:${org.id}`, limit: org.limits.perOrganization, windowSeconds: org.limits.windowSeconds }
+    ? {
+        name: `organization:${org.id}`,
+        limit: org.limits.perOrganization,
+        windowSeconds: org.limits.windowSeconds,
+      }
     : { name: 'organization:none', limit: 2 ** 31 - 1, windowSeconds };
 }
 

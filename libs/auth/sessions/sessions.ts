@@ -121,7 +121,8 @@ export class Sessions {
   }
 }
 
-function personOf(caller: Caller): string {
+/** The person who asks; throws `auth.sessions_only` for an API key. */
+export function personOf(caller: Caller): string {
   if (caller.kind !== 'user' || caller.userId === undefined) throw AuthFault.sessions_only();
   return caller.userId;
 }
