@@ -34,6 +34,7 @@ export class AuthController {
       AuthFault.organization_required,
       AccessFault.org_suspended,
       AuthFault.busy,
+      AuthFault.too_many_requests,
     ],
     description: 'Sign in to one organization and get a session.',
   })
@@ -49,6 +50,7 @@ export class AuthController {
       AuthFault.password_unchanged,
       AuthFault.password_refused,
       AuthFault.busy,
+      AuthFault.too_many_requests,
     ],
     description: 'Replace a password that was given once, and sign in.',
   })
@@ -59,7 +61,7 @@ export class AuthController {
   @Post('refresh')
   @Public('the refresh token is the credential')
   @Answers(TokensView, {
-    faults: [AuthFault.invalid_refresh_token],
+    faults: [AuthFault.invalid_refresh_token, AuthFault.too_many_requests],
     description: 'Get a new access token and the next refresh token. Each refresh token works once.',
   })
   refresh(@Body() body: RefreshRequest, @Req() request: AccessRequest): Promise<TokensView> {

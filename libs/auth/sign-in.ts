@@ -59,7 +59,9 @@ export class SignIn {
       org: choices[0] && { id: choices[0].id, limits: choices[0].policy.limits },
       platform: found.platform.policy.limits,
     });
-    const right = await this.#verify(request.password, found.account, attempt);
+    // Where the attempt was not admitted nothing is verified, by the same work.
+    const hash = (attempt.admitted && found.account?.hash) || undefined;
+    const right = await attempt.verify(() => this.passwords.verify(request.password, hash));
     const reason = attempt.admitted
       ? this.#refusalReason(found.account, found.orgs, right)
       : found.account && 'account_locked';
@@ -129,17 +131,6 @@ export class SignIn {
         await storePassword(tx, account.id, hash);
       },
     );
-  }
-
-  /** Where the attempt was not admitted, nothing is verified and the work is the same. */
-  async #verify(password: string, account: Account | undefined, attempt: Attempt): Promise<boolean> {
-    try {
-      return await this.passwords.verify(password, (attempt.admitted && account?.hash) || undefined);
-    } catch (error) {
-      // Not verified: an overload must not use up anybody's points.
-      await attempt.giveBackGuess();
-      throw error;
-    }
   }
 
   /** The one answer that all refusals share; the audit record tells them apart. */

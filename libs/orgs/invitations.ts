@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Audit, personal } from '#audit';
 import {
+  AttemptLimits,
   ChosenPasswords,
   findAccount,
   hasRunOut,
@@ -52,6 +53,7 @@ export class Invitations {
     private readonly audit: Audit,
     private readonly passwords: Passwords,
     private readonly chosen: ChosenPasswords,
+    private readonly limits: AttemptLimits,
     private readonly config: OrgConfig,
     private readonly clock: Clock,
   ) {}
@@ -120,7 +122,11 @@ export class Invitations {
   }
 
   /** Makes the account, or proves the one there is, and the membership. */
-  async accept(request: AcceptInvitationRequest, facts: RequestFacts): Promise<AcceptedView> {
+  accept(request: AcceptInvitationRequest, facts: RequestFacts): Promise<AcceptedView> {
+    return this.limits.countRefusals(facts, () => this.#accept(request, facts));
+  }
+
+  async #accept(request: AcceptInvitationRequest, facts: RequestFacts): Promise<AcceptedView> {
     const digest = tokenDigest(request.token);
     const known = await this.database.acrossOrgs('accept_invitation', async (tx) => {
       const open = await lockInvitation(tx, digest);
@@ -131,8 +137,7 @@ export class Invitations {
       };
     });
     if (!known.open || !known.org) throw refused('unknown_invitation');
-    if (known.user && !(await this.passwords.verify(request.password, known.user.hash ?? undefined)))
-      throw refused('wrong_password');
+    if (known.user) await this.#requirePassword(known.user, request.password, facts);
     if (known.user && hasRunOut(known.user, this.clock.now())) throw refused('one_time_password_expired');
     const owner = { email: known.open.email, name: request.name, organizations: [known.org] };
     const hash = known.user ? undefined : await this.chosen.hash(request.password, owner, 'password');
@@ -162,6 +167,19 @@ export class Invitations {
       await markAccepted(tx, open.id);
       return { user: { id: userId, email: open.email, name }, organization: org };
     });
+  }
+
+  /** Of somebody who has an account. Counted with their sign-ins: whoever holds the link guesses no more often. */
+  async #requirePassword(
+    user: { id: string; email: string; hash: string | null },
+    password: string,
+    { ip }: RequestFacts,
+  ): Promise<void> {
+    const attempt = await this.limits.countOwnPassword({ userId: user.id, email: user.email, ip });
+    if (!attempt.admitted) throw this.limits.tooMany(attempt);
+    const right = await attempt.verify(() => this.passwords.verify(password, user.hash ?? undefined));
+    if (!right) throw refused('wrong_password');
+    await attempt.giveBack();
   }
 }
 

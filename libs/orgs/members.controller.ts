@@ -127,7 +127,13 @@ export class AcceptInvitationController {
   @Public('the invitation token is the credential')
   @Answers(AcceptedView, {
     status: 201,
-    faults: [OrgFault.invalid_invitation, OrgFault.member_exists, AuthFault.password_refused, AuthFault.busy],
+    faults: [
+      OrgFault.invalid_invitation,
+      OrgFault.member_exists,
+      AuthFault.password_refused,
+      AuthFault.busy,
+      AuthFault.too_many_requests,
+    ],
     description: 'Become a member; then sign in.',
   })
   accept(@Body() body: AcceptInvitationRequest, @Req() request: AccessRequest): Promise<AcceptedView> {

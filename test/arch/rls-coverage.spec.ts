@@ -8,6 +8,8 @@ const withoutOrgPolicy: Record<string, string> = {
   passwords: 'belongs to a person, not to an organization; the app has no privilege on it at all',
   password_resets: 'belongs to a person, as the password does; the app has no privilege on it at all',
   challenges: 'a sign-in that has not ended; only the system reads it, before there is a caller',
+  devices: 'belong to a person, not to an organization; the app has no privilege on them at all',
+  attempt_counters: 'from before there is a caller; the app has no privilege on them at all',
   signing_keys: 'belongs to the deployment; the app has no privilege on it at all',
   deployment: 'one row for the whole deployment; the app has no privilege on it at all',
   setup_tokens: 'from before the first organization; the app has no privilege on it at all',
@@ -26,6 +28,8 @@ const unaudited: Record<string, string> = {
   deployment: 'exists before any organization does, hence before any log; set up once, which is recorded',
   setup_tokens: 'the same: from before the first log',
   idempotency_keys: 'what was answered to mutations that are recorded themselves; kept for a day',
+  attempt_counters:
+    'written before every verification, and worth nothing after minutes; what is refused is recorded',
   invalidations: 'follows from audited changes, by trigger',
   replicas: 'heartbeats of processes',
   migrations: 'written by the owner when the schema changes',
@@ -38,6 +42,8 @@ const callable: Record<string, { by: string[]; reason: string }> = {
     by: ['portcullis_app', 'portcullis_system'],
     reason: 'opens an organization to a transaction whose credential is live in it',
   },
+  count_attempts: { by: ['portcullis_system'], reason: 'counts a guess before it is verified' },
+  give_back_attempts: { by: ['portcullis_system'], reason: 'takes the count of a right one back' },
   enter_platform: { by: ['portcullis_system'], reason: 'the same for what only platform operators do' },
 };
 

@@ -55,6 +55,8 @@ export interface Ask {
 }
 
 export interface SignedIn {
+  /** Only where the device was not known. */
+  deviceToken?: string;
   accessToken: string;
   refreshToken: string;
   expiresIn: number;
@@ -181,6 +183,11 @@ export class AppInProcess {
     const [head] = await this.sql('SELECT coalesce(max(pos), 0) AS pos FROM portcullis.invalidations');
     await this.app.get(InvalidationStream, { strict: false }).settled(BigInt(head?.['pos']));
     return rows;
+  }
+
+  /** As if every window had ended: nobody has tried anything. */
+  async forgetAttempts(): Promise<void> {
+    await this.sql('TRUNCATE portcullis.attempt_counters');
   }
 
   /** The records of an organization in order of position, as the export would hash them. */

@@ -80,6 +80,16 @@ export class Attempt {
     return this.counted.points.find(({ pool, last }) => last && /^(device|pair|account):/.test(pool));
   }
 
+  /** Verifies. Where that fails, nothing was: an overload uses up nobody's points. */
+  async verify(work: () => Promise<boolean>): Promise<boolean> {
+    try {
+      return await work();
+    } catch (error) {
+      await this.giveBackGuess();
+      throw error;
+    }
+  }
+
   /**
    * It was right, or was never verified: its own points, once, and no others, are there again. Never rejects: a
    * point that cannot be given back stays counted until its window ends.

@@ -4,6 +4,9 @@ import { Database } from '#database';
 import { type Caller, callerIn } from '#kernel';
 import { type Account, findAccount, holdPassword, readAccountOrgs, storePassword } from '../account.store.ts';
 import { AuthFault } from '../auth.faults.ts';
+import { Devices } from '../devices/devices.ts';
+import { AttemptLimits } from '../limits/attempt-limits.ts';
+import { Lockouts } from '../limits/lockouts.ts';
 import { personOf, Sessions } from '../sessions/sessions.ts';
 import { ChosenPasswords } from './chosen-passwords.ts';
 import type { ChangePasswordRequest } from './passwords.contract.ts';
@@ -18,6 +21,9 @@ export class PasswordChanges {
     private readonly passwords: Passwords,
     private readonly chosen: ChosenPasswords,
     private readonly sessions: Sessions,
+    private readonly devices: Devices,
+    private readonly limits: AttemptLimits,
+    private readonly lockouts: Lockouts,
   ) {}
 
   /** Answers how many other sessions it ended. */
@@ -28,7 +34,7 @@ export class PasswordChanges {
       orgs: await readAccountOrgs(tx, userId),
     }));
     if (!account) throw AuthFault.session_ended();
-    await this.#requireCurrent(account, request.currentPassword);
+    await this.#requireCurrent(caller, account, request.currentPassword);
     if (request.newPassword === request.currentPassword) {
       throw AuthFault.password_unchanged({
         errors: [{ path: 'newPassword', message: 'must not be the old one' }],
@@ -45,13 +51,26 @@ export class PasswordChanges {
       }
       await storePassword(tx, userId, hash);
       if (request.endOtherSessions === false) return 0;
+      await this.devices.forgetAll(tx, userId);
       return this.sessions.end(tx, caller, { userId, except: caller.sessionId }, 'password_changed');
     });
   }
 
-  /** LIMITS: the try is counted here, before it is verified, against the person's password. */
-  async #requireCurrent(account: Account, password: string): Promise<void> {
-    if (!(await this.passwords.verify(password, account.hash ?? undefined))) throw currentWrong();
+  /** Counted before it is verified: a stolen session guesses no more often than anybody. */
+  async #requireCurrent(caller: Caller, account: Account, password: string): Promise<void> {
+    const { ip } = caller.request;
+    const attempt = await this.limits.countOwnPassword({ userId: account.id, email: account.email, ip });
+    if (!attempt.admitted) throw this.limits.tooMany(attempt);
+    const right = await attempt.verify(() => this.passwords.verify(password, account.hash ?? undefined));
+    if (!right) {
+      await this.lockouts.announce(
+        attempt,
+        { account, email: account.email, orgId: caller.org.id },
+        caller.request,
+      );
+      throw currentWrong();
+    }
+    await attempt.giveBack();
   }
 }
 

@@ -13,6 +13,8 @@ import {
 import { type Account, findAccount, readAccountOrgs, storePassword } from '../account.store.ts';
 import { AuthConfig } from '../auth.config.ts';
 import { AuthFault } from '../auth.faults.ts';
+import { Devices } from '../devices/devices.ts';
+import { AttemptLimits } from '../limits/attempt-limits.ts';
 import { Sessions } from '../sessions/sessions.ts';
 import { ChosenPasswords } from './chosen-passwords.ts';
 import { countOwnResets, findReset, insertReset, useReset } from './password-reset.store.ts';
@@ -40,6 +42,8 @@ export class PasswordResets {
     private readonly audit: Audit,
     private readonly chosen: ChosenPasswords,
     private readonly sessions: Sessions,
+    private readonly devices: Devices,
+    private readonly limits: AttemptLimits,
     private readonly mail: ResetMail,
     private readonly config: AuthConfig,
     private readonly clock: Clock,
@@ -47,6 +51,7 @@ export class PasswordResets {
 
   /** The same for every address: nothing is looked up before this answers. */
   async request(email: string, facts: RequestFacts): Promise<void> {
+    await this.limits.countSource(facts.ip);
     await this.mail.startLater(email, facts);
   }
 
@@ -88,7 +93,11 @@ export class PasswordResets {
   }
 
   /** Answers how many sessions it ended. A password that is refused leaves the link as it was. */
-  async complete(request: CompletePasswordResetRequest, facts: RequestFacts): Promise<number> {
+  complete(request: CompletePasswordResetRequest, facts: RequestFacts): Promise<number> {
+    return this.limits.countRefusals(facts, () => this.#complete(request, facts));
+  }
+
+  async #complete(request: CompletePasswordResetRequest, facts: RequestFacts): Promise<number> {
     const digest = tokenDigest(request.token);
     const { account, orgs } = await this.database.acrossOrgs('reset_password', async (tx) => {
       const open = await findReset(tx, digest);
@@ -109,6 +118,7 @@ export class PasswordResets {
       }
       await storePassword(tx, account.id, hash);
       if (request.endOtherSessions === false) return 0;
+      await this.devices.forgetAll(tx, account.id);
       return this.sessions.end(tx, person, { userId: account.id }, 'password_reset');
     });
   }

@@ -27,6 +27,7 @@ export class PasswordsController {
       AuthFault.password_unchanged,
       AuthFault.password_refused,
       AuthFault.busy,
+      AuthFault.too_many_requests,
     ],
     description: 'Change your password and end your other sessions.',
   })
@@ -38,6 +39,7 @@ export class PasswordsController {
   @Public('who forgot the password is not signed in; the link goes to the address alone')
   @Answers(undefined, {
     status: 202,
+    faults: [AuthFault.too_many_requests],
     description: 'Have a link mailed to set a new password, where the address is an account’s.',
   })
   request(@Body() body: RequestPasswordResetRequest, @Req() request: AccessRequest): Promise<void> {
@@ -47,7 +49,12 @@ export class PasswordsController {
   @Post('reset/complete')
   @Public('the token of the link is the credential')
   @Answers(RevokedView, {
-    faults: [AuthFault.invalid_reset, AuthFault.password_refused, AuthFault.busy],
+    faults: [
+      AuthFault.invalid_reset,
+      AuthFault.password_refused,
+      AuthFault.busy,
+      AuthFault.too_many_requests,
+    ],
     description: 'Set a new password by a link. Works once and does not sign in.',
   })
   async complete(

@@ -6,6 +6,7 @@ import { MasterKey } from '#secrets';
 import { findAccount, readAccountOrgs } from '../account.store.ts';
 import type { TokensView } from '../auth.contract.ts';
 import { AuthFault } from '../auth.faults.ts';
+import { AttemptLimits } from '../limits/attempt-limits.ts';
 import { clientDigest, GRACE_SECONDS } from './refresh-grace.ts';
 import {
   lockRefreshToken,
@@ -31,12 +32,17 @@ export class Refresh {
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly issuer: SessionIssuer,
+    private readonly limits: AttemptLimits,
     private readonly masterKey: MasterKey,
   ) {
     this.#clientKey = masterKey.derive('refresh-client');
   }
 
-  async refresh(refreshToken: string, facts: RequestFacts): Promise<TokensView> {
+  refresh(refreshToken: string, facts: RequestFacts): Promise<TokensView> {
+    return this.limits.countRefusals(facts, () => this.#refresh(refreshToken, facts));
+  }
+
+  async #refresh(refreshToken: string, facts: RequestFacts): Promise<TokensView> {
     const outcome = await this.database.acrossOrgs('own_sessions', async (tx) => {
       const row = await lockRefreshToken(tx, tokenDigest(refreshToken));
       if (!row)
