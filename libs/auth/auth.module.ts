@@ -14,6 +14,7 @@ import { SessionIssuer } from './sessions/session-issuer.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { Policies } from './policy/policies.ts';
 import { PolicyController } from './policy/policy.controller.ts';
+import { SwitchOrganization } from './sessions/switch-organization.ts';
 import { SignIn } from './sign-in.ts';
 import { SigningKeys } from './signing-keys.ts';
 import { StepUps } from './step-up.ts';
@@ -42,6 +43,7 @@ export class AuthModule {
         SignIn,
         SigningKeys,
         StepUps,
+        SwitchOrganization,
       ],
       exports: [ApiKeySecrets, Authenticator, Passwords, Sessions, SigningKeys],
     };
