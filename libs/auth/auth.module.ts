@@ -8,6 +8,7 @@ import { AuthorityCache } from './authority-cache.ts';
 import { BearerAuthenticator } from './bearer-authenticator.ts';
 import { OrgSessionsController } from './sessions/org-sessions.controller.ts';
 import { Passwords } from './passwords.ts';
+import { BulkRevocation } from './sessions/bulk-revocation.ts';
 import { Refresh } from './sessions/refresh.ts';
 import { SessionActivity } from './sessions/session-activity.ts';
 import { SessionIssuer } from './sessions/session-issuer.ts';
@@ -33,6 +34,7 @@ export class AuthModule {
         AccessTokenStrategy,
         AuthorityCache,
         BearerAuthenticator,
+        BulkRevocation,
         { provide: Authenticator, useExisting: BearerAuthenticator },
         Passwords,
         Policies,
