@@ -19,10 +19,12 @@ import { ResetMail } from './passwords/reset-mail.ts';
 import { Policies } from './policy/policies.ts';
 import { PolicyController } from './policy/policy.controller.ts';
 import { OrgSessionsController } from './sessions/org-sessions.controller.ts';
+import { BulkRevocation } from './sessions/bulk-revocation.ts';
 import { Refresh } from './sessions/refresh.ts';
 import { SessionActivity } from './sessions/session-activity.ts';
 import { SessionIssuer } from './sessions/session-issuer.ts';
 import { Sessions } from './sessions/sessions.ts';
+import { SwitchOrganization } from './sessions/switch-organization.ts';
 import { SignIn } from './sign-in.ts';
 import { SigningKeys } from './signing-keys.ts';
 import { StepUps } from './step-up.ts';
@@ -49,6 +51,7 @@ export class AuthModule {
         AttemptLimits,
         AuthorityCache,
         BearerAuthenticator,
+        BulkRevocation,
         { provide: Authenticator, useExisting: BearerAuthenticator },
         ChosenPasswords,
         Devices,
@@ -65,6 +68,7 @@ export class AuthModule {
         SignIn,
         SigningKeys,
         StepUps,
+        SwitchOrganization,
       ],
       exports: [
         ApiKeySecrets,
