@@ -4,6 +4,7 @@ import { CreateSignIn1763769600002 } from './1763769600002-create-sign-in.ts';
 import { CreateRevocation1763769600003 } from './1763769600003-create-revocation.ts';
 import { CloseFunctions1763769600004 } from './1763769600004-close-functions.ts';
 import { CreateIdempotency1763769600005 } from './1763769600005-create-idempotency.ts';
+import { CreateJobs1763769600010 } from './1763769600010-create-jobs.ts';
 import { KeepPasswordRules1763769600011 } from './1763769600011-keep-password-rules.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
@@ -14,5 +15,6 @@ export const migrations = [
   CreateRevocation1763769600003,
   CloseFunctions1763769600004,
   CreateIdempotency1763769600005,
+  CreateJobs1763769600010,
   KeepPasswordRules1763769600011,
 ];

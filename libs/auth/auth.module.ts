@@ -12,7 +12,7 @@ import { PasswordChanges } from './passwords/password-changes.ts';
 import { PasswordResets } from './passwords/password-resets.ts';
 import { PasswordsController } from './passwords/passwords.controller.ts';
 import { Passwords } from './passwords/passwords.ts';
-import { ResetMail } from './passwords/reset-mail.ts';
+import { PasswordNotice } from './passwords/password-notice.ts';
 import { Refresh } from './refresh.ts';
 import { SessionActivity } from './session-activity.ts';
 import { SessionIssuer } from './session-issuer.ts';
@@ -37,10 +37,10 @@ export class AuthModule {
         { provide: Authenticator, useExisting: BearerAuthenticator },
         ChosenPasswords,
         PasswordChanges,
+        PasswordNotice,
         PasswordResets,
         Passwords,
         Refresh,
-        ResetMail,
         SessionActivity,
         SessionIssuer,
         Sessions,
