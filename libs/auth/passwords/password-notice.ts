@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { SystemTx } from '#database';
-import { Clock, type RequestFacts } from '#kernel';
+import { Clock, Fault, type RequestFacts } from '#kernel';
 import { Mail } from '#mail';
 
 /** Tells a person that their password was changed: if it was not they, this is how they find out. */
@@ -13,10 +13,12 @@ export class PasswordNotice {
 
   async send(tx: SystemTx, { email }: { email: string }, { ip }: RequestFacts): Promise<void> {
     const at = this.clock.now().toISOString();
-    await this.mail.send(tx, {
-      template: 'password_changed',
-      to: email,
-      data: { at, ...(ip !== undefined && { ip }) },
-    });
+    const data = { at, ...(ip !== undefined && { ip }) };
+    try {
+      await this.mail.send(tx, { template: 'password_changed', to: email, data });
+    } catch (error) {
+      // Nobody is kept from a new password by an address that mail cannot reach.
+      if (!(error instanceof Fault && error.code === 'mail.bad_address')) throw error;
+    }
   }
 }
