@@ -79,6 +79,16 @@ describe('a reset that a person asks for', () => {
     await product.change(`UPDATE users SET status = 'active' WHERE email = $1`, [gus.email]);
   });
 
+  it('looks nothing up before it answers: a job does, for every address', async () => {
+    const idle = await startApp({ smtp: server.url, worker: false });
+    for (const email of [owner.email, 'nobody@acme.example']) {
+      expectStatus(await idle.post('/auth/password/reset', { email }), 202);
+    }
+    expect(await idle.sql('SELECT 1 FROM portcullis.password_resets')).toEqual([]);
+    expect(await idle.sql(`SELECT 1 FROM pgboss.job WHERE name = 'password_reset'`)).toHaveLength(2);
+    await idle.close();
+  });
+
   it('is not told apart by its time from one for nobody', async () => {
     const took: Record<'known' | 'unknown', number[]> = { known: [], unknown: [] };
     for (let n = 0; n < 40; n += 1) {
