@@ -15,7 +15,7 @@ import { PasswordChanges } from './passwords/password-changes.ts';
 import { PasswordResets } from './passwords/password-resets.ts';
 import { PasswordsController } from './passwords/passwords.controller.ts';
 import { Passwords } from './passwords/passwords.ts';
-import { ResetMail } from './passwords/reset-mail.ts';
+import { PasswordNotice } from './passwords/password-notice.ts';
 import { Policies } from './policy/policies.ts';
 import { PolicyController } from './policy/policy.controller.ts';
 import { OrgSessionsController } from './sessions/org-sessions.controller.ts';
@@ -57,11 +57,11 @@ export class AuthModule {
         Devices,
         Lockouts,
         PasswordChanges,
+        PasswordNotice,
         PasswordResets,
         Passwords,
         Policies,
         Refresh,
-        ResetMail,
         SessionActivity,
         SessionIssuer,
         Sessions,
