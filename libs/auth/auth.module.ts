@@ -12,7 +12,7 @@ import { PasswordChanges } from './passwords/password-changes.ts';
 import { PasswordResets } from './passwords/password-resets.ts';
 import { PasswordsController } from './passwords/passwords.controller.ts';
 import { Passwords } from './passwords/passwords.ts';
-import { PasswordNotice } from './passwords/password-notice.ts';
+import { PasswordMail } from './passwords/password-mail.ts';
 import { Refresh } from './refresh.ts';
 import { SessionActivity } from './session-activity.ts';
 import { SessionIssuer } from './session-issuer.ts';
@@ -37,7 +37,7 @@ export class AuthModule {
         { provide: Authenticator, useExisting: BearerAuthenticator },
         ChosenPasswords,
         PasswordChanges,
-        PasswordNotice,
+        PasswordMail,
         PasswordResets,
         Passwords,
         Refresh,
@@ -51,6 +51,7 @@ export class AuthModule {
         ApiKeySecrets,
         Authenticator,
         ChosenPasswords,
+        PasswordMail,
         PasswordResets,
         Passwords,
         Sessions,

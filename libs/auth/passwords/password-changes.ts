@@ -6,7 +6,7 @@ import { type Account, findAccount, holdPassword, readAccountOrgs, storePassword
 import { AuthFault } from '../auth.faults.ts';
 import { personOf, Sessions } from '../sessions.ts';
 import { ChosenPasswords } from './chosen-passwords.ts';
-import { PasswordNotice } from './password-notice.ts';
+import { PasswordMail } from './password-mail.ts';
 import type { ChangePasswordRequest } from './passwords.contract.ts';
 import { Passwords } from './passwords.ts';
 
@@ -19,7 +19,7 @@ export class PasswordChanges {
     private readonly passwords: Passwords,
     private readonly chosen: ChosenPasswords,
     private readonly sessions: Sessions,
-    private readonly notice: PasswordNotice,
+    private readonly mail: PasswordMail,
   ) {}
 
   /** Answers how many other sessions it ended. */
@@ -46,7 +46,7 @@ export class PasswordChanges {
         });
       }
       await storePassword(tx, userId, hash);
-      await this.notice.send(tx, account, caller.request);
+      await this.mail.sendChanged(tx, account.email, caller.request);
       if (request.endOtherSessions === false) return 0;
       return this.sessions.end(tx, caller, { userId, except: caller.sessionId }, 'password_changed');
     });

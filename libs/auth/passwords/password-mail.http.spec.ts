@@ -147,6 +147,20 @@ describe('a change of the password', () => {
   });
 });
 
+describe('an address that mail cannot reach', () => {
+  const odd = { email: '"o d d"@acme.example', name: 'Odd', password: 'quiet river stone lantern 333' };
+
+  it('keeps nobody from a new password: it is changed, and a link is shown to the admin', async () => {
+    const id = await product.addMember(admin, odd, 'viewer');
+    const { accessToken } = await product.signIn(odd);
+    const body = { currentPassword: odd.password, newPassword: SECOND };
+    expectStatus(await product.post('/auth/password', body, { token: accessToken }), 200);
+    const path = `/orgs/${admin.organization.id}/members/${id}/password-reset`;
+    const started = expectStatus(await product.ask('POST', path, { token: admin.accessToken }), 201);
+    expect(started).toMatchObject({ sent: false, url: expect.stringContaining('#pcp_') });
+  });
+});
+
 // The last, for of two products in one process only the newer knows its tokens.
 describe('a wish for a link', () => {
   it('is looked up by a job, for every address, and not before it is answered', async () => {
