@@ -15,7 +15,7 @@ import { PasswordChanges } from './passwords/password-changes.ts';
 import { PasswordResets } from './passwords/password-resets.ts';
 import { PasswordsController } from './passwords/passwords.controller.ts';
 import { Passwords } from './passwords/passwords.ts';
-import { PasswordNotice } from './passwords/password-notice.ts';
+import { PasswordMail } from './passwords/password-mail.ts';
 import { Policies } from './policy/policies.ts';
 import { PolicyController } from './policy/policy.controller.ts';
 import { OrgSessionsController } from './sessions/org-sessions.controller.ts';
@@ -26,6 +26,7 @@ import { SessionIssuer } from './sessions/session-issuer.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { SwitchOrganization } from './sessions/switch-organization.ts';
 import { SignIn } from './sign-in.ts';
+import { SignInMail } from './sign-in-mail.ts';
 import { SigningKeys } from './signing-keys.ts';
 import { StepUps } from './step-up.ts';
 
@@ -57,7 +58,7 @@ export class AuthModule {
         Devices,
         Lockouts,
         PasswordChanges,
-        PasswordNotice,
+        PasswordMail,
         PasswordResets,
         Passwords,
         Policies,
@@ -66,6 +67,7 @@ export class AuthModule {
         SessionIssuer,
         Sessions,
         SignIn,
+        SignInMail,
         SigningKeys,
         StepUps,
         SwitchOrganization,
@@ -75,6 +77,7 @@ export class AuthModule {
         AttemptLimits,
         Authenticator,
         ChosenPasswords,
+        PasswordMail,
         PasswordResets,
         Passwords,
         Sessions,

@@ -7,6 +7,7 @@ export { AuthModule } from './auth.module.ts';
 export { AttemptLimits } from './limits/attempt-limits.ts';
 export { rolePermissions } from './authority.ts';
 export { ChosenPasswords } from './passwords/chosen-passwords.ts';
+export { PasswordMail } from './passwords/password-mail.ts';
 export { PasswordResets } from './passwords/password-resets.ts';
 export { Passwords } from './passwords/passwords.ts';
 export { Sessions } from './sessions/sessions.ts';
