@@ -16,10 +16,9 @@ describe('refreshes at the same moment on three replicas', { timeout: 60_000 }, 
 
   beforeAll(async () => {
     const first = await startProduct();
-    replicas.push(
-      first,
-      ...[await startProduct({ replicaOf: first }), await startProduct({ replicaOf: first })],
-    );
+    replicas.push(first);
+    replicas.push(await startProduct({ replicaOf: first }));
+    replicas.push(await startProduct({ replicaOf: first }));
     const admin = await signIn(first, await setUp(first));
     account = await addMember(first, admin, 'member');
     adminUrl = await first.databaseUrl();
