@@ -26,6 +26,7 @@ export const AuthFault = faults('auth', {
     'This policy would refuse the session that sets it; data.setting names what to change first.',
   ],
   not_a_member: ['not_found', 'You belong to no organization of this name.'],
+  same_organization: ['conflict', 'This session is in that organization already.'],
   bad_filter: ['invalid', 'Say which sessions to end: by a filter, or all of them.'],
   session_not_found: ['not_found', 'There is no such session.'],
   sessions_only: ['forbidden', 'Only a signed-in person can do this, not an API key.'],
