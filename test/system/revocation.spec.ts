@@ -186,27 +186,6 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
     });
   });
 
-  it('T15: of sessions in bulk, by a filter, and of no other', async () => {
-    const victims = [await newMember(), await newMember()];
-    const other = await newMember();
-    await holds('sessions revoked in bulk', {
-      victims: victims.map((one, n) => meOf(`member ${n}`, one)),
-      sessions: victims,
-      others: [meOf('a member the filter spares', other), meOf('the admin', admin)],
-      refused: { status: 401 },
-      revoke: async () => {
-        for (const { user } of victims) {
-          const answer = await replicas[1]!.api.post(
-            inOrg('/sessions/revoke'),
-            { filter: { userId: user.id } },
-            { token: token() },
-          );
-          expect(expectAnswer(answer, 200).revoked).toBeGreaterThan(0);
-        }
-      },
-    });
-  });
-
   it('of a membership that is removed', async () => {
     const victim = await newMember();
     await holds('member removed', {
