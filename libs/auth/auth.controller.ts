@@ -76,6 +76,7 @@ export class AuthController {
   @Answers(TokensView, {
     faults: [
       AuthFault.not_a_member,
+      AuthFault.same_organization,
       AuthFault.sessions_only,
       AuthFault.step_up_required,
       AccessFault.org_suspended,

@@ -224,6 +224,10 @@ export class SignIn {
         facts,
         deviceId: seen.id,
       });
+      // It may have been replaced since it was verified, and all sessions ended: this one must not outlive it.
+      const now = await findAccount(tx, { id: account.id });
+      if (now?.hash !== account.hash)
+        throw AuthFault.invalid_credentials({ audit: refusal(account, org, 'password_replaced') });
       await also(tx, opened.record);
       return { ...opened, device: seen };
     });

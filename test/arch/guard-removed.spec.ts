@@ -87,6 +87,8 @@ function sampleOf(name: string, schema: Schema): unknown {
         ...((schema['required'] as string[] | undefined) ?? []),
         'role',
         'description',
+        // A filter must say something.
+        'assurance',
       ]);
       const fields = Object.entries((schema['properties'] ?? {}) as Record<string, Schema>);
       return Object.fromEntries(

@@ -36,7 +36,7 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
     admin = await signIn(first, owner);
     operator = await signIn(first, owner, 'platform');
     tenantOwner = await signIn(first, await addTenant(first, operator, 'globex'));
-    for (let n = 0; n < 16; n += 1) members.push(await addMember(first, admin, `member-${n}`));
+    for (let n = 0; n < 20; n += 1) members.push(await addMember(first, admin, `member-${n}`));
   }, 180_000);
   afterAll(async () => {
     for (const [what, ms] of latencies) console.log(`${what}: answered after ${ms.toFixed(1)} ms`);
@@ -132,7 +132,7 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
     });
   });
 
-  it('of all sessions of a member, and of no other member', async () => {
+  it('T15: of all sessions of a member, and of no other member', async () => {
     const account = members.at(-1)!;
     const sessions = [
       await newMember(),
@@ -166,6 +166,22 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
       revoke: async () => {
         const { accessToken } = victim;
         expectAnswer(await replicas[2]!.api.post('/auth/logout', undefined, { token: accessToken }), 204);
+      },
+    });
+  });
+
+  it('T15: of all other sessions of a person, by the person, who stays signed in', async () => {
+    const account = members.at(-1)!;
+    const asking = await newMember();
+    const others = [await signIn(replicas[1]!, account), await signIn(replicas[2]!, account)];
+    await holds('own other sessions revoked', {
+      victims: others.map((one, n) => meOf(`session ${n}`, one)),
+      sessions: others,
+      others: [meOf('the one that asks', asking), meOf('the admin', admin)],
+      refused: { status: 401 },
+      revoke: async () => {
+        const answer = await replicas[0]!.api.delete('/auth/sessions', { token: asking.accessToken });
+        expect(expectAnswer(answer, 200).revoked).toBeGreaterThanOrEqual(others.length);
       },
     });
   });
@@ -280,7 +296,7 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
     agent.destroy();
   });
 
-  it('while the notification connections are cut again and again', async () => {
+  it('T16: while the notification connections are cut again and again', async () => {
     const victim = await newMember();
     let cut = 0;
     const cutting = new AbortController();
@@ -308,7 +324,7 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
     expect(cut).toBeGreaterThan(10);
   });
 
-  it('while a notification connection is silent; that replica then asks the database every time', async () => {
+  it('T16: while a notification connection is silent; that replica then asks the database every time', async () => {
     const [victim, other] = [await newMember(), await newMember()];
     const silent = replicas[2]!;
     const agent = new Agent({ keepAlive: true });
@@ -345,7 +361,7 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
     }
   });
 
-  it('while a replica reaches no database: it says so soon, and recovers by itself', async () => {
+  it('T16: while a replica reaches no database: it says so soon, and recovers by itself', async () => {
     const victim = await newMember();
     const cutOff = replicas[2]!;
     proxy.stall();
