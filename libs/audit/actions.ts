@@ -52,8 +52,20 @@ export const auditActions = {
     description: 'An organization and everything in it was deleted.',
     retention: 'administration',
   },
+  'org.ownership_transferred': {
+    description: 'An owner made a member owner in their place; changes.previousOwner names them.',
+    retention: 'security',
+  },
   'policy.changed': {
     description: 'What the organization decides of its security was changed.',
+    retention: 'security',
+  },
+  'user.disabled': {
+    description: 'A person’s account was disabled everywhere; their sessions and keys ended.',
+    retention: 'security',
+  },
+  'user.enabled': {
+    description: 'A person’s account was enabled again; they sign in anew.',
     retention: 'security',
   },
   'member.added': { description: 'A person became a member.', retention: 'administration' },

@@ -12,6 +12,7 @@ export const systemReasons = {
   manage_tenants: 'Platform operators create, suspend and list organizations.',
   delete_organization: 'What an organization takes with it is not all its own: people, tokens.',
   manage_members: 'A person and a password are shared by the organizations they belong to.',
+  manage_accounts: 'Platform operators find and disable accounts, which belong to no organization.',
   accept_invitation: 'The invited person is not a member yet.',
   record_denial: 'A refusal is recorded where it belongs although the refused has no transaction.',
   signing_keys: 'Token signing keys belong to the deployment.',
@@ -23,4 +24,4 @@ export const systemReasons = {
 export type SystemReason = keyof typeof systemReasons;
 
 /** What only a credential of the platform organization may be used for; the database checks it. */
-export const platformReasons: ReadonlySet<SystemReason> = new Set(['manage_tenants']);
+export const platformReasons: ReadonlySet<SystemReason> = new Set(['manage_tenants', 'manage_accounts']);

@@ -1,5 +1,5 @@
 import { Body, Controller, Delete, Get, Param, Patch, Post, Query, Req } from '@nestjs/common';
-import { Access, type AccessRequest, callerOf, Public } from '#access';
+import { Access, type AccessRequest, callerOf, Public, SignedIn } from '#access';
 import { AuthFault } from '#auth';
 import { Answers, IdPipe, PageQuery } from '#http';
 import { Invitations } from './invitations.ts';
@@ -12,6 +12,7 @@ import {
   CreateMemberRequest,
   InvitationPage,
   MemberPage,
+  MembersQuery,
   MemberView,
   NewInvitationView,
   UpdateMemberRequest,
@@ -25,7 +26,7 @@ export class MembersController {
   @Get()
   @Access({ permission: 'member:read', org: 'orgId' })
   @Answers(MemberPage, { description: 'The members of the organization.' })
-  list(@Req() request: AccessRequest, @Query() query: PageQuery): Promise<MemberPage> {
+  list(@Req() request: AccessRequest, @Query() query: MembersQuery): Promise<MemberPage> {
     return this.members.list(callerOf(request), query);
   }
 
@@ -33,8 +34,16 @@ export class MembersController {
   @Access({ permission: 'member:create', org: 'orgId' })
   @Answers(CreatedMemberView, {
     status: 201,
-    faults: [OrgFault.member_exists, OrgFault.role_not_found, OrgFault.grant_ceiling, AuthFault.busy],
-    description: 'Add a member. A new account gets a password that works once.',
+    faults: [
+      OrgFault.member_exists,
+      OrgFault.role_not_found,
+      OrgFault.email_domain_not_allowed,
+      OrgFault.grant_ceiling,
+      AuthFault.busy,
+    ],
+    description:
+      'Add a member. A new account gets a password that works once; for an account that exists the answer is the ' +
+      'same, name and password included, and changes nothing of the account.',
   })
   add(@Req() request: AccessRequest, @Body() body: CreateMemberRequest): Promise<CreatedMemberView> {
     return this.members.add(callerOf(request), body);
@@ -80,7 +89,7 @@ export class InvitationsController {
   @Access({ permission: 'member:create', org: 'orgId' })
   @Answers(NewInvitationView, {
     status: 201,
-    faults: [OrgFault.role_not_found, OrgFault.grant_ceiling],
+    faults: [OrgFault.role_not_found, OrgFault.email_domain_not_allowed, OrgFault.grant_ceiling],
     description: 'Invite a person. The token is shown once.',
   })
   create(@Req() request: AccessRequest, @Body() body: CreateInvitationRequest): Promise<NewInvitationView> {
@@ -103,10 +112,34 @@ export class AcceptInvitationController {
   @Public('the invitation token is the credential')
   @Answers(AcceptedView, {
     status: 201,
-    faults: [OrgFault.invalid_invitation, OrgFault.member_exists, AuthFault.busy],
-    description: 'Become a member; then sign in.',
+    faults: [
+      OrgFault.invalid_invitation,
+      OrgFault.email_domain_not_allowed,
+      OrgFault.member_exists,
+      AuthFault.busy,
+    ],
+    description:
+      'Become a member; then sign in. Who has an account proves it by its password and keeps their name. Refused ' +
+      'once the inviter may not grant that role any more.',
   })
   accept(@Body() body: AcceptInvitationRequest, @Req() request: AccessRequest): Promise<AcceptedView> {
     return this.invitations.accept(body, request.facts);
+  }
+}
+
+@Controller('api/v1/auth/leave')
+export class LeaveController {
+  constructor(private readonly members: Members) {}
+
+  @Post()
+  @SignedIn('everyone may leave the organization they are signed in to')
+  @Answers(undefined, {
+    faults: [OrgFault.last_owner, AuthFault.sessions_only],
+    description:
+      'Leave the organization of this session. Your sessions, keys and service accounts in it end before this ' +
+      'answers; other organizations are not touched.',
+  })
+  leave(@Req() request: AccessRequest): Promise<void> {
+    return this.members.leave(callerOf(request));
   }
 }

@@ -1,6 +1,19 @@
 import { builtInRoles } from '#access';
 import { OrganizationView, UserView } from '#auth';
-import { Choice, Email, Id, ListOf, Nested, pageViewOf, Secret, Slug, Text, Time, Whole } from '#http';
+import {
+  Choice,
+  Email,
+  Id,
+  ListOf,
+  Nested,
+  PageQuery,
+  pageViewOf,
+  Secret,
+  Slug,
+  Text,
+  Time,
+  Whole,
+} from '#http';
 
 export class NewOwner {
   @Email()
@@ -94,6 +107,17 @@ export class MemberView {
 
 export class MemberPage extends pageViewOf(MemberView) {}
 
+export class MembersQuery extends PageQuery {
+  @Email({ optional: true, description: 'Only the member with this address.' })
+  email?: string;
+
+  @Text({ max: 100, optional: true, description: 'Only those with the role of this name.' })
+  role?: string;
+
+  @Choice(['active', 'disabled'], { optional: true })
+  status?: 'active' | 'disabled';
+}
+
 export class CreateMemberRequest {
   @Email()
   email: string;
@@ -110,11 +134,11 @@ export class CreateMemberRequest {
 
 export class CreatedMemberView extends MemberView {
   @Secret({
-    optional: true,
     description:
-      'For a new account: a password that works once, to be changed at the first sign-in. Shown once.',
+      'Signs a new account in once, to be changed then. Who has an account already keeps their own password, and ' +
+      'this one opens nothing: the answer does not tell which. Shown once.',
   })
-  password?: string;
+  password: string;
 }
 
 export class UpdateMemberRequest {
@@ -126,6 +150,14 @@ export class UpdateMemberRequest {
 
   @Choice(['active', 'disabled'], { optional: true })
   status?: 'active' | 'disabled';
+}
+
+export class TransferOwnershipRequest {
+  @Id({ description: 'The active member who becomes owner.' })
+  userId: string;
+
+  @Text({ max: 100, optional: true, description: 'The name of the role that you keep; admin where unsaid.' })
+  role?: string;
 }
 
 export class CreateInvitationRequest {

@@ -1,16 +1,21 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { Accounts } from './accounts/accounts.ts';
+import { AccountsController } from './accounts/accounts.controller.ts';
 import { Invitations } from './invitations.ts';
 import { Keys } from './keys.ts';
 import { ApiKeysController, ServiceAccountsController } from './keys.controller.ts';
+import { MemberAccess } from './member-access.ts';
 import { Members } from './members.ts';
 import {
   AcceptInvitationController,
   InvitationsController,
+  LeaveController,
   MembersController,
 } from './members.controller.ts';
 import { OrgConfig } from './org.config.ts';
 import { Orgs } from './orgs.ts';
 import { OrgsController } from './orgs.controller.ts';
+import { Ownership } from './ownership.ts';
 import { Roles } from './roles.ts';
 import { PermissionsController, RolesController } from './roles.controller.ts';
 
@@ -25,12 +30,24 @@ export class OrgsModule {
         MembersController,
         InvitationsController,
         AcceptInvitationController,
+        LeaveController,
         RolesController,
         PermissionsController,
         ServiceAccountsController,
         ApiKeysController,
+        AccountsController,
       ],
-      providers: [{ provide: OrgConfig, useValue: config }, Invitations, Keys, Members, Orgs, Roles],
+      providers: [
+        { provide: OrgConfig, useValue: config },
+        Accounts,
+        Invitations,
+        Keys,
+        MemberAccess,
+        Members,
+        Orgs,
+        Ownership,
+        Roles,
+      ],
       exports: [Orgs],
     };
   }
