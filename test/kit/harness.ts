@@ -52,6 +52,8 @@ export interface Answer {
 
 export interface HarnessOptions {
   clock?: Clock;
+  /** Connections per database role. */
+  poolSize?: number;
   /** Routes of a test's own beside the product's. */
   controllers?: Type[];
 }
@@ -73,11 +75,11 @@ export class Harness {
     readonly lines: readonly string[],
   ) {}
 
-  static async start({ clock, controllers = [] }: HarnessOptions = {}): Promise<Harness> {
+  static async start({ clock, poolSize = 4, controllers = [] }: HarnessOptions = {}): Promise<Harness> {
     const database = await cloneDatabase();
     const lines: string[] = [];
     const parts = {
-      database: { urls: database.urls, poolSize: 4 },
+      database: { urls: database.urls, poolSize },
       masterKey: new MasterKey(randomBytes(32)),
       publicUrl: 'https://portcullis.example',
       issuer: undefined,
