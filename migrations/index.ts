@@ -4,6 +4,7 @@ import { CreateSignIn1763769600002 } from './1763769600002-create-sign-in.ts';
 import { CreateRevocation1763769600003 } from './1763769600003-create-revocation.ts';
 import { CloseFunctions1763769600004 } from './1763769600004-close-functions.ts';
 import { CreateIdempotency1763769600005 } from './1763769600005-create-idempotency.ts';
+import { CreateJobs1763769600010 } from './1763769600010-create-jobs.ts';
 import { CreatePoliciesAndProofs1763769600012 } from './1763769600012-create-policies-and-proofs.ts';
 import { KeepInviters1763769600018 } from './1763769600018-keep-inviters.ts';
 
@@ -15,6 +16,7 @@ export const migrations = [
   CreateRevocation1763769600003,
   CloseFunctions1763769600004,
   CreateIdempotency1763769600005,
+  CreateJobs1763769600010,
   CreatePoliciesAndProofs1763769600012,
   KeepInviters1763769600018,
 ];

@@ -6,7 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { InvalidationStream } from '#database';
 import { AppLogger, createHttpApp } from '#http';
+import { Jobs } from '#jobs';
 import { Clock } from '#kernel';
+import { MailConfig } from '#mail';
 import { Setup, SystemState } from '#platform';
 import { MasterKey } from '#secrets';
 import { AppModule } from '../../apps/api/app.module.ts';
@@ -66,6 +68,9 @@ export const owner = {
   name: 'Olga Öwner',
   password: 'correct horse battery staple 1',
 };
+
+/** Whom the product's mail comes from. */
+export const mailFrom = { name: 'Portcullis', address: 'noreply@portcullis.example' };
 
 /** The whole product in this process, on a database of its own, without a socket. */
 export class AppInProcess {
@@ -198,8 +203,18 @@ export class AppInProcess {
   }
 }
 
+export interface AppOptions {
+  /** The URL of a mail server (mail-server.ts); without one no mail leaves. */
+  smtp?: string;
+  /** Whether jobs are worked off in this process; where mail leaves they are, unless said otherwise. */
+  worker?: boolean;
+}
+
 /** Starts the product and sets it up: the organizations `platform` and `acme`, both of `owner`. */
-export async function startApp(): Promise<AppInProcess> {
+export async function startApp({
+  smtp,
+  worker = smtp !== undefined,
+}: AppOptions = {}): Promise<AppInProcess> {
   const database = await cloneDatabase();
   const clock = new MovableClock();
   const log: string[] = [];
@@ -209,6 +224,7 @@ export async function startApp(): Promise<AppInProcess> {
       masterKey: new MasterKey(randomBytes(32)),
       publicUrl: 'http://127.0.0.1:8080',
       issuer: undefined,
+      mail: smtp === undefined ? undefined : new MailConfig(smtp, mailFrom),
       clock,
     }),
     { logger: new AppLogger({ write: (line) => log.push(line) }, 'info') },
@@ -217,6 +233,7 @@ export async function startApp(): Promise<AppInProcess> {
   const started = new AppInProcess(app, database, clock, log, folder);
   await app.get(SystemState).open();
   await app.init();
+  await app.get(Jobs).start({ works: worker, report: (failure) => log.push(`${String(failure)}\n`) });
   await app.getHttpAdapter().getInstance().ready();
   const token = await app.get(Setup).offer(join(folder, 'setup-token'));
   const organization = { name: 'Acme', slug: 'acme' };
@@ -235,13 +252,16 @@ export function expectStatus(answer: Answered, status: number, code?: string): B
   return answer.body;
 }
 
-/** Waits until `condition` holds; what it holds at last, or an error after ten seconds. */
-export async function until<T>(condition: () => Promise<T | undefined | false>): Promise<T> {
-  const deadline = performance.now() + 10_000;
+/** Waits until `condition` holds; what it holds at last, or an error after `withinMs`. */
+export async function until<T>(
+  condition: () => Promise<T | undefined | false>,
+  withinMs = 10_000,
+): Promise<T> {
+  const deadline = performance.now() + withinMs;
   for (;;) {
     const found = await condition();
     if (found !== undefined && found !== false) return found;
-    if (performance.now() > deadline) throw new Error('it did not become true in ten seconds');
+    if (performance.now() > deadline) throw new Error(`it did not become true in ${withinMs} ms`);
     await sleep(20);
   }
 }
