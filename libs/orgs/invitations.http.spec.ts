@@ -233,6 +233,12 @@ describe('an invitation whose inviter', () => {
   });
 });
 
+it('where no mail can be sent, the inviter is told so, and has the link', async () => {
+  const request = { email: personOf('ada').email, role: 'viewer' };
+  const answer = expectStatus(await app.post(`${org}/invitations`, request, as(admin)), 201);
+  expect(answer).toMatchObject({ mailed: false, url: expect.stringContaining(answer.token) as string });
+});
+
 describe('the domains that a policy allows', () => {
   const allow = async (...domains: string[]): Promise<void> => {
     expectStatus(await patch(`${org}/policy`, { allowedEmailDomains: domains }), 200);

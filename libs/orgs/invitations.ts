@@ -13,6 +13,7 @@ import {
   type RequestFacts,
   tokenDigest,
 } from '#kernel';
+import { Mail } from '#mail';
 import { requireDomain } from './email-domain.ts';
 import { requireHeld } from './grant-ceiling.ts';
 import {
@@ -48,6 +49,7 @@ export class Invitations {
     private readonly audit: Audit,
     private readonly passwords: Passwords,
     private readonly config: OrgConfig,
+    private readonly mail: Mail,
     private readonly clock: Clock,
   ) {}
 
@@ -99,12 +101,17 @@ export class Invitations {
       target: { type: 'invitation', id, display: email },
       changes: { role: { to: roleId } },
     });
-    return {
-      id,
-      token,
+    const link = {
       url: `${this.config.publicUrl}/invitation#${token}`,
       expiresAt: expiresAt.toISOString(),
     };
+    const [organization, inviter] = [caller.org.name, caller.display ?? caller.org.name];
+    const mailed = await this.mail.send(tx, {
+      template: 'invitation',
+      to: email.toLowerCase(),
+      data: { organization, inviter, ...link },
+    });
+    return { id, token, ...link, mailed };
   }
 
   async revoke(caller: Caller, id: string): Promise<void> {

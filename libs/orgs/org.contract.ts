@@ -3,6 +3,7 @@ import { OrganizationView, UserView } from '#auth';
 import {
   Choice,
   Email,
+  Flag,
   Id,
   ListOf,
   Nested,
@@ -79,6 +80,9 @@ export class NewInvitationView {
 
   @Time()
   expiresAt: string;
+
+  @Flag({ description: 'Whether the link goes to the invited person by mail too.' })
+  mailed: boolean;
 }
 
 export class CreatedOrgView {
