@@ -235,7 +235,7 @@ describe('the last owner', () => {
         ]);
         expect(await activeOwners(operator.organization.id), `round ${round}`).toBe(1);
         expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
-        const survivor = answers[0]!.status === 200 ? owner : person;
+        const survivor = answers[0].status === 200 ? owner : person;
         const loser = survivor === owner ? second : operator;
         const again = await app.signIn(survivor, 'platform');
         expectStatus(await patch(`/users/${loser.user.id}`, { status: 'active' }, again), 200);

@@ -62,7 +62,14 @@ async function stage(org: Org, permission: Permission, kind: 'tenant' | 'platfor
     await roleOf(holder),
   ];
   return {
-    ...{ org, permission, manager, other, holder, disabled, spareRole, keyId },
+    org,
+    permission,
+    manager,
+    other,
+    holder,
+    disabled,
+    spareRole,
+    keyId,
     managersRole: managersRole.id,
     othersRole: othersRole.id,
     holdersRole,

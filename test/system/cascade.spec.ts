@@ -1,4 +1,4 @@
-import { request } from 'node:http';
+import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { disposeAll, type Product, startProduct } from '../kit/app.ts';
 import { type Answer, expectAnswer } from '../kit/client.ts';
@@ -337,7 +337,7 @@ function everywhereFrom(replicas: readonly Product[], address: string, token: st
           const headers = { authorization: `Bearer ${token}` };
           const path = '/api/v1/auth/me';
           const options = { host: '127.0.0.1', port, path, headers, localAddress: address, agent: false };
-          const outgoing = request(options, (answer) => {
+          const outgoing = httpRequest(options, (answer) => {
             answer.resume();
             answer.on('end', () => resolve(answer.statusCode ?? 0));
           });
