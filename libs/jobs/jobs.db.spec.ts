@@ -79,7 +79,10 @@ describe('a job', () => {
     const adder = await process(queue);
     await Promise.all([process(queue, handle), process(queue, handle), process(queue, handle)]);
     const texts = Array.from({ length: 20 }, (_, n) => `letter ${n}`);
-    await Promise.all(texts.map((text) => add(adder, queue, text)));
+    // One transaction gives one notice for all.
+    await inTx(async (tx) => {
+      for (const text of texts) await adder.enqueue(tx, queue, { text });
+    });
     await until(async () => (await rows(queue.name, 'completed')).length === 20);
     expect(seen.toSorted()).toEqual(texts.toSorted());
   });
