@@ -6,7 +6,7 @@ import { ExtractJwt, Strategy } from 'passport-jwt';
 import { Clock, Fault, isId, newId } from '#kernel';
 import { AuthFault } from './auth.faults.ts';
 import type { SessionFacts } from './authority.ts';
-import { SigningKeys } from './signing-keys.ts';
+import { SigningKeys } from './signing/signing-keys.ts';
 
 export const ACCESS_TOKEN_SECONDS = 300;
 const AUDIENCE = 'portcullis';

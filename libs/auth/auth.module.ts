@@ -1,7 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { Authenticator } from '#access';
 import { AccessTokens, AccessTokenStrategy } from './access-tokens.ts';
-import { ApiKeySecrets } from './api-key-secret.ts';
+import { ApiKeySecrets } from './api-keys/api-key-secret.ts';
 import { AuthConfig } from './auth.config.ts';
 import { AuthController, JwksController } from './auth.controller.ts';
 import { AuthorityCache } from './authority-cache.ts';
@@ -13,7 +13,7 @@ import { SessionActivity } from './session-activity.ts';
 import { SessionIssuer } from './session-issuer.ts';
 import { Sessions } from './sessions.ts';
 import { SignIn } from './sign-in.ts';
-import { SigningKeys } from './signing-keys.ts';
+import { SigningKeys } from './signing/signing-keys.ts';
 
 @Module({})
 export class AuthModule {

@@ -4,7 +4,7 @@ import { type AccessRequest, Authenticator } from '#access';
 import { Database } from '#database';
 import { type Caller, Clock, type FaultAudit, type RequestFacts, sameSecret, tokenDigest } from '#kernel';
 import { AccessTokens } from './access-tokens.ts';
-import { ApiKeySecrets, readApiKey } from './api-key-secret.ts';
+import { ApiKeySecrets, readApiKey } from './api-keys/api-key-secret.ts';
 import { AuthFault } from './auth.faults.ts';
 import { type ApiKeyFacts, type Authority, AuthorityCaller } from './authority.ts';
 import { AuthorityCache } from './authority-cache.ts';

@@ -1,5 +1,5 @@
 export { findAccount, insertUser, storePassword } from './account.store.ts';
-export { ApiKeySecrets } from './api-key-secret.ts';
+export { ApiKeySecrets } from './api-keys/api-key-secret.ts';
 export { AuthConfig } from './auth.config.ts';
 export { OrganizationView, UserView } from './auth.contract.ts';
 export { AuthFault } from './auth.faults.ts';
@@ -7,4 +7,4 @@ export { AuthModule } from './auth.module.ts';
 export { rolePermissions } from './authority.ts';
 export { Passwords } from './passwords.ts';
 export { Sessions } from './sessions.ts';
-export { SigningKeys } from './signing-keys.ts';
+export { SigningKeys } from './signing/signing-keys.ts';

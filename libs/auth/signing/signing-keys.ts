@@ -8,7 +8,7 @@ import {
 } from 'node:crypto';
 import { Database, type SystemTx } from '#database';
 import { MasterKey } from '#secrets';
-import { AuthConfig } from './auth.config.ts';
+import { AuthConfig } from '../auth.config.ts';
 import { insertSigningKey, readDeploymentId, readSigningKeys } from './signing-key.store.ts';
 
 interface SigningKey {
