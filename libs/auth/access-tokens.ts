@@ -68,6 +68,11 @@ export class AccessTokenStrategy extends PassportStrategy(Strategy, STRATEGY) {
   }
 }
 
+/** The id of the key that a token says it is signed by; empty where it says none. */
+export function keyIdOf(token: string): string {
+  return jsonwebtoken.decode(token, { complete: true })?.header.kid ?? '';
+}
+
 @Injectable()
 export class AccessTokens {
   constructor(

@@ -20,5 +20,12 @@ export const AuthFault = faults('auth', {
   password_unchanged: ['invalid', 'The new password must not be the old one.'],
   session_not_found: ['not_found', 'There is no such session.'],
   sessions_only: ['forbidden', 'Only a signed-in person can do this, not an API key.'],
+  signing_key_not_found: ['not_found', 'There is no such signing key whose tokens are accepted.'],
+  next_key_too_new: [
+    'conflict',
+    'The next key was published too short a time ago to sign; data.rotatableAt says when it may.',
+  ],
+  bad_key_id: ['invalid', 'A key id has 1 to 64 letters, digits, hyphens and underscores.'],
+  not_an_api_key: ['invalid', 'This is no API key of this product: its form or its checksum is wrong.'],
   busy: ['limited', 'Too many sign-ins at once; try again in a moment.'],
 });

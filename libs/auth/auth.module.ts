@@ -13,6 +13,8 @@ import { SessionActivity } from './session-activity.ts';
 import { SessionIssuer } from './session-issuer.ts';
 import { Sessions } from './sessions.ts';
 import { SignIn } from './sign-in.ts';
+import { SigningKeyRotation } from './signing/signing-key-rotation.ts';
+import { SigningKeysController } from './signing/signing-keys.controller.ts';
 import { SigningKeys } from './signing/signing-keys.ts';
 
 @Module({})
@@ -21,7 +23,7 @@ export class AuthModule {
     return {
       module: AuthModule,
       global: true,
-      controllers: [AuthController, JwksController, OrgSessionsController],
+      controllers: [AuthController, JwksController, OrgSessionsController, SigningKeysController],
       providers: [
         { provide: AuthConfig, useValue: config },
         AccessTokens,
@@ -36,9 +38,10 @@ export class AuthModule {
         SessionIssuer,
         Sessions,
         SignIn,
+        SigningKeyRotation,
         SigningKeys,
       ],
-      exports: [ApiKeySecrets, Authenticator, Passwords, Sessions, SigningKeys],
+      exports: [ApiKeySecrets, Authenticator, Passwords, Sessions, SigningKeyRotation, SigningKeys],
     };
   }
 }

@@ -3,13 +3,14 @@ import ipaddr from 'ipaddr.js';
 import { type AccessRequest, Authenticator } from '#access';
 import { Database } from '#database';
 import { type Caller, Clock, type FaultAudit, type RequestFacts, sameSecret, tokenDigest } from '#kernel';
-import { AccessTokens } from './access-tokens.ts';
+import { AccessTokens, keyIdOf } from './access-tokens.ts';
 import { ApiKeySecrets, readApiKey } from './api-keys/api-key-secret.ts';
 import { AuthFault } from './auth.faults.ts';
 import { type ApiKeyFacts, type Authority, AuthorityCaller } from './authority.ts';
 import { AuthorityCache } from './authority-cache.ts';
 import { readApiKeyAuthority, readEndedKey, readSessionAuthority } from './authority.store.ts';
 import { SessionActivity } from './session-activity.ts';
+import { SigningKeys } from './signing/signing-keys.ts';
 
 /** Verified credentials remembered; one is about 200 bytes. */
 const REMEMBERED = 100_000;
@@ -21,6 +22,8 @@ interface Verified {
   readonly expiresAt: number;
   /** For keys: the stored digest it was verified against. */
   readonly digest: string | undefined;
+  /** For tokens: the key that signed it, which may be withdrawn. */
+  readonly kid: string | undefined;
   /** Where a refusal is recorded: whose credential it is was proven, also after it ended. */
   readonly audit: FaultAudit;
 }
@@ -40,6 +43,7 @@ export class BearerAuthenticator extends Authenticator {
     private readonly activity: SessionActivity,
     private readonly clock: Clock,
     private readonly secrets: ApiKeySecrets,
+    private readonly signingKeys: SigningKeys,
   ) {
     super();
   }
@@ -48,7 +52,7 @@ export class BearerAuthenticator extends Authenticator {
     const credential = credentialOf(request.headers);
     const digest = digestOn(request.connection, credential);
     const verified = this.#verified.get(digest);
-    if (verified) {
+    if (verified && (verified.kid === undefined || this.signingKeys.accepts(verified.kid))) {
       const authority = this.cache.get(verified.authorityKey);
       if (authority) {
         const caller = this.#admit(verified, authority, request.facts);
@@ -63,13 +67,22 @@ export class BearerAuthenticator extends Authenticator {
     const keyId = readApiKey(credential);
     if (keyId !== undefined) return this.#lookKey(keyId, credential, digest, facts);
     const known = this.#verified.get(digest);
-    if (known && known.expiresAt > this.clock.now().getTime()) {
+    if (known?.kid !== undefined && known.expiresAt > this.clock.now().getTime()) {
+      // Of a key that was withdrawn nothing is proven any more, not even whose token it was.
+      if (!(await this.signingKeys.publicKey(known.kid)))
+        throw AuthFault.invalid_token({ detail: 'key withdrawn' });
       const authority = await this.#session(known);
       return this.#admit(known, authority, facts) ?? refuse(AuthFault.session_ended({ audit: known.audit }));
     }
     const { sid, sub, org, exp } = await this.tokens.verify(credential);
     const audit = { orgId: org, actorId: sub };
-    const verified = { authorityKey: `session:${sid}`, expiresAt: exp * 1_000, digest: undefined, audit };
+    const verified = {
+      authorityKey: `session:${sid}`,
+      expiresAt: exp * 1_000,
+      digest: undefined,
+      kid: keyIdOf(credential),
+      audit,
+    };
     const authority = await this.#session(verified);
     // What others read from the token must be what it stands for here.
     if (sub !== authority.userId || org !== authority.org.id)
@@ -89,7 +102,13 @@ export class BearerAuthenticator extends Authenticator {
     if (!authority || stored === undefined)
       throw AuthFault.invalid_api_key({ audit: await this.#endedKey(id, credential) });
     const audit = keyAudit(authority.org.id, id);
-    const verified = { authorityKey: authority.key, expiresAt: authority.expiresAt, digest: stored, audit };
+    const verified = {
+      authorityKey: authority.key,
+      expiresAt: authority.expiresAt,
+      digest: stored,
+      kid: undefined,
+      audit,
+    };
     this.#remember(digest, verified);
     return this.#admit(verified, authority, facts) ?? refuse(AuthFault.invalid_api_key({ audit }));
   }

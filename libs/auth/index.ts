@@ -7,4 +7,5 @@ export { AuthModule } from './auth.module.ts';
 export { rolePermissions } from './authority.ts';
 export { Passwords } from './passwords.ts';
 export { Sessions } from './sessions.ts';
+export { SigningKeyRotation } from './signing/signing-key-rotation.ts';
 export { SigningKeys } from './signing/signing-keys.ts';
