@@ -24,12 +24,25 @@ export class KeepKeyPeppers1763769600015 implements MigrationInterface {
         ADD pepper_id uuid NOT NULL DEFAULT '00000000-0000-7000-8000-000000000000' REFERENCES key_peppers,
         -- The pepper of previous_digest; says nothing where there is none.
         ADD previous_pepper_id uuid NOT NULL DEFAULT '00000000-0000-7000-8000-000000000000' REFERENCES key_peppers,
-        -- The key that made this one, which ends with it. No foreign key: a row may go, the fact stays.
+        -- The key that made this one or rotated it last: this ends with it. No foreign key: its row may go first.
         ADD made_by_key_id uuid;
       CREATE INDEX api_keys_pepper ON api_keys (pepper_id) WHERE revoked_at IS NULL;
       CREATE INDEX api_keys_made_by_key ON api_keys (made_by_key_id) WHERE made_by_key_id IS NOT NULL;
       CREATE INDEX api_keys_service_account ON api_keys (service_account_id) WHERE service_account_id IS NOT NULL;
       CREATE INDEX service_accounts_owner ON service_accounts (org_id, owner_id);
+
+      -- A retired pepper is erased: a key that came under it would be lost. The lock waits for who retires it.
+      CREATE FUNCTION require_live_pepper() RETURNS trigger
+      LANGUAGE plpgsql SECURITY DEFINER SET search_path = portcullis, pg_temp AS $$
+      BEGIN
+        PERFORM FROM key_peppers WHERE id = NEW.pepper_id AND retired_at IS NULL FOR KEY SHARE;
+        IF NOT FOUND THEN
+          RAISE EXCEPTION 'the pepper has been retired meanwhile' USING ERRCODE = '40001';
+        END IF;
+        RETURN NEW;
+      END $$;
+      CREATE TRIGGER require_live_pepper BEFORE INSERT OR UPDATE OF pepper_id ON api_keys
+        FOR EACH ROW EXECUTE FUNCTION require_live_pepper();
 
       -- When a key was last used: written often and coalesced, says nothing of rights, so it is not state.
       CREATE TABLE api_key_activity (

@@ -1,7 +1,13 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { Authenticator } from '#access';
 import { AccessTokens, AccessTokenStrategy } from './access-tokens.ts';
-import { ApiKeySecrets } from './api-keys/api-key-secret.ts';
+import { ApiKeySecrets } from './api-keys/api-key-secrets.ts';
+import { ReportedKeysController, SecretPatternsController } from './api-keys/api-keys.controller.ts';
+import { KeyActivity } from './api-keys/key-activity.ts';
+import { KeyPeppersController } from './api-keys/key-peppers.controller.ts';
+import { KeyRehash } from './api-keys/key-rehash.ts';
+import { KeyRevocation } from './api-keys/key-revocation.ts';
+import { PepperRotation } from './api-keys/pepper-rotation.ts';
 import { AuthConfig } from './auth.config.ts';
 import { AuthController, JwksController } from './auth.controller.ts';
 import { AuthorityCache } from './authority-cache.ts';
@@ -23,7 +29,15 @@ export class AuthModule {
     return {
       module: AuthModule,
       global: true,
-      controllers: [AuthController, JwksController, OrgSessionsController, SigningKeysController],
+      controllers: [
+        AuthController,
+        JwksController,
+        OrgSessionsController,
+        KeyPeppersController,
+        ReportedKeysController,
+        SecretPatternsController,
+        SigningKeysController,
+      ],
       providers: [
         { provide: AuthConfig, useValue: config },
         AccessTokens,
@@ -32,7 +46,11 @@ export class AuthModule {
         AuthorityCache,
         BearerAuthenticator,
         { provide: Authenticator, useExisting: BearerAuthenticator },
+        KeyActivity,
+        KeyRehash,
+        KeyRevocation,
         Passwords,
+        PepperRotation,
         Refresh,
         SessionActivity,
         SessionIssuer,
@@ -41,7 +59,16 @@ export class AuthModule {
         SigningKeyRotation,
         SigningKeys,
       ],
-      exports: [ApiKeySecrets, Authenticator, Passwords, Sessions, SigningKeyRotation, SigningKeys],
+      exports: [
+        ApiKeySecrets,
+        Authenticator,
+        KeyRevocation,
+        Passwords,
+        PepperRotation,
+        Sessions,
+        SigningKeyRotation,
+        SigningKeys,
+      ],
     };
   }
 }

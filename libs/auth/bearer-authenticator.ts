@@ -1,10 +1,14 @@
 import { Injectable } from '@nestjs/common';
+import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { type AccessRequest, Authenticator } from '#access';
 import { Database } from '#database';
-import { type Caller, Clock, type FaultAudit, type RequestFacts, sameSecret, tokenDigest } from '#kernel';
+import { type Caller, Clock, type FaultAudit, type RequestFacts, tokenDigest } from '#kernel';
 import { AccessTokens, keyIdOf } from './access-tokens.ts';
-import { ApiKeySecrets, readApiKey } from './api-keys/api-key-secret.ts';
+import { readApiKey } from './api-keys/api-key-secret.ts';
+import { ApiKeySecrets } from './api-keys/api-key-secrets.ts';
+import { KeyActivity } from './api-keys/key-activity.ts';
+import { KeyRehash } from './api-keys/key-rehash.ts';
 import { AuthFault } from './auth.faults.ts';
 import { type ApiKeyFacts, type Authority, AuthorityCaller } from './authority.ts';
 import { AuthorityCache } from './authority-cache.ts';
@@ -44,6 +48,8 @@ export class BearerAuthenticator extends Authenticator {
     private readonly clock: Clock,
     private readonly secrets: ApiKeySecrets,
     private readonly signingKeys: SigningKeys,
+    private readonly keyActivity: KeyActivity,
+    private readonly keyRehash: KeyRehash,
   ) {
     super();
   }
@@ -55,7 +61,7 @@ export class BearerAuthenticator extends Authenticator {
     if (verified && (verified.kid === undefined || this.signingKeys.accepts(verified.kid))) {
       const authority = this.cache.get(verified.authorityKey);
       if (authority) {
-        const caller = this.#admit(verified, authority, request.facts);
+        const caller = this.#admit(verified, authority, request.facts, credential);
         if (caller) return caller;
       }
     }
@@ -72,7 +78,10 @@ export class BearerAuthenticator extends Authenticator {
       if (!(await this.signingKeys.publicKey(known.kid)))
         throw AuthFault.invalid_token({ detail: 'key withdrawn' });
       const authority = await this.#session(known);
-      return this.#admit(known, authority, facts) ?? refuse(AuthFault.session_ended({ audit: known.audit }));
+      return (
+        this.#admit(known, authority, facts, credential) ??
+        refuse(AuthFault.session_ended({ audit: known.audit }))
+      );
     }
     const { sid, sub, org, exp } = await this.tokens.verify(credential);
     const audit = { orgId: org, actorId: sub };
@@ -88,7 +97,7 @@ export class BearerAuthenticator extends Authenticator {
     if (sub !== authority.userId || org !== authority.org.id)
       throw AuthFault.invalid_token({ detail: 'person or organization' });
     this.#remember(digest, verified);
-    return this.#admit(verified, authority, facts) ?? refuse(AuthFault.session_ended({ audit }));
+    return this.#admit(verified, authority, facts, credential) ?? refuse(AuthFault.session_ended({ audit }));
   }
 
   async #session({ authorityKey, audit }: Verified): Promise<Authority> {
@@ -98,7 +107,7 @@ export class BearerAuthenticator extends Authenticator {
 
   async #lookKey(id: string, credential: string, digest: string, facts: RequestFacts): Promise<Caller> {
     const authority = await this.#load(`api_key:${id}`, id, readApiKeyAuthority);
-    const stored = authority?.apiKey && this.#match(credential, authority.apiKey);
+    const stored = authority?.apiKey && (await this.secrets.match(credential, authority.apiKey));
     if (!authority || stored === undefined)
       throw AuthFault.invalid_api_key({ audit: await this.#endedKey(id, credential) });
     const audit = keyAudit(authority.org.id, id);
@@ -110,13 +119,17 @@ export class BearerAuthenticator extends Authenticator {
       audit,
     };
     this.#remember(digest, verified);
-    return this.#admit(verified, authority, facts) ?? refuse(AuthFault.invalid_api_key({ audit }));
+    return (
+      this.#admit(verified, authority, facts, credential) ?? refuse(AuthFault.invalid_api_key({ audit }))
+    );
   }
 
   /** Whose key it was, where the secret is the one it had: only then is the organization told of its use. */
   async #endedKey(id: string, credential: string): Promise<FaultAudit | undefined> {
     const ended = await this.database.acrossOrgs('authenticate', (tx) => readEndedKey(tx, id));
-    const proven = ended !== undefined && sameSecret(this.secrets.digest(credential), ended.digest);
+    if (!ended) return undefined;
+    const { digest, pepper_id: pepperId } = ended;
+    const proven = (await this.secrets.match(credential, { digest, pepperId })) !== undefined;
     return proven ? keyAudit(ended.org_id, id) : undefined;
   }
 
@@ -125,7 +138,12 @@ export class BearerAuthenticator extends Authenticator {
   }
 
   /** The caller, or undefined where the credential has run out meanwhile; throws where the address is not allowed. */
-  #admit(verified: Verified, authority: Authority, facts: RequestFacts): AuthorityCaller | undefined {
+  #admit(
+    verified: Verified,
+    authority: Authority,
+    facts: RequestFacts,
+    credential: string,
+  ): AuthorityCaller | undefined {
     const now = this.clock.now().getTime();
     if (
       now >= verified.expiresAt ||
@@ -139,19 +157,14 @@ export class BearerAuthenticator extends Authenticator {
       if (!addressAllowed(authority.apiKey.allowedCidrs, facts.ip)) {
         throw AuthFault.invalid_api_key({ audit: { ...verified.audit, reason: 'address_not_allowed' } });
       }
+      this.keyActivity.touch(authority.id, now, facts.ip);
+      const { digest, pepperId } = authority.apiKey;
+      if (verified.digest === digest) this.keyRehash.used(authority.id, credential, digest, pepperId);
     } else {
       authority.lastUsed = now;
       this.activity.touch(authority, now);
     }
     return new AuthorityCaller(authority, facts);
-  }
-
-  /** The stored digest that the key matches now, or undefined. */
-  #match(credential: string, key: ApiKeyFacts): string | undefined {
-    const digest = this.secrets.digest(credential);
-    if (sameSecret(digest, key.digest)) return key.digest;
-    const previous = key.previousDigest;
-    return previous !== undefined && sameSecret(digest, previous) ? previous : undefined;
   }
 
   #remember(digest: string, verified: Verified): void {
@@ -198,7 +211,8 @@ function stillAccepted(key: ApiKeyFacts, digest: string | undefined, now: number
 /** Closed where there is a list and the address is unknown or cannot be read. */
 function addressAllowed(cidrs: readonly string[], ip: string | undefined): boolean {
   if (cidrs.length === 0) return true;
-  if (ip === undefined || !ipaddr.isValid(ip)) return false;
+  // The strict reading first: `10.1` or `0x7f.1` is an address to few, and to no proxy.
+  if (ip === undefined || isIP(ip) === 0 || !ipaddr.isValid(ip)) return false;
   const address = ipaddr.process(ip);
   return cidrs.some((cidr) => {
     const range = ipaddr.parseCIDR(cidr);

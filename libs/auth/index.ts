@@ -1,5 +1,7 @@
 export { findAccount, insertUser, storePassword } from './account.store.ts';
-export { ApiKeySecrets } from './api-keys/api-key-secret.ts';
+export { ApiKeySecrets } from './api-keys/api-key-secrets.ts';
+export { KeyRevocation } from './api-keys/key-revocation.ts';
+export { PepperRotation } from './api-keys/pepper-rotation.ts';
 export { AuthConfig } from './auth.config.ts';
 export { OrganizationView, UserView } from './auth.contract.ts';
 export { AuthFault } from './auth.faults.ts';

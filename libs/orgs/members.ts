@@ -1,10 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
-import { findAccount, insertUser, Passwords, rolePermissions, Sessions, storePassword } from '#auth';
+import {
+  findAccount,
+  insertUser,
+  KeyRevocation,
+  Passwords,
+  rolePermissions,
+  Sessions,
+  storePassword,
+} from '#auth';
 import { Database, type OrgTx } from '#database';
 import { type Caller, type Page, pageOf, randomText, readPage } from '#kernel';
 import { requireHeld } from './grant-ceiling.ts';
-import { revokeApiKeys } from './key.store.ts';
 import {
   deleteMember,
   hasOtherOwner,
@@ -23,6 +30,7 @@ import type {
 import { OrgFault } from './org.faults.ts';
 import type { RoleRow } from './role.store.ts';
 import { roleNamed } from './roles.ts';
+import { ServiceAccounts } from './service-accounts.ts';
 
 /** Members of an organization. What ends a membership ends its sessions and keys in the same transaction. */
 @Injectable()
@@ -32,6 +40,8 @@ export class Members {
     private readonly audit: Audit,
     private readonly passwords: Passwords,
     private readonly sessions: Sessions,
+    private readonly keys: KeyRevocation,
+    private readonly serviceAccounts: ServiceAccounts,
   ) {}
 
   async list(caller: Caller, query: { limit?: number; cursor?: string }): Promise<Page<MemberView>> {
@@ -100,6 +110,7 @@ export class Members {
       const member = await this.#lock(tx, userId);
       if (member.built_in === 'owner' && !(await hasOtherOwner(tx, userId))) throw OrgFault.last_owner();
       await this.#requireNotAbove(caller, tx, member);
+      await this.serviceAccounts.endOf(tx, caller, userId, 'member_removed');
       await this.#endAccess(tx, caller, userId, 'member_removed');
       await this.audit.append(tx, caller, {
         action: 'member.removed',
@@ -112,13 +123,7 @@ export class Members {
 
   async #endAccess(tx: OrgTx, caller: Caller, userId: string, reason: string): Promise<void> {
     await this.sessions.end(tx, caller, { userId }, reason);
-    for (const id of await revokeApiKeys(tx, { ownerId: userId }, reason)) {
-      await this.audit.append(tx, caller, {
-        action: 'api_key.revoked',
-        target: { type: 'api_key', id },
-        reason,
-      });
-    }
+    await this.keys.end(tx, caller, { ownerId: userId }, reason);
   }
 
   /** Who holds less than a member's role neither changes nor removes that member. */

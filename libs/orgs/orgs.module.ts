@@ -13,6 +13,7 @@ import { Orgs } from './orgs.ts';
 import { OrgsController } from './orgs.controller.ts';
 import { Roles } from './roles.ts';
 import { PermissionsController, RolesController } from './roles.controller.ts';
+import { ServiceAccounts } from './service-accounts.ts';
 
 @Module({})
 export class OrgsModule {
@@ -30,7 +31,15 @@ export class OrgsModule {
         ServiceAccountsController,
         ApiKeysController,
       ],
-      providers: [{ provide: OrgConfig, useValue: config }, Invitations, Keys, Members, Orgs, Roles],
+      providers: [
+        { provide: OrgConfig, useValue: config },
+        Invitations,
+        Keys,
+        Members,
+        Orgs,
+        Roles,
+        ServiceAccounts,
+      ],
       exports: [Orgs],
     };
   }

@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { Audit } from '#audit';
-import { SigningKeyRotation } from '#auth';
+import { PepperRotation, SigningKeyRotation } from '#auth';
 import { Database, type SystemTx } from '#database';
 import { newId } from '#kernel';
 
@@ -17,6 +17,7 @@ export class Housekeeping implements OnModuleDestroy {
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly signingKeys: SigningKeyRotation,
+    private readonly peppers: PepperRotation,
   ) {}
 
   start(onFailure: (error: unknown) => void): void {
@@ -46,6 +47,7 @@ export class Housekeeping implements OnModuleDestroy {
       await this.#purgeSessions(tx);
     });
     await this.signingKeys.keep();
+    await this.peppers.keep();
   }
 
   async #purgeSessions(tx: SystemTx): Promise<void> {

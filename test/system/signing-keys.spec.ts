@@ -42,11 +42,11 @@ describe('signing keys on three replicas', { timeout: 60_000 }, () => {
     const agent = new Agent({ keepAlive: true });
     operator = await signIn(replicas[0]!, owner, 'platform');
     const used: (Sample & { issuer: number; kid: string; refreshedAt: number })[] = [];
-    let stopped = false;
+    const stop = new AbortController();
     /** Refreshes on one replica for ever, and uses each token on all of them at once. */
     const issuer = async (index: number): Promise<void> => {
       let { refreshToken } = await signIn(replicas[index]!, owner);
-      while (!stopped) {
+      while (!stop.signal.aborted) {
         const refreshedAt = performance.now();
         const answer = await replicas[index]!.api.post('/auth/refresh', { refreshToken });
         const next = expectAnswer<SignedIn>(answer, 200);
@@ -81,12 +81,12 @@ describe('signing keys on three replicas', { timeout: 60_000 }, () => {
         await sleep(300);
         // Once the rotation has answered, every replica signs with the new key.
         const late = used.filter(({ refreshedAt }) => refreshedAt > answeredAt);
-        expect(new Set(late.map(({ issuer }) => issuer)).size).toBe(3);
+        expect(new Set(late.map((one) => one.issuer)).size).toBe(3);
         expect(late.filter((one) => one.kid !== kid)).toEqual([]);
         switched.push(answeredAt - began);
       }
     } finally {
-      stopped = true;
+      stop.abort();
       await Promise.all(issuers);
       await load.stop();
       agent.destroy();

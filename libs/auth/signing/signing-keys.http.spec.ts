@@ -1,7 +1,6 @@
 import { createPrivateKey, randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Database, InvalidationStream } from '#database';
-import { SystemState } from '#platform';
 import { MasterKey } from '#secrets';
 import {
   type Answered,
@@ -149,7 +148,8 @@ describe('a rotation', () => {
     const answers = await Promise.all(
       Array.from({ length: 5 }, () => product.post(`${PATH}/rotate`, undefined, as(operator))),
     );
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409, 409, 409]);
+    expect(answers.map(({ status }) => status).filter((status) => status === 200)).toHaveLength(1);
+    expect(answers.map(({ status }) => status).filter((status) => status === 409)).toHaveLength(4);
   });
 });
 
@@ -265,11 +265,5 @@ describe('a stolen database', () => {
       expect(createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }).asymmetricKeyType).toBe('ec');
       expect(() => right.unwrap(row['wrapped_private'], 'signing_key:another')).toThrow();
     }
-  });
-
-  it('does not start with another master key', async () => {
-    const other = new MasterKey(randomBytes(32));
-    const state = new SystemState(product.app.get(Database), other, product.clock);
-    await expect(state.open()).rejects.toThrow('the master key is not the one');
   });
 });
