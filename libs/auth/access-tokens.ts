@@ -111,7 +111,9 @@ export class AccessTokens {
   verify(token: string): Promise<AccessClaims> {
     return new Promise((resolve, reject) => {
       const answer = (error: unknown, claims: AccessClaims | false, info: unknown): void => {
-        if (error instanceof Fault) reject(error);
+        // What the strategy could not find out comes as `info`: that keys could not be read is no bad token.
+        const fault = [error, info].find((one) => one instanceof Fault);
+        if (fault) reject(fault);
         else if ((info as Error | undefined)?.name === 'TokenExpiredError') reject(AuthFault.token_expired());
         // Again by our clock, which everything that is remembered of the token goes by.
         else if (claims && claims.exp * 1_000 <= this.clock.now().getTime())

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { type AccessRequest, Authenticator } from '#access';
-import { Database } from '#database';
+import { Database, type SystemTx } from '#database';
 import { type Caller, Clock, type FaultAudit, type RequestFacts, tokenDigest } from '#kernel';
 import { AccessTokens, keyIdOf } from './access-tokens.ts';
 import { readApiKey } from './api-keys/api-key-secret.ts';
@@ -74,9 +74,7 @@ export class BearerAuthenticator extends Authenticator {
     if (keyId !== undefined) return this.#lookKey(keyId, credential, digest, facts);
     const known = this.#verified.get(digest);
     if (known?.kid !== undefined && known.expiresAt > this.clock.now().getTime()) {
-      // Of a key that was withdrawn nothing is proven any more, not even whose token it was.
-      if (!(await this.signingKeys.publicKey(known.kid)))
-        throw AuthFault.invalid_token({ detail: 'key withdrawn' });
+      await this.signingKeys.refresh();
       const authority = await this.#session(known);
       return (
         this.#admit(known, authority, facts, credential) ??
@@ -100,13 +98,19 @@ export class BearerAuthenticator extends Authenticator {
     return this.#admit(verified, authority, facts, credential) ?? refuse(AuthFault.session_ended({ audit }));
   }
 
-  async #session({ authorityKey, audit }: Verified): Promise<Authority> {
-    const found = await this.#load(authorityKey, authorityKey.slice('session:'.length), readSessionAuthority);
+  /** The session of a token, asked together with the key that signed the token where the lease does not prove it. */
+  async #session({ authorityKey, kid = '', audit }: Verified): Promise<Authority> {
+    const found = await this.#load(authorityKey, async (tx) => {
+      // Of a key that was withdrawn nothing is proven any more, not even whose token it was.
+      if (!(await this.signingKeys.acceptsIn(tx, kid)))
+        throw AuthFault.invalid_token({ detail: 'key withdrawn' });
+      return readSessionAuthority(tx, authorityKey.slice('session:'.length));
+    });
     return found ?? refuse(AuthFault.session_ended({ audit }));
   }
 
   async #lookKey(id: string, credential: string, digest: string, facts: RequestFacts): Promise<Caller> {
-    const authority = await this.#load(`api_key:${id}`, id, readApiKeyAuthority);
+    const authority = await this.#load(`api_key:${id}`, (tx) => readApiKeyAuthority(tx, id));
     const stored = authority?.apiKey && (await this.secrets.match(credential, authority.apiKey));
     if (!authority || stored === undefined)
       throw AuthFault.invalid_api_key({ audit: await this.#endedKey(id, credential) });
@@ -133,8 +137,8 @@ export class BearerAuthenticator extends Authenticator {
     return proven ? keyAudit(ended.org_id, id) : undefined;
   }
 
-  #load(key: string, id: string, read: typeof readSessionAuthority): Promise<Authority | undefined> {
-    return this.cache.load(key, () => this.database.acrossOrgs('authenticate', (tx) => read(tx, id)));
+  #load(key: string, read: (tx: SystemTx) => Promise<Authority | undefined>): Promise<Authority | undefined> {
+    return this.cache.load(key, () => this.database.acrossOrgs('authenticate', read));
   }
 
   /** The caller, or undefined where the credential has run out meanwhile; throws where the address is not allowed. */

@@ -28,6 +28,11 @@ export async function readAcceptedKeys(tx: SystemTx): Promise<AcceptedKeyRow[]> 
   );
 }
 
+export async function isKeyAccepted(tx: SystemTx, kid: string): Promise<boolean> {
+  const row = await tx.one('SELECT 1 FROM signing_keys WHERE kid = $1 AND retired_at IS NULL', [kid]);
+  return row !== undefined;
+}
+
 /** The next, the current, those before, then those that are over, newest first; at most 100. */
 export async function readSigningKeys(tx: SystemTx): Promise<SigningKeyRow[]> {
   return tx.query<SigningKeyRow>(

@@ -153,6 +153,23 @@ describe('a rotation', () => {
   });
 });
 
+describe('keys that cannot be read', () => {
+  it('are an outage and no bad token', async () => {
+    const person = await product.signIn(owner);
+    const database = product.app.get(Database);
+    const read = database.acrossOrgs.bind(database);
+    product.app.get(SigningKeys, { strict: false }).lapsed();
+    vi.spyOn(database, 'acrossOrgs').mockImplementation((reason, work) =>
+      reason === 'signing_keys'
+        ? read(reason, () => Promise.reject(Object.assign(new Error('gone'), { code: '57P01' })))
+        : read(reason, work),
+    );
+    expectStatus(await me(person.accessToken), 503, 'database.unavailable');
+    vi.restoreAllMocks();
+    expectStatus(await me(person.accessToken), 200);
+  });
+});
+
 describe('housekeeping', () => {
   it('makes a next key where an older deployment has none', async () => {
     await product.change(`DELETE FROM signing_keys WHERE state = 'next'`);

@@ -12,6 +12,7 @@ import { AuthConfig } from '../auth.config.ts';
 import {
   type AcceptedKeyRow,
   insertSigningKey,
+  isKeyAccepted,
   readAcceptedKeys,
   readDeploymentId,
 } from './signing-key.store.ts';
@@ -95,6 +96,16 @@ export class SigningKeys implements InvalidationListener, OnModuleInit {
   /** True where a key is proven, without asking the database, to be accepted now. */
   accepts(kid: string): boolean {
     return this.#proven?.publicKeys.has(kid) === true;
+  }
+
+  /** The same in a transaction that is open anyway, where the lease proves nothing. */
+  async acceptsIn(tx: SystemTx, kid: string): Promise<boolean> {
+    return this.accepts(kid) || (await isKeyAccepted(tx, kid));
+  }
+
+  /** After news of keys: knows them again, as far as the lease lets anything be known. */
+  async refresh(): Promise<void> {
+    if (this.stream.isFresh && !this.#ring) await this.#load();
   }
 
   /** The public key of an id whose tokens are accepted now, or undefined. */

@@ -5,10 +5,13 @@ import { disposeAll, type Product, startProduct } from '../kit/app.ts';
 import { expectAnswer } from '../kit/client.ts';
 import { run } from '../kit/database.ts';
 import { ask, Load, type Sample } from '../kit/load.ts';
-import { setUp, type SignedIn, signIn } from '../kit/tenancy.ts';
+import { addKey, addMember, setUp, type SignedIn, signIn } from '../kit/tenancy.ts';
 
-/** Signing keys on three processes under load: each token is used on every replica the moment it was issued. */
-describe('signing keys on three replicas', { timeout: 60_000 }, () => {
+/**
+ * Keys and peppers rotate on three processes under load: each token is used on every replica the moment it was
+ * issued, and API keys all the while.
+ */
+describe('three replicas', { timeout: 60_000 }, () => {
   const replicas: Product[] = [];
   let operator: SignedIn;
   let adminUrl: string;
@@ -145,6 +148,87 @@ describe('signing keys on three replicas', { timeout: 60_000 }, () => {
       for (const replica of replicas) {
         expectAnswer(await replica.api.get('/auth/me', { token: next.accessToken }), 200);
       }
+    }
+  });
+
+  it('refuse no API key while the pepper rotates and the keys move to the new one', async () => {
+    const admin = await signIn(replicas[0]!, owner);
+    operator = await signIn(replicas[0]!, owner, 'platform');
+    const keys = await Promise.all(
+      Array.from({ length: 5 }, () => addKey(replicas[0]!, admin, ['org:read'])),
+    );
+    const load = new Load(replicas, 20);
+    keys.forEach(({ key }, n) => load.add({ name: `key ${n}`, token: key, path: '/auth/me' }));
+    const peppers = '/platform/key-peppers';
+    const began = performance.now();
+    try {
+      await sleep(400);
+      const { items } = expectAnswer<{ items: { id: string }[] }>(
+        await replicas[1]!.api.post(`${peppers}/rotate`, undefined, { token: operator.accessToken }),
+        200,
+      );
+      const current = items[0]!.id;
+      await expect
+        .poll(() => run(adminUrl, 'SELECT DISTINCT pepper_id FROM portcullis.api_keys'), { timeout: 30_000 })
+        .toEqual([{ pepper_id: current }]);
+      const moved = performance.now() - began;
+      await sleep(400);
+      await load.stop();
+      const uses = keys.flatMap((_, n) => load.of(`key ${n}`));
+      console.log(
+        `${uses.length} uses of ${keys.length} API keys while they moved to a new pepper, which all had done ` +
+          `after ${(moved / 1000).toFixed(1)} s: ${uses.filter(({ status }) => status !== 200).length} refused`,
+      );
+      expect(uses.filter(({ status }) => status !== 200)).toEqual([]);
+      // Once each, however many replicas saw it.
+      const records = await run(
+        adminUrl,
+        `SELECT target_id, count(*)::int AS count FROM portcullis.audit_events
+          WHERE action = 'api_key.rehashed' GROUP BY target_id`,
+      );
+      expect(records).toHaveLength(keys.length);
+      expect(new Set(records.map(({ count }) => count))).toEqual(new Set([1]));
+    } finally {
+      await load.stop();
+    }
+  });
+
+  it('accept no key of a removed member, nor of their service accounts, once the removal has answered', async () => {
+    const [first] = replicas as [Product];
+    const admin = await signIn(first, owner);
+    const member = await signIn(first, await addMember(first, admin, 'leaving', 'admin'));
+    const org = `/orgs/${admin.organization.id}`;
+    const own = await addKey(first, member, ['org:read']);
+    const byMember = { token: member.accessToken };
+    const account = await first.api.post(`${org}/service-accounts`, { name: 'robot' }, byMember);
+    const serviceAccountId = expectAnswer(account, 201).id as string;
+    // Made by another person, who stays.
+    const request = { name: 'robot', permissions: ['org:read'], serviceAccountId };
+    const made = await first.api.post(`${org}/api-keys`, request, { token: admin.accessToken });
+    const keys = [own.key, expectAnswer<{ key: string }>(made, 201).key];
+    const other = await addKey(first, admin, ['org:read']);
+    const load = new Load(replicas);
+    keys.forEach((token, n) => load.add({ name: `key ${n}`, token, path: '/auth/me' }));
+    load.add({ name: 'other', token: other.key, path: '/auth/me' });
+    try {
+      await sleep(400);
+      const removed = await replicas[2]!.api.delete(`${org}/members/${member.user.id}`, {
+        token: admin.accessToken,
+      });
+      expectAnswer(removed, 204);
+      const answeredAt = performance.now();
+      await sleep(400);
+      await load.stop();
+      for (const n of keys.keys()) {
+        const samples = load.of(`key ${n}`);
+        expect(samples.some(({ status }) => status === 200)).toBe(true);
+        const after = samples.filter(({ sentAt }) => sentAt > answeredAt);
+        expect(new Set(after.map(({ replica }) => replica)).size).toBe(3);
+        expect(after.filter(({ status }) => status !== 401)).toEqual([]);
+      }
+      expect(load.of('other').filter(({ status }) => status !== 200)).toEqual([]);
+    } finally {
+      await load.stop();
     }
   });
 });
