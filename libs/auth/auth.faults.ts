@@ -25,7 +25,7 @@ export const AuthFault = faults('auth', {
     'conflict',
     'The next key was published too short a time ago to sign; data.rotatableAt says when it may.',
   ],
-  bad_key_id: ['invalid', 'A key id has 1 to 64 letters, digits, hyphens and underscores.'],
+  bad_key_id: ['invalid', 'A key id has 43 letters, digits, hyphens and underscores.'],
   not_an_api_key: ['invalid', 'This is no API key of this product: its form or its checksum is wrong.'],
   busy: ['limited', 'Too many sign-ins at once; try again in a moment.'],
 });

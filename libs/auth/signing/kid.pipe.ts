@@ -1,8 +1,8 @@
 import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/common';
 import { AuthFault } from '../auth.faults.ts';
 
-/** Our own are base64url SHA-256 thumbprints (RFC 7638); what is none of ours is not found. */
-const KID = /^[A-Za-z0-9_-]{1,64}$/;
+/** A SHA-256 thumbprint (RFC 7638) as base64url. */
+const KID = /^[A-Za-z0-9_-]{43}$/;
 
 /** For a path parameter that is a key id: `@Param('kid', KidPipe)`. Anything else is a 400. */
 @Injectable()
