@@ -6,6 +6,8 @@ import { CloseFunctions1763769600004 } from './1763769600004-close-functions.ts'
 import { CreateIdempotency1763769600005 } from './1763769600005-create-idempotency.ts';
 import { CreateJobs1763769600010 } from './1763769600010-create-jobs.ts';
 import { CreatePoliciesAndProofs1763769600012 } from './1763769600012-create-policies-and-proofs.ts';
+import { KeepKeyPeppers1763769600015 } from './1763769600015-keep-key-peppers.ts';
+import { RotateSigningKeys1763769600016 } from './1763769600016-rotate-signing-keys.ts';
 import { KeepInviters1763769600018 } from './1763769600018-keep-inviters.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
@@ -18,5 +20,7 @@ export const migrations = [
   CreateIdempotency1763769600005,
   CreateJobs1763769600010,
   CreatePoliciesAndProofs1763769600012,
+  KeepKeyPeppers1763769600015,
+  RotateSigningKeys1763769600016,
   KeepInviters1763769600018,
 ];

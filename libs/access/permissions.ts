@@ -99,6 +99,16 @@ export const permissions = {
     description: 'Create, rotate and revoke service accounts and API keys.',
     roles: ['admin'],
   },
+  'crypto:read': {
+    description: 'See the signing keys and key peppers of the deployment (never their secrets).',
+    roles: ['admin', 'auditor'],
+    platform: true,
+  },
+  'crypto:rotate': {
+    description: 'Rotate the signing keys and key peppers of the deployment, and withdraw a signing key.',
+    roles: ['admin'],
+    platform: true,
+  },
   'audit:read': {
     description: 'Search the audit log of the organization.',
     roles: ['admin', 'auditor'],

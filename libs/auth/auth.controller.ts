@@ -15,7 +15,7 @@ import { AuthFault } from './auth.faults.ts';
 import { Refresh } from './refresh.ts';
 import { Sessions } from './sessions.ts';
 import { SignIn } from './sign-in.ts';
-import { SigningKeys } from './signing-keys.ts';
+import { SigningKeys } from './signing/signing-keys.ts';
 
 @Controller('api/v1/auth')
 export class AuthController {

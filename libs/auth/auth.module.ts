@@ -1,7 +1,13 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { Authenticator } from '#access';
 import { AccessTokens, AccessTokenStrategy } from './access-tokens.ts';
-import { ApiKeySecrets } from './api-key-secret.ts';
+import { ApiKeySecrets } from './api-keys/api-key-secrets.ts';
+import { ReportedKeysController, SecretPatternsController } from './api-keys/api-keys.controller.ts';
+import { KeyActivity } from './api-keys/key-activity.ts';
+import { KeyPeppersController } from './api-keys/key-peppers.controller.ts';
+import { KeyRehash } from './api-keys/key-rehash.ts';
+import { KeyRevocation } from './api-keys/key-revocation.ts';
+import { PepperRotation } from './api-keys/pepper-rotation.ts';
 import { AuthConfig } from './auth.config.ts';
 import { AuthController, JwksController } from './auth.controller.ts';
 import { AuthorityCache } from './authority-cache.ts';
@@ -15,7 +21,9 @@ import { Sessions } from './sessions.ts';
 import { Policies } from './policy/policies.ts';
 import { PolicyController } from './policy/policy.controller.ts';
 import { SignIn } from './sign-in.ts';
-import { SigningKeys } from './signing-keys.ts';
+import { SigningKeyRotation } from './signing/signing-key-rotation.ts';
+import { SigningKeysController } from './signing/signing-keys.controller.ts';
+import { SigningKeys } from './signing/signing-keys.ts';
 import { StepUps } from './step-up.ts';
 
 @Module({})
@@ -24,7 +32,16 @@ export class AuthModule {
     return {
       module: AuthModule,
       global: true,
-      controllers: [AuthController, JwksController, OrgSessionsController, PolicyController],
+      controllers: [
+        AuthController,
+        JwksController,
+        OrgSessionsController,
+        PolicyController,
+        KeyPeppersController,
+        ReportedKeysController,
+        SecretPatternsController,
+        SigningKeysController,
+      ],
       providers: [
         { provide: AuthConfig, useValue: config },
         AccessTokens,
@@ -33,17 +50,31 @@ export class AuthModule {
         AuthorityCache,
         BearerAuthenticator,
         { provide: Authenticator, useExisting: BearerAuthenticator },
+        KeyActivity,
+        KeyRehash,
+        KeyRevocation,
         Passwords,
         Policies,
+        PepperRotation,
         Refresh,
         SessionActivity,
         SessionIssuer,
         Sessions,
         SignIn,
+        SigningKeyRotation,
         SigningKeys,
         StepUps,
       ],
-      exports: [ApiKeySecrets, Authenticator, Passwords, Sessions, SigningKeys],
+      exports: [
+        ApiKeySecrets,
+        Authenticator,
+        KeyRevocation,
+        Passwords,
+        PepperRotation,
+        Sessions,
+        SigningKeyRotation,
+        SigningKeys,
+      ],
     };
   }
 }

@@ -16,6 +16,9 @@ export const systemReasons = {
   accept_invitation: 'The invited person is not a member yet.',
   record_denial: 'A refusal is recorded where it belongs although the refused has no transaction.',
   signing_keys: 'Token signing keys belong to the deployment.',
+  api_keys:
+    'Peppers of API keys belong to the deployment; that a key was used, or is handed in as leaked, is known by the key alone.',
+  deployment_keys: 'Platform operators see and rotate the keys of the deployment.',
   system_state: 'The deployment’s own state and health.',
   idempotency: 'The answer of a mutation is kept for its caller, who may have ended with it.',
   housekeeping: 'Expired rows of every organization are removed.',
@@ -24,4 +27,8 @@ export const systemReasons = {
 export type SystemReason = keyof typeof systemReasons;
 
 /** What only a credential of the platform organization may be used for; the database checks it. */
-export const platformReasons: ReadonlySet<SystemReason> = new Set(['manage_tenants', 'manage_accounts']);
+export const platformReasons: ReadonlySet<SystemReason> = new Set([
+  'manage_tenants',
+  'manage_accounts',
+  'deployment_keys',
+]);

@@ -95,12 +95,3 @@ export async function hasOtherOwner(tx: OrgTx | SystemTx, orgId: string, userId:
   );
   return other !== undefined;
 }
-
-/** The service accounts a person answers for. */
-export async function readServiceAccountsOf(tx: OrgTx, ownerId: string): Promise<string[]> {
-  const rows = await tx.query<{ id: string }>(
-    'SELECT id FROM service_accounts WHERE org_id = $1 AND owner_id = $2 ORDER BY id',
-    [tx.orgId, ownerId],
-  );
-  return rows.map((row) => row.id);
-}

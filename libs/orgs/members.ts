@@ -1,10 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
-import { AuthFault, findAccount, insertUser, Passwords, storePassword } from '#auth';
+import { AuthFault, findAccount, insertUser, KeyRevocation, Passwords, Sessions, storePassword } from '#auth';
 import { Database, type OrgTx } from '#database';
 import { type Caller, type Page, pageOf, randomText, readPage } from '#kernel';
 import { requireHeld } from './grant-ceiling.ts';
-import { MemberAccess } from './member-access.ts';
 import {
   deleteMember,
   hasOtherOwner,
@@ -25,6 +24,7 @@ import type {
 import { requireDomain } from './email-domain.ts';
 import { OrgFault } from './org.faults.ts';
 import { permissionsOf, roleNamed } from './roles.ts';
+import { ServiceAccounts } from './service-accounts.ts';
 
 /** Members of an organization. What ends a membership ends its sessions and keys in the same transaction. */
 @Injectable()
@@ -33,7 +33,9 @@ export class Members {
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly passwords: Passwords,
-    private readonly access: MemberAccess,
+    private readonly sessions: Sessions,
+    private readonly keys: KeyRevocation,
+    private readonly serviceAccounts: ServiceAccounts,
   ) {}
 
   async list(caller: Caller, query: MembersQuery): Promise<Page<MemberView>> {
@@ -98,7 +100,7 @@ export class Members {
           status: { from: before.status, to: status },
         },
       });
-      if (status === 'disabled') await this.access.end(tx, caller, userId, 'membership_disabled');
+      if (status === 'disabled') await this.#endAccess(tx, caller, userId, 'membership_disabled');
       return memberView({ ...before, role_id: roleId, role_name: role?.name ?? before.role_name, status });
     });
   }
@@ -129,8 +131,8 @@ export class Members {
   ): Promise<void> {
     if (member.built_in === 'owner' && !(await hasOtherOwner(tx, tx.orgId, member.id)))
       throw OrgFault.last_owner();
-    await this.access.end(tx, caller, member.id, reason);
-    await this.access.endServiceAccounts(tx, caller, member.id, reason);
+    await this.serviceAccounts.endOf(tx, caller, member.id, reason);
+    await this.#endAccess(tx, caller, member.id, reason);
     await this.audit.append(tx, caller, {
       action: 'member.removed',
       target: { type: 'user', id: member.id, display: member.email },
@@ -138,6 +140,11 @@ export class Members {
       changes: { role: { from: member.role_name } },
     });
     await deleteMember(tx, member.id);
+  }
+
+  async #endAccess(tx: OrgTx, caller: Caller, userId: string, reason: string): Promise<void> {
+    await this.sessions.end(tx, caller, { userId }, reason);
+    await this.keys.end(tx, caller, { ownerId: userId }, reason);
   }
 
   /** Who holds less than a member's role neither changes nor removes that member. */

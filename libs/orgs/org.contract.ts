@@ -264,6 +264,11 @@ export class CreateServiceAccountRequest {
   description?: string;
 }
 
+export class HandOverRequest {
+  @Id({ description: 'The member who answers for the account and its keys from now on.' })
+  ownerId: string;
+}
+
 export class ApiKeyView {
   @Id()
   id: string;
@@ -288,9 +293,34 @@ export class ApiKeyView {
 
   @Time({ nullable: true })
   expiresAt: string | null;
+
+  @Time({ nullable: true, description: 'May lag behind by 10 seconds.' })
+  lastUsedAt: string | null;
+
+  @Text({ nullable: true, description: 'The address it was last used from.' })
+  lastUsedIp: string | null;
+
+  @Time({ nullable: true })
+  revokedAt: string | null;
+
+  @Text({ nullable: true, description: 'Why it was ended.' })
+  revokedReason: string | null;
 }
 
 export class ApiKeyPage extends pageViewOf(ApiKeyView) {}
+
+export class ApiKeysQuery extends PageQuery {
+  @Flag({ optional: true, description: 'True: those that were revoked, instead of those that were not.' })
+  revoked?: boolean;
+}
+
+export class RevokeApiKeyQuery {
+  @Choice(['leaked', 'superseded', 'unused', 'owner_left', 'other'], {
+    optional: true,
+    description: 'Why; shown in the log and in the list.',
+  })
+  reason?: string;
+}
 
 export class CreateApiKeyRequest {
   @Text({ max: 100 })
@@ -302,14 +332,19 @@ export class CreateApiKeyRequest {
   @ListOf('text', { min: 1, max: 500, itemMax: 100 })
   permissions: string[];
 
-  @Time({ optional: true })
-  expiresAt?: string;
+  @Time({
+    optional: true,
+    nullable: true,
+    description: 'Absent: in 90 days. Null: never by itself. Not after that of the key that asks.',
+  })
+  expiresAt?: string | null;
 
   @ListOf('text', {
     max: 100,
     itemMax: 50,
     optional: true,
-    description: 'CIDR notation; empty or absent means anywhere.',
+    description:
+      'CIDR notation; empty or absent means anywhere. Within those of the key that asks; absent then means the same.',
   })
   allowedCidrs?: string[];
 }

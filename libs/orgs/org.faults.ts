@@ -26,6 +26,15 @@ export const OrgFault = faults('org', {
   invalid_invitation: ['unauthenticated', 'The invitation is not valid or no longer; ask for another.'],
   service_account_not_found: ['not_found', 'There is no such service account.'],
   service_account_exists: ['conflict', 'A service account with this name exists.'],
+  bad_owner: ['invalid', 'The new owner must be an active member of the organization.'],
+  owner_lacks: [
+    'conflict',
+    'The new owner does not hold what the keys of the account may do; data.permission names what is missing.',
+  ],
+  beyond_maker: [
+    'forbidden',
+    'A key makes and rotates no key that lives longer or works from more addresses than itself.',
+  ],
   key_not_found: ['not_found', 'There is no such API key.'],
   bad_cidr: ['invalid', 'An address range is not in CIDR notation.'],
   bad_expiry: ['invalid', 'The expiry must lie ahead.'],

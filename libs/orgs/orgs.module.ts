@@ -4,7 +4,6 @@ import { AccountsController } from './accounts/accounts.controller.ts';
 import { Invitations } from './invitations.ts';
 import { Keys } from './keys.ts';
 import { ApiKeysController, ServiceAccountsController } from './keys.controller.ts';
-import { MemberAccess } from './member-access.ts';
 import { Members } from './members.ts';
 import {
   AcceptInvitationController,
@@ -18,6 +17,7 @@ import { OrgsController } from './orgs.controller.ts';
 import { Ownership } from './ownership.ts';
 import { Roles } from './roles.ts';
 import { PermissionsController, RolesController } from './roles.controller.ts';
+import { ServiceAccounts } from './service-accounts.ts';
 
 @Module({})
 export class OrgsModule {
@@ -42,11 +42,11 @@ export class OrgsModule {
         Accounts,
         Invitations,
         Keys,
-        MemberAccess,
         Members,
         Orgs,
         Ownership,
         Roles,
+        ServiceAccounts,
       ],
       exports: [Orgs],
     };

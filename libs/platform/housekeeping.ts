@@ -1,5 +1,6 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { Audit } from '#audit';
+import { PepperRotation, SigningKeyRotation } from '#auth';
 import { Database, type SystemTx } from '#database';
 import { newId } from '#kernel';
 
@@ -15,6 +16,8 @@ export class Housekeeping implements OnModuleDestroy {
   constructor(
     private readonly database: Database,
     private readonly audit: Audit,
+    private readonly signingKeys: SigningKeyRotation,
+    private readonly peppers: PepperRotation,
   ) {}
 
   start(onFailure: (error: unknown) => void): void {
@@ -43,6 +46,8 @@ export class Housekeeping implements OnModuleDestroy {
       await tx.query(`DELETE FROM idempotency_keys WHERE created_at < now() - interval '1 day'`);
       await this.#purgeSessions(tx);
     });
+    await this.signingKeys.keep();
+    await this.peppers.keep();
   }
 
   async #purgeSessions(tx: SystemTx): Promise<void> {

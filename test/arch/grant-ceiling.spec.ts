@@ -35,6 +35,8 @@ interface Stage {
   readonly spareRole: string;
   /** A key of an owner that holds it. */
   readonly keyId: string;
+  /** A service account of an owner, with such a key. */
+  readonly accountId: string;
 }
 
 async function stage(org: Org, permission: Permission, kind: 'tenant' | 'platform'): Promise<Stage> {
@@ -56,6 +58,7 @@ async function stage(org: Org, permission: Permission, kind: 'tenant' | 'platfor
     await tx.query(role, [org.id, spareRole, spareRole, [permission]]);
   });
   const { id: keyId } = await harness.apiKey(owner, [permission]);
+  const accountId = await accountOf(owner, permission);
   const [managersRole, othersRole, holdersRole] = [
     await roleOf(manager),
     await roleOf(other),
@@ -70,10 +73,27 @@ async function stage(org: Org, permission: Permission, kind: 'tenant' | 'platfor
     disabled,
     spareRole,
     keyId,
+    accountId,
     managersRole: managersRole.id,
     othersRole: othersRole.id,
     holdersRole,
   };
+}
+
+/** A service account of the person, with a key that holds the permission. */
+async function accountOf(owner: Person, permission: Permission): Promise<string> {
+  const accountId = newId();
+  const { id: keyId } = await harness.apiKey(owner, [permission]);
+  await harness.change(owner.org, async (tx) => {
+    await tx.query('INSERT INTO service_accounts (org_id, id, name, owner_id) VALUES ($1, $2, $3, $4)', [
+      owner.org.id,
+      accountId,
+      accountId,
+      owner.userId,
+    ]);
+    await tx.query('UPDATE api_keys SET service_account_id = $2 WHERE id = $1', [keyId, accountId]);
+  });
+  return accountId;
 }
 
 async function roleOf({ org, userId }: Person): Promise<{ id: string; name: string }> {
@@ -147,6 +167,11 @@ const attempts: Record<string, Attempt> = {
     path: ({ keyId }) => ({ keyId }),
     body: () => ({ overlapSeconds: 0 }),
   },
+  'hands a service account over to who holds it': {
+    route: 'PATCH /api/v1/orgs/:orgId/service-accounts/:accountId',
+    path: ({ accountId }) => ({ accountId }),
+    body: ({ holder }) => ({ ownerId: holder.userId }),
+  },
   'hands an ownership on that is not theirs': {
     route: 'POST /api/v1/orgs/:orgId/transfer-ownership',
     body: ({ other }) => ({ userId: other.userId }),
@@ -179,6 +204,8 @@ const grantNothing: Record<string, string> = {
   'POST /api/v1/orgs/:orgId/suspend': 'takes everything from everybody, and gives back the same',
   'POST /api/v1/orgs/:orgId/resume': 'the same',
   'POST /api/v1/orgs/:orgId/service-accounts': 'holds nothing without a key',
+  'POST /api/v1/platform/key-peppers/rotate': 'how keys are kept, not what they may do',
+  'POST /api/v1/platform/signing-keys/rotate': 'how tokens are signed, not what they open',
   'PATCH /api/v1/users/:userId': 'takes everything from a person; sessions and keys do not come back',
 };
 

@@ -188,12 +188,13 @@ export class Harness {
   /** An API key of the person with these permissions. */
   async apiKey(owner: Person, permissions: readonly string[]): Promise<{ id: string; key: string }> {
     const id = newId();
-    const { key, digest } = this.app.get(ApiKeySecrets, { strict: false }).make(id);
+    const { key, digest, pepperId } = await this.app.get(ApiKeySecrets, { strict: false }).make(id);
     const { org, userId } = owner;
     await this.change(org, (tx) =>
       tx.query(
-        `INSERT INTO api_keys (org_id, id, name, owner_id, digest, permissions) VALUES ($1, $2, 'key', $3, $4, $5)`,
-        [org.id, id, userId, digest, permissions],
+        `INSERT INTO api_keys (org_id, id, name, owner_id, digest, pepper_id, permissions)
+         VALUES ($1, $2, 'key', $3, $4, $5, $6)`,
+        [org.id, id, userId, digest, pepperId, permissions],
       ),
     );
     return { id, key };

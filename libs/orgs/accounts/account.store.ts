@@ -36,19 +36,6 @@ export async function setAccountStatus(tx: SystemTx, id: string, status: string)
   await tx.query('UPDATE users SET status = $2 WHERE id = $1', [id, status]);
 }
 
-/** Ends every key the person answers for, in whatever organization. */
-export async function revokeKeysOfPerson(
-  tx: SystemTx,
-  ownerId: string,
-  reason: string,
-): Promise<{ id: string; org_id: string }[]> {
-  return tx.query(
-    `UPDATE api_keys SET revoked_at = now(), revoked_reason = $2
-      WHERE owner_id = $1 AND revoked_at IS NULL RETURNING id, org_id`,
-    [ownerId, reason],
-  );
-}
-
 /** Sign-ins that wait for their next step are not gone on with. */
 export async function endChallenges(tx: SystemTx, userId: string): Promise<void> {
   await tx.query('UPDATE challenges SET used_at = now() WHERE user_id = $1 AND used_at IS NULL', [userId]);

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
-import { Sessions } from '#auth';
+import { KeyRevocation, Sessions } from '#auth';
 import { Database, type SystemTx } from '#database';
 import { type Caller, callerIn, type Page, pageOf, readPage } from '#kernel';
 import { requireHeld } from '../grant-ceiling.ts';
@@ -15,7 +15,6 @@ import {
   endChallenges,
   lockAccount,
   readAccounts,
-  revokeKeysOfPerson,
   setAccountStatus,
 } from './account.store.ts';
 
@@ -26,6 +25,7 @@ export class Accounts {
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly sessions: Sessions,
+    private readonly keys: KeyRevocation,
   ) {}
 
   async list(caller: Caller, query: AccountsQuery): Promise<Page<AccountView>> {
@@ -53,7 +53,7 @@ export class Accounts {
       await this.#endEverything(
         tx,
         caller,
-        id,
+        account,
         status === 'disabled' ? 'account_disabled' : 'account_enabled',
       );
       await setAccountStatus(tx, id, status);
@@ -82,15 +82,12 @@ export class Accounts {
     }
   }
 
-  async #endEverything(tx: SystemTx, caller: Caller, userId: string, reason: string): Promise<void> {
-    await endChallenges(tx, userId);
-    await this.sessions.end(tx, caller, { userId }, reason);
-    for (const { id, org_id } of await revokeKeysOfPerson(tx, userId, reason)) {
-      await this.audit.append(tx, callerIn(caller, { ...caller.org, id: org_id }), {
-        action: 'api_key.revoked',
-        target: { type: 'api_key', id },
-        reason,
-      });
+  async #endEverything(tx: SystemTx, caller: Caller, account: AccountRow, reason: string): Promise<void> {
+    await endChallenges(tx, account.id);
+    await this.sessions.end(tx, caller, { userId: account.id }, reason);
+    for (const { id } of account.organizations) {
+      const there = callerIn(caller, { ...caller.org, id });
+      await this.keys.end(tx, there, { ownerId: account.id }, reason);
     }
   }
 }
