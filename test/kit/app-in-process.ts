@@ -69,6 +69,9 @@ export const owner = {
   password: 'correct horse battery staple 1',
 };
 
+/** A master key that no file holds. */
+export const newMasterKey = (): MasterKey => new MasterKey(randomBytes(32));
+
 /** Whom the product's mail comes from. */
 export const mailFrom = { name: 'Portcullis', address: 'noreply@portcullis.example' };
 
@@ -221,7 +224,7 @@ export async function startApp({
   const app = await createHttpApp(
     AppModule.with({
       database: { urls: database.urls, poolSize: 8 },
-      masterKey: new MasterKey(randomBytes(32)),
+      masterKey: newMasterKey(),
       publicUrl: 'http://127.0.0.1:8080',
       issuer: undefined,
       mail: smtp === undefined ? undefined : new MailConfig(smtp, mailFrom),
