@@ -4,6 +4,7 @@ import { CreateSignIn1763769600002 } from './1763769600002-create-sign-in.ts';
 import { CreateRevocation1763769600003 } from './1763769600003-create-revocation.ts';
 import { CloseFunctions1763769600004 } from './1763769600004-close-functions.ts';
 import { CreateIdempotency1763769600005 } from './1763769600005-create-idempotency.ts';
+import { CreatePoliciesAndProofs1763769600012 } from './1763769600012-create-policies-and-proofs.ts';
 import { KeepKeyPeppers1763769600015 } from './1763769600015-keep-key-peppers.ts';
 import { RotateSigningKeys1763769600016 } from './1763769600016-rotate-signing-keys.ts';
 
@@ -15,6 +16,7 @@ export const migrations = [
   CreateRevocation1763769600003,
   CloseFunctions1763769600004,
   CreateIdempotency1763769600005,
+  CreatePoliciesAndProofs1763769600012,
   KeepKeyPeppers1763769600015,
   RotateSigningKeys1763769600016,
 ];

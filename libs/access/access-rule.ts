@@ -6,6 +6,15 @@ export const PLATFORM = '@platform';
 /** The caller's own organization, for routes that no path parameter scopes. */
 export const OWN = '@own';
 
+/**
+ * Asks a person to have proven themselves again within the last `within` seconds (1 to 3,600): by a second factor
+ * where they have one, by the password where they have none. API keys cannot, and are refused.
+ */
+export interface StepUp {
+  readonly stepUp: 'mfa';
+  readonly within: number;
+}
+
 /** The access word of one route. Exactly one stands on each route, as a literal. */
 export type AccessRule =
   | {
@@ -13,8 +22,9 @@ export type AccessRule =
       readonly permissions: readonly Permission[];
       /** The path parameter that names the organization, or PLATFORM, or OWN. */
       readonly org: string;
+      readonly fresh?: StepUp | undefined;
     }
-  | { readonly word: 'signed_in'; readonly why: string }
+  | { readonly word: 'signed_in'; readonly why: string; readonly fresh?: StepUp | undefined }
   | { readonly word: 'public'; readonly why: string; readonly duringSetup: boolean };
 
 export const ACCESS_RULE = 'portcullis:access';
@@ -23,14 +33,26 @@ export const ACCESS_RULE = 'portcullis:access';
  * Only for callers who hold every named permission in the organization that `org` names: a path parameter,
  * PLATFORM or OWN. An organization that is not the caller's does not exist for them (404).
  */
-export function Access(rule: { permission: Permission | Permission[]; org: string }): MethodDecorator {
-  const list = Array.isArray(rule.permission) ? rule.permission : [rule.permission];
-  return SetMetadata<string, AccessRule>(ACCESS_RULE, { word: 'access', permissions: list, org: rule.org });
+export function Access(
+  rule: { permission: Permission | Permission[]; org: string } & (StepUp | { stepUp?: undefined }),
+): MethodDecorator {
+  const permissions = Array.isArray(rule.permission) ? rule.permission : [rule.permission];
+  const { org } = rule;
+  return SetMetadata<string, AccessRule>(ACCESS_RULE, {
+    word: 'access',
+    permissions,
+    org,
+    fresh: freshOf(rule),
+  });
 }
 
 /** For everyone with a live credential; `why` says why no permission is asked. */
-export function SignedIn(why: string): MethodDecorator {
-  return SetMetadata<string, AccessRule>(ACCESS_RULE, { word: 'signed_in', why });
+export function SignedIn(why: string, fresh?: StepUp): MethodDecorator {
+  return SetMetadata<string, AccessRule>(ACCESS_RULE, { word: 'signed_in', why, fresh });
+}
+
+function freshOf(rule: StepUp | { stepUp?: undefined }): StepUp | undefined {
+  return rule.stepUp === undefined ? undefined : { stepUp: rule.stepUp, within: rule.within };
 }
 
 /** For everyone; `why` says what makes that safe. `duringSetup` opens it before the first organization exists. */

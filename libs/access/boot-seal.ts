@@ -36,10 +36,18 @@ export function routeOffences(route: Route): string[] {
 
 function accessOffences({ rule, parameters }: Route): string[] {
   if (rule === undefined) return ['has no access word: @Access, @SignedIn or @Public'];
-  if (rule.word !== 'access') return rule.why.trim() === '' ? [`says @${rule.word} without a reason`] : [];
-  const offences = rule.permissions
-    .filter((name) => !isPermission(name))
-    .map((name) => `names the permission ${String(name)}, which is not in the catalogue`);
+  const fresh = rule.word === 'public' ? undefined : rule.fresh;
+  const offences =
+    fresh && !(Number.isInteger(fresh.within) && fresh.within >= 1 && fresh.within <= 3_600)
+      ? [`asks for a proof within ${String(fresh.within)} seconds, which is not 1 to 3600`]
+      : [];
+  if (rule.word !== 'access') {
+    return rule.why.trim() === '' ? [...offences, `says @${rule.word} without a reason`] : offences;
+  }
+  for (const name of rule.permissions) {
+    if (!isPermission(name))
+      offences.push(`names the permission ${String(name)}, which is not in the catalogue`);
+  }
   if (rule.permissions.length === 0) offences.push('names no permission');
   if (rule.org !== PLATFORM && rule.org !== OWN && !parameters.includes(rule.org)) {
     offences.push(`takes its organization from the path parameter ${rule.org}, which does not exist`);

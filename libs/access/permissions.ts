@@ -37,6 +37,14 @@ export const permissions = {
     description: 'Delete the organization and end everything in it.',
     roles: [],
   },
+  'policy:read': {
+    description: 'See what the organization decides of its security.',
+    roles: ['admin', 'auditor'],
+  },
+  'policy:write': {
+    description: 'Change passwords, factors, sessions, limits and addresses the organization accepts.',
+    roles: ['admin'],
+  },
   'member:read': {
     description: 'List the members of the organization.',
     roles: ['admin', 'auditor'],

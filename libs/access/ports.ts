@@ -1,4 +1,5 @@
 import type { Caller, Fault, RequestFacts } from '#kernel';
+import type { StepUp } from './access-rule.ts';
 import { AccessFault } from './access.faults.ts';
 
 /** What the guard sees of a request, whatever web server stands behind it. */
@@ -25,6 +26,12 @@ export abstract class Authenticator {
    * Throws (or rejects with) a Fault of kind `unauthenticated`, or `unavailable` when liveness cannot be proven.
    */
   abstract authenticate(request: AccessRequest): Caller | Promise<Caller>;
+
+  /**
+   * Rejects, with a Fault that carries a challenge, unless the caller's proof is what the organization's policy asks
+   * for and as fresh as `fresh` says.
+   */
+  abstract requireProof(caller: Caller, fresh: StepUp | undefined): Promise<void>;
 }
 
 /** Tells whether the system as a whole lets a request in. Implemented by the room that owns the system state. */

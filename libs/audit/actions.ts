@@ -73,6 +73,10 @@ export const auditActions = {
     description: 'An organization and everything in it was deleted.',
     retention: 'administration',
   },
+  'policy.changed': {
+    description: 'What the organization decides of its security was changed.',
+    retention: 'security',
+  },
   'member.added': { description: 'A person became a member.', retention: 'administration' },
   'member.updated': { description: 'A membership was changed.', retention: 'administration' },
   'member.removed': { description: 'A person is no longer a member.', retention: 'administration' },

@@ -153,6 +153,7 @@ describe('an audit event', () => {
       display: 'siem',
       org: { id: 'o', slug: 'o', name: 'O', kind: 'tenant', status: 'active', createdAt: '' },
       permissions: new Set(),
+      assured: true,
       request: { id: 'r', method: 'GET', route: '/' },
     };
     expect(actorOf(caller)).toMatchObject({ type: 'api_key', id: 'k-1', apiKeyId: 'k-1', onBehalfOf: 'u-1' });

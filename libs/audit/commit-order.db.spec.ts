@@ -77,6 +77,7 @@ async function newOrg(orgId: string): Promise<Caller> {
     display: 'Somebody',
     org: { id: orgId, slug: 'o', name: 'Org', kind: 'tenant', status: 'active', createdAt: '' },
     permissions: new Set(),
+    assured: true,
     request: { id: newId(), method: 'PATCH', route: '/spec' },
   };
 }

@@ -76,6 +76,7 @@ const caller = (id = newId()): Caller => ({
   userId: id,
   org: { id: tenant, slug: 't', name: 'T', kind: 'tenant', status: 'active', createdAt: '' },
   permissions: new Set(),
+  assured: true,
   request: facts(),
 });
 

@@ -21,6 +21,7 @@ const targets: Record<string, AuditEntry['target']> = {
   auth: { type: 'user', id: person, display: 'bob@example.org' },
   session: { type: 'session', id: session },
   org: { type: 'organization', id: newId() },
+  policy: { type: 'organization', id: newId() },
   member: { type: 'user', id: person, display: 'bob@example.org' },
   role: { type: 'role', id: newId() },
   invitation: { type: 'invitation', id: newId(), display: 'bob@example.org' },

@@ -47,6 +47,7 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'session.purged': map(3004, 4),
   'org.created': map(3004, 1),
   'org.updated': map(3004, 3),
+  'policy.changed': map(3004, 3),
   'org.suspended': map(3004, 12, 3),
   'org.resumed': map(3004, 13, 2),
   'org.deleted': map(3004, 4, 3),

@@ -18,6 +18,13 @@ export const AuthFault = faults('auth', {
   invalid_challenge: ['unauthenticated', 'The challenge is not valid or no longer; sign in again.'],
   organization_required: ['conflict', 'Name the organization to sign in to; data.organizations lists yours.'],
   password_unchanged: ['invalid', 'The new password must not be the old one.'],
+  step_up_required: ['unauthenticated', 'Prove yourself again for this; data.challenge tells how.'],
+  address_not_allowed: ['forbidden', 'The organization does not accept requests from this address.'],
+  bad_policy: ['invalid', 'The policy is not valid.'],
+  policy_locks_out: [
+    'conflict',
+    'This policy would refuse the session that sets it; data.setting names what to change first.',
+  ],
   session_not_found: ['not_found', 'There is no such session.'],
   sessions_only: ['forbidden', 'Only a signed-in person can do this, not an API key.'],
   signing_key_not_found: ['not_found', 'There is no such signing key whose tokens are accepted.'],

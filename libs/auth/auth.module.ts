@@ -18,10 +18,13 @@ import { Refresh } from './refresh.ts';
 import { SessionActivity } from './session-activity.ts';
 import { SessionIssuer } from './session-issuer.ts';
 import { Sessions } from './sessions.ts';
+import { Policies } from './policy/policies.ts';
+import { PolicyController } from './policy/policy.controller.ts';
 import { SignIn } from './sign-in.ts';
 import { SigningKeyRotation } from './signing/signing-key-rotation.ts';
 import { SigningKeysController } from './signing/signing-keys.controller.ts';
 import { SigningKeys } from './signing/signing-keys.ts';
+import { StepUps } from './step-up.ts';
 
 @Module({})
 export class AuthModule {
@@ -36,6 +39,7 @@ export class AuthModule {
         KeyPeppersController,
         ReportedKeysController,
         SecretPatternsController,
+        PolicyController,
         SigningKeysController,
       ],
       providers: [
@@ -51,6 +55,7 @@ export class AuthModule {
         KeyRevocation,
         Passwords,
         PepperRotation,
+        Policies,
         Refresh,
         SessionActivity,
         SessionIssuer,
@@ -58,6 +63,7 @@ export class AuthModule {
         SignIn,
         SigningKeyRotation,
         SigningKeys,
+        StepUps,
       ],
       exports: [
         ApiKeySecrets,

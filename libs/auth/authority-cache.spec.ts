@@ -65,6 +65,8 @@ function authority(key: string, subjects: readonly string[], version = 0): Autho
       createdAt: '2026-01-01T00:00:00.000Z',
     },
     permissions: new Set(),
+    assured: true,
+    policyCidrs: [],
     subjects,
     expiresAt: Infinity,
     idleMs: Infinity,

@@ -1,6 +1,8 @@
 import type { BuiltInRole } from '#access';
 import type { SystemTx } from '#database';
+import { meetsPolicy } from './assurance.ts';
 import { type Authority, rolePermissions } from './authority.ts';
+import { policyOf } from './policy/org-policy.ts';
 import type { SessionRow } from './session.store.ts';
 import { sessionFactsOf } from './session-view.ts';
 
@@ -17,11 +19,13 @@ interface OrgColumns {
   user_id: string;
   user_name: string;
   user_email: string;
+  /** Stored settings of the organization's policy; null where nothing was set. */
+  policy: unknown;
 }
 
 const ORG_COLUMNS = `o.id AS org_id, o.slug AS org_slug, o.name AS org_name, o.kind AS org_kind, o.status AS org_status,
   o.created_at AS org_created_at, r.id AS role_id, r.built_in, r.permissions AS role_permissions,
-  u.id AS user_id, u.name AS user_name, u.email AS user_email`;
+  u.id AS user_id, u.name AS user_name, u.email AS user_email, op.settings AS policy`;
 
 type SessionAuthorityRow = OrgColumns & Omit<SessionRow, 'revoked_at' | 'revoked_reason'>;
 
@@ -29,18 +33,20 @@ type SessionAuthorityRow = OrgColumns & Omit<SessionRow, 'revoked_at' | 'revoked
 export async function readSessionAuthority(tx: SystemTx, id: string): Promise<Authority | undefined> {
   const row = await tx.one<SessionAuthorityRow>(
     `SELECT s.id, s.created_at, s.expires_at, s.idle_seconds, s.auth_methods, s.assurance, s.ip, s.user_agent,
-            a.last_seen_at, ${ORG_COLUMNS}
+            s.password_at, s.factor_at, s.factor_id, a.last_seen_at, ${ORG_COLUMNS}
        FROM sessions s
        JOIN session_activity a ON a.session_id = s.id
        JOIN users u ON u.id = s.user_id AND u.status = 'active'
        JOIN memberships m ON m.org_id = s.org_id AND m.user_id = s.user_id AND m.status = 'active'
        JOIN roles r ON r.id = m.role_id
        JOIN organizations o ON o.id = s.org_id
+       LEFT JOIN org_policies op ON op.org_id = o.id
       WHERE s.id = $1 AND s.revoked_at IS NULL AND s.expires_at > clock_timestamp()
         AND a.last_seen_at + make_interval(secs => s.idle_seconds) > clock_timestamp()`,
     [id],
   );
   if (!row) return undefined;
+  const policy = policyOf(row.policy ?? undefined);
   return {
     key: `session:${row.id}`,
     kind: 'user',
@@ -51,6 +57,8 @@ export async function readSessionAuthority(tx: SystemTx, id: string): Promise<Au
     userName: row.user_name,
     org: orgOf(row),
     permissions: rolePermissions({ builtIn: row.built_in, permissions: row.role_permissions }, row.org_kind),
+    assured: meetsPolicy(policy.mfa, row.auth_methods),
+    policyCidrs: policy.allowedCidrs,
     subjects: [`session:${row.id}`, ...sharedSubjects(row)],
     expiresAt: row.expires_at.getTime(),
     idleMs: row.idle_seconds * 1_000,
@@ -87,6 +95,7 @@ export async function readApiKeyAuthority(tx: SystemTx, id: string): Promise<Aut
        JOIN memberships m ON m.org_id = k.org_id AND m.user_id = k.owner_id AND m.status = 'active'
        JOIN roles r ON r.id = m.role_id
        JOIN organizations o ON o.id = k.org_id
+       LEFT JOIN org_policies op ON op.org_id = o.id
       WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())`,
     [id],
   );
@@ -102,6 +111,8 @@ export async function readApiKeyAuthority(tx: SystemTx, id: string): Promise<Aut
     userName: row.user_name,
     org: orgOf(row),
     permissions: new Set(row.permissions.filter((name) => held.has(name))),
+    assured: true,
+    policyCidrs: policyOf(row.policy ?? undefined).allowedCidrs,
     subjects: [`api_key:${row.id}`, ...sharedSubjects(row)],
     expiresAt: row.expires_at?.getTime() ?? Infinity,
     idleMs: Infinity,

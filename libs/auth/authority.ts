@@ -11,6 +11,11 @@ export interface SessionFacts {
   readonly idleSeconds: number;
   readonly authMethods: readonly string[];
   readonly assurance: string;
+  /** When a password, and when a second factor or a passkey, was last proven in it. */
+  readonly passwordAt: string | undefined;
+  readonly factorAt: string | undefined;
+  /** The factor that was. */
+  readonly factorId: string | undefined;
   readonly ip: string | undefined;
   readonly userAgent: string | undefined;
 }
@@ -31,6 +36,10 @@ export interface Authority {
   readonly userName: string;
   readonly org: CallerOrg;
   readonly permissions: ReadonlySet<string>;
+  /** Whether the session was proven as the organization's policy asks; true for keys. */
+  readonly assured: boolean;
+  /** Addresses the organization's policy accepts it from; empty means from anywhere. */
+  readonly policyCidrs: readonly string[];
   readonly subjects: readonly string[];
   /** Epoch milliseconds; Infinity where it does not expire by itself. */
   readonly expiresAt: number;
@@ -68,6 +77,7 @@ export class AuthorityCaller implements Caller {
   readonly id: string;
   readonly org: CallerOrg;
   readonly permissions: ReadonlySet<string>;
+  readonly assured: boolean;
 
   constructor(
     readonly authority: Authority,
@@ -77,6 +87,7 @@ export class AuthorityCaller implements Caller {
     this.id = authority.id;
     this.org = authority.org;
     this.permissions = authority.permissions;
+    this.assured = authority.assured;
   }
 
   get display(): string {

@@ -1,7 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
-import { type AccessRequest, Authenticator } from '#access';
+import { type AccessRequest, Authenticator, type StepUp } from '#access';
 import { Database, type SystemTx } from '#database';
 import { type Caller, Clock, type FaultAudit, type RequestFacts, tokenDigest } from '#kernel';
 import { AccessTokens, keyIdOf } from './access-tokens.ts';
@@ -12,9 +10,11 @@ import { KeyRehash } from './api-keys/key-rehash.ts';
 import { AuthFault } from './auth.faults.ts';
 import { type ApiKeyFacts, type Authority, AuthorityCaller } from './authority.ts';
 import { AuthorityCache } from './authority-cache.ts';
+import { addressAllowed } from './policy/org-policy.ts';
 import { readApiKeyAuthority, readEndedKey, readSessionAuthority } from './authority.store.ts';
 import { SessionActivity } from './session-activity.ts';
 import { SigningKeys } from './signing/signing-keys.ts';
+import { StepUps } from './step-up.ts';
 
 /** Verified credentials remembered; one is about 200 bytes. */
 const REMEMBERED = 100_000;
@@ -50,6 +50,7 @@ export class BearerAuthenticator extends Authenticator {
     private readonly signingKeys: SigningKeys,
     private readonly keyActivity: KeyActivity,
     private readonly keyRehash: KeyRehash,
+    private readonly stepUps: StepUps,
   ) {
     super();
   }
@@ -66,6 +67,11 @@ export class BearerAuthenticator extends Authenticator {
       }
     }
     return this.#look(credential, digest, request.facts);
+  }
+
+  async requireProof(caller: Caller, fresh: StepUp | undefined): Promise<void> {
+    if (!(caller instanceof AuthorityCaller)) throw AuthFault.sessions_only();
+    await this.stepUps.require(caller, fresh);
   }
 
   /** The slow path: verify what is unknown, load what is not cached. */
@@ -156,6 +162,9 @@ export class BearerAuthenticator extends Authenticator {
     ) {
       return undefined;
     }
+    if (!addressAllowed(authority.policyCidrs, facts.ip)) {
+      throw AuthFault.address_not_allowed({ audit: verified.audit });
+    }
     if (authority.apiKey) {
       if (!stillAccepted(authority.apiKey, verified.digest, now)) return undefined;
       if (!addressAllowed(authority.apiKey.allowedCidrs, facts.ip)) {
@@ -210,16 +219,4 @@ function credentialOf(headers: AccessRequest['headers']): string {
 
 function stillAccepted(key: ApiKeyFacts, digest: string | undefined, now: number): boolean {
   return digest === key.digest || (digest === key.previousDigest && now < key.previousUntil);
-}
-
-/** Closed where there is a list and the address is unknown or cannot be read. */
-function addressAllowed(cidrs: readonly string[], ip: string | undefined): boolean {
-  if (cidrs.length === 0) return true;
-  // The strict reading first: `10.1` or `0x7f.1` is an address to few, and to no proxy.
-  if (ip === undefined || isIP(ip) === 0 || !ipaddr.isValid(ip)) return false;
-  const address = ipaddr.process(ip);
-  return cidrs.some((cidr) => {
-    const range = ipaddr.parseCIDR(cidr);
-    return range[0].kind() === address.kind() && address.match(range);
-  });
 }

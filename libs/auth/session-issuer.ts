@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { SystemTx } from '#database';
 import { type CallerOrg, Clock, newId, randomText, type RequestFacts, tokenDigest } from '#kernel';
 import { AccessTokens } from './access-tokens.ts';
+import { assuranceOf } from './assurance.ts';
 import type { SessionFacts } from './authority.ts';
 import type { TokensView } from './auth.contract.ts';
 import { insertRefreshToken, insertSession } from './session.store.ts';
@@ -36,7 +37,10 @@ export class SessionIssuer {
       expiresAt: new Date(now.getTime() + SESSION_SECONDS * 1_000).toISOString(),
       idleSeconds: IDLE_SECONDS,
       authMethods,
-      assurance: 'aal1',
+      assurance: assuranceOf(authMethods),
+      passwordAt: authMethods.includes('pwd') ? now.toISOString() : undefined,
+      factorAt: undefined,
+      factorId: undefined,
       ip: facts.ip,
       userAgent: facts.userAgent,
     };

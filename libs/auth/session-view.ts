@@ -36,6 +36,9 @@ export function sessionFactsOf(
     idleSeconds: row.idle_seconds,
     authMethods: row.auth_methods,
     assurance: row.assurance,
+    passwordAt: row.password_at?.toISOString(),
+    factorAt: row.factor_at?.toISOString(),
+    factorId: row.factor_id ?? undefined,
     ip: row.ip ?? undefined,
     userAgent: row.user_agent ?? undefined,
   };

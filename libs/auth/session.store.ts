@@ -13,13 +13,16 @@ export interface SessionRow {
   readonly assurance: string;
   readonly ip: string | null;
   readonly user_agent: string | null;
+  readonly password_at: Date | null;
+  readonly factor_at: Date | null;
+  readonly factor_id: string | null;
   readonly revoked_at: Date | null;
   readonly revoked_reason: string | null;
   readonly last_seen_at: Date;
 }
 
 const COLUMNS = `s.id, s.org_id, s.user_id, s.created_at, s.expires_at, s.idle_seconds, s.auth_methods, s.assurance,
-  s.ip, s.user_agent, s.revoked_at, s.revoked_reason, a.last_seen_at`;
+  s.ip, s.user_agent, s.password_at, s.factor_at, s.factor_id, s.revoked_at, s.revoked_reason, a.last_seen_at`;
 const LIVE = `s.revoked_at IS NULL AND s.expires_at > now()
   AND a.last_seen_at + make_interval(secs => s.idle_seconds) > now()`;
 
@@ -31,8 +34,9 @@ export async function insertSession(
 ): Promise<void> {
   await tx.query(
     `WITH session AS (
-       INSERT INTO sessions (org_id, id, user_id, created_at, expires_at, idle_seconds, auth_methods, assurance, ip, user_agent)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)),
+       INSERT INTO sessions (org_id, id, user_id, created_at, expires_at, idle_seconds, auth_methods, assurance, ip, user_agent,
+                             password_at, factor_at, factor_id)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $13, $14, $15)),
      activity AS (
        INSERT INTO session_activity (org_id, session_id, last_seen_at) VALUES ($1, $2, $4))
      INSERT INTO refresh_tokens (org_id, id, session_id, digest, expires_at) VALUES ($1, $11, $2, $12, $5)`,
@@ -49,6 +53,9 @@ export async function insertSession(
       session.userAgent,
       newId(),
       refreshDigest,
+      session.passwordAt,
+      session.factorAt,
+      session.factorId,
     ],
   );
 }

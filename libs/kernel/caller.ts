@@ -29,6 +29,8 @@ export interface Caller {
   readonly display?: string;
   readonly org: CallerOrg;
   readonly permissions: ReadonlySet<string>;
+  /** Whether the credential was proven as the organization's policy asks; until then only own matters are open. */
+  readonly assured: boolean;
   /** The human answerable: the user of the session, or the owner of the key. */
   readonly userId?: string;
   readonly sessionId?: string;
@@ -39,5 +41,16 @@ export interface Caller {
 /** The same actor and request for a record in the log of another organization. Grants nothing there. */
 export function callerIn(caller: Caller, org: CallerOrg): Caller {
   const { kind, id, display, userId, sessionId, apiKeyId, request } = caller;
-  return { kind, id, display, permissions: new Set(), userId, sessionId, apiKeyId, request, org };
+  return {
+    kind,
+    id,
+    display,
+    permissions: new Set(),
+    assured: false,
+    userId,
+    sessionId,
+    apiKeyId,
+    request,
+    org,
+  };
 }

@@ -64,6 +64,7 @@ function forged(person: Person, changes: Partial<Caller> = {}, org: Partial<Call
     sessionId,
     org: own as Caller['org'],
     permissions,
+    assured: true,
     request,
   };
   return { ...caller, ...changes, org: { ...caller.org, ...org } };

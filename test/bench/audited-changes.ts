@@ -223,6 +223,7 @@ function callerOf(org: string, userId: string, sessionId: string, n: number): Ca
       createdAt: '2026-01-01T00:00:00.000Z',
     },
     permissions: new Set(),
+    assured: true,
     request: {
       id: newId(),
       method: 'PATCH',

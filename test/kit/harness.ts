@@ -160,8 +160,8 @@ export class Harness {
         [org.id, userId, typeof holds === 'string' ? holds : roleId],
       );
       await tx.query(
-        `INSERT INTO sessions (org_id, id, user_id, expires_at, idle_seconds, auth_methods, assurance)
-         VALUES ($1, $2, $3, now() + interval '1 hour', 3600, '{pwd}', 'aal1')`,
+        `INSERT INTO sessions (org_id, id, user_id, expires_at, idle_seconds, auth_methods, assurance, password_at)
+         VALUES ($1, $2, $3, now() + interval '1 hour', 3600, '{pwd}', 'aal1', now())`,
         [org.id, sessionId, userId],
       );
       const activity =

@@ -154,8 +154,13 @@ export class StubAuthenticator extends Authenticator {
         createdAt: '2026-01-01T00:00:00Z',
       },
       permissions: new Set(['org:create']),
+      assured: true,
       request: request.facts,
     };
+  }
+
+  requireProof(): Promise<void> {
+    throw SampleFault.signed_out();
   }
 }
 

@@ -77,6 +77,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       `INSERT INTO api_key_activity (org_id, api_key_id, last_used_at, last_used_ip) VALUES ($1, $2, now(), $3)`,
       [orgId, apiKeyId, mark],
     );
+    await query('INSERT INTO org_policies (org_id, settings) VALUES ($1, $2)', [orgId, { mark }]);
     await query('COMMIT');
   });
   return { orgId, userId, roleId, sessionId, serviceAccountId, apiKeyId, invitationId, mark };
@@ -86,7 +87,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
 export function callerIn({ orgId, userId, sessionId, mark }: SeededTenant): Caller {
   const org = { id: orgId, slug: mark, name: mark, kind: 'tenant', status: 'active', createdAt: '' } as const;
   const request = { id: newId(), method: '-', route: '-' };
-  return { kind: 'user', id: userId, userId, sessionId, org, permissions: new Set(), request };
+  return { kind: 'user', id: userId, userId, sessionId, org, permissions: new Set(), assured: true, request };
 }
 
 export type Query = (sql: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;

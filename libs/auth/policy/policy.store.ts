@@ -1,0 +1,38 @@
+import type { OrgTx, SystemTx } from '#database';
+import { type OrgPolicy, policyOf } from './org-policy.ts';
+
+/** The policy of an organization. */
+export async function readPolicy(tx: OrgTx | SystemTx, orgId: string): Promise<OrgPolicy> {
+  return policyOf(await readSettings(tx, orgId));
+}
+
+/** What was set, as it is stored; undefined where nothing was. */
+export async function readSettings(tx: OrgTx | SystemTx, orgId: string): Promise<unknown> {
+  const row = await tx.one<{ settings: unknown }>('SELECT settings FROM org_policies WHERE org_id = $1', [
+    orgId,
+  ]);
+  return row?.settings;
+}
+
+/** The organization is locked, so that of two changes each sees what the other left. */
+export async function lockSettings(tx: OrgTx, orgId: string): Promise<unknown> {
+  await tx.query(`SELECT pg_advisory_xact_lock(hashtextextended('policy:' || $1::text, 0))`, [orgId]);
+  return readSettings(tx, orgId);
+}
+
+export async function storeSettings(tx: OrgTx, settings: object): Promise<void> {
+  await tx.query(
+    `INSERT INTO org_policies (org_id, settings) VALUES ($1, $2)
+     ON CONFLICT (org_id) DO UPDATE SET settings = excluded.settings, updated_at = now()`,
+    [tx.orgId, JSON.stringify(settings)],
+  );
+}
+
+/** The policies of every organization a person belongs to. */
+export async function readPoliciesOf(tx: SystemTx, userId: string): Promise<OrgPolicy[]> {
+  const rows = await tx.query<{ settings: unknown }>(
+    `SELECT p.settings FROM memberships m LEFT JOIN org_policies p ON p.org_id = m.org_id WHERE m.user_id = $1`,
+    [userId],
+  );
+  return rows.map((row) => policyOf(row.settings ?? undefined));
+}
