@@ -18,6 +18,7 @@ const session = newId();
 const targets: Record<string, AuditEntry['target']> = {
   system: { type: 'deployment', id: newId() },
   signing_key: { type: 'signing_key', id: 'kid' },
+  key_pepper: { type: 'key_pepper', id: newId() },
   auth: { type: 'user', id: person, display: 'bob@example.org' },
   session: { type: 'session', id: session },
   org: { type: 'organization', id: newId() },

@@ -47,10 +47,10 @@ export class BearerAuthenticator extends Authenticator {
     private readonly activity: SessionActivity,
     private readonly clock: Clock,
     private readonly secrets: ApiKeySecrets,
-    private readonly stepUps: StepUps,
     private readonly signingKeys: SigningKeys,
     private readonly keyActivity: KeyActivity,
     private readonly keyRehash: KeyRehash,
+    private readonly stepUps: StepUps,
   ) {
     super();
   }

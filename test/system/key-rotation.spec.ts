@@ -68,9 +68,11 @@ describe('three replicas', { timeout: 60_000 }, () => {
       token: (await signIn(replicas[1]!, owner)).accessToken,
       path: '/auth/me',
     });
+    const issuersSince = (time: number): number =>
+      new Set(used.filter(({ refreshedAt }) => refreshedAt > time).map((one) => one.issuer)).size;
     const switched: number[] = [];
     try {
-      await sleep(300);
+      await expect.poll(() => issuersSince(0), { timeout: 10_000 }).toBe(3);
       for (let turn = 0; turn < 6; turn += 1) {
         await ripen();
         const began = performance.now();
@@ -81,10 +83,10 @@ describe('three replicas', { timeout: 60_000 }, () => {
           ({ state }: { state: string }) => state === 'current',
         ).kid as string;
         const answeredAt = performance.now();
-        await sleep(300);
+        // Until each replica has issued one after it; what each is signed by is looked at below.
+        await expect.poll(() => issuersSince(answeredAt), { timeout: 10_000 }).toBe(3);
         // Once the rotation has answered, every replica signs with the new key.
         const late = used.filter(({ refreshedAt }) => refreshedAt > answeredAt);
-        expect(new Set(late.map((one) => one.issuer)).size).toBe(3);
         expect(late.filter((one) => one.kid !== kid)).toEqual([]);
         switched.push(answeredAt - began);
       }

@@ -166,7 +166,8 @@ function listOf(
 }
 
 export function isCidr(text: string): boolean {
-  return ipaddr.isValidCIDR(text);
+  // Not the short forms (`10/8`), which mean another range than people think.
+  return isIP(text.split('/')[0] ?? '') !== 0 && ipaddr.isValidCIDR(text);
 }
 
 const DOMAIN =
