@@ -9,6 +9,9 @@ import { KeepPasswordRules1763769600011 } from './1763769600011-keep-password-ru
 import { CreatePoliciesAndProofs1763769600012 } from './1763769600012-create-policies-and-proofs.ts';
 import { CreateLimitsAndDevices1763769600013 } from './1763769600013-create-limits-and-devices.ts';
 import { KeepSuccessors1763769600014 } from './1763769600014-keep-successors.ts';
+import { KeepKeyPeppers1763769600015 } from './1763769600015-keep-key-peppers.ts';
+import { RotateSigningKeys1763769600016 } from './1763769600016-rotate-signing-keys.ts';
+import { KeepInviters1763769600018 } from './1763769600018-keep-inviters.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -23,4 +26,7 @@ export const migrations = [
   CreatePoliciesAndProofs1763769600012,
   CreateLimitsAndDevices1763769600013,
   KeepSuccessors1763769600014,
+  KeepKeyPeppers1763769600015,
+  RotateSigningKeys1763769600016,
+  KeepInviters1763769600018,
 ];

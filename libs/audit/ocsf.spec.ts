@@ -18,10 +18,13 @@ const session = newId();
 const targets: Record<string, AuditEntry['target']> = {
   system: { type: 'deployment', id: newId() },
   signing_key: { type: 'signing_key', id: 'kid' },
+  key_pepper: { type: 'key_pepper', id: newId() },
   auth: { type: 'user', id: person, display: 'bob@example.org' },
   session: { type: 'session', id: session },
   org: { type: 'organization', id: newId() },
+  'org.ownership_transferred': { type: 'user', id: person, display: 'bob@example.org' },
   policy: { type: 'organization', id: newId() },
+  user: { type: 'user', id: person, display: 'bob@example.org' },
   member: { type: 'user', id: person, display: 'bob@example.org' },
   role: { type: 'role', id: newId() },
   invitation: { type: 'invitation', id: newId(), display: 'bob@example.org' },
@@ -45,7 +48,7 @@ const requests: AuditEntry['request'][] = [
 ];
 
 function entriesOf(action: AuditAction): AuditEntry[] {
-  const known = targets[action.split('.')[0] ?? ''];
+  const known = targets[action] ?? targets[action.split('.')[0] ?? ''];
   if (!known) throw new Error(`say here what ${action} is done to`);
   const elsewhere = action.startsWith('auth.') ? [{ type: 'session', id: session }, targets['access']!] : [];
   return [known, ...elsewhere].flatMap((target) =>

@@ -1,7 +1,13 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { Authenticator } from '#access';
 import { AccessTokens, AccessTokenStrategy } from './access-tokens.ts';
-import { ApiKeySecrets } from './api-key-secret.ts';
+import { ApiKeySecrets } from './api-keys/api-key-secrets.ts';
+import { ReportedKeysController, SecretPatternsController } from './api-keys/api-keys.controller.ts';
+import { KeyActivity } from './api-keys/key-activity.ts';
+import { KeyPeppersController } from './api-keys/key-peppers.controller.ts';
+import { KeyRehash } from './api-keys/key-rehash.ts';
+import { KeyRevocation } from './api-keys/key-revocation.ts';
+import { PepperRotation } from './api-keys/pepper-rotation.ts';
 import { AuthConfig } from './auth.config.ts';
 import { AuthController, JwksController } from './auth.controller.ts';
 import { Devices } from './devices/devices.ts';
@@ -27,7 +33,9 @@ import { Sessions } from './sessions/sessions.ts';
 import { SwitchOrganization } from './sessions/switch-organization.ts';
 import { SignIn } from './sign-in.ts';
 import { SignInMail } from './sign-in-mail.ts';
-import { SigningKeys } from './signing-keys.ts';
+import { SigningKeyRotation } from './signing/signing-key-rotation.ts';
+import { SigningKeysController } from './signing/signing-keys.controller.ts';
+import { SigningKeys } from './signing/signing-keys.ts';
 import { StepUps } from './step-up.ts';
 
 @Module({})
@@ -42,7 +50,11 @@ export class AuthModule {
         JwksController,
         OrgSessionsController,
         PasswordsController,
+        KeyPeppersController,
+        ReportedKeysController,
+        SecretPatternsController,
         PolicyController,
+        SigningKeysController,
       ],
       providers: [
         { provide: AuthConfig, useValue: config },
@@ -60,7 +72,11 @@ export class AuthModule {
         PasswordChanges,
         PasswordMail,
         PasswordResets,
+        KeyActivity,
+        KeyRehash,
+        KeyRevocation,
         Passwords,
+        PepperRotation,
         Policies,
         Refresh,
         SessionActivity,
@@ -68,6 +84,7 @@ export class AuthModule {
         Sessions,
         SignIn,
         SignInMail,
+        SigningKeyRotation,
         SigningKeys,
         StepUps,
         SwitchOrganization,
@@ -77,10 +94,13 @@ export class AuthModule {
         AttemptLimits,
         Authenticator,
         ChosenPasswords,
+        KeyRevocation,
         PasswordMail,
         PasswordResets,
         Passwords,
+        PepperRotation,
         Sessions,
+        SigningKeyRotation,
         SigningKeys,
       ],
     };

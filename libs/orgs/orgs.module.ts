@@ -1,4 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { Accounts } from './accounts/accounts.ts';
+import { AccountsController } from './accounts/accounts.controller.ts';
 import { Invitations } from './invitations.ts';
 import { Keys } from './keys.ts';
 import { ApiKeysController, ServiceAccountsController } from './keys.controller.ts';
@@ -7,13 +9,16 @@ import { Members } from './members.ts';
 import {
   AcceptInvitationController,
   InvitationsController,
+  LeaveController,
   MembersController,
 } from './members.controller.ts';
 import { OrgConfig } from './org.config.ts';
 import { Orgs } from './orgs.ts';
 import { OrgsController } from './orgs.controller.ts';
+import { Ownership } from './ownership.ts';
 import { Roles } from './roles.ts';
 import { PermissionsController, RolesController } from './roles.controller.ts';
+import { ServiceAccounts } from './service-accounts.ts';
 
 @Module({})
 export class OrgsModule {
@@ -26,19 +31,24 @@ export class OrgsModule {
         MembersController,
         InvitationsController,
         AcceptInvitationController,
+        LeaveController,
         RolesController,
         PermissionsController,
         ServiceAccountsController,
         ApiKeysController,
+        AccountsController,
       ],
       providers: [
         { provide: OrgConfig, useValue: config },
+        Accounts,
         Invitations,
         Keys,
         MemberResets,
         Members,
         Orgs,
+        Ownership,
         Roles,
+        ServiceAccounts,
       ],
       exports: [Orgs],
     };

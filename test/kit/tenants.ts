@@ -84,6 +84,10 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
        VALUES ($1, $2, $3, $4, $5, $3, '{}')`,
       [orgId, apiKeyId, mark, serviceAccountId, userId],
     );
+    await query(
+      `INSERT INTO api_key_activity (org_id, api_key_id, last_used_at, last_used_ip) VALUES ($1, $2, now(), $3)`,
+      [orgId, apiKeyId, mark],
+    );
     await query('INSERT INTO org_policies (org_id, settings) VALUES ($1, $2)', [orgId, { mark }]);
     await query('COMMIT');
   });

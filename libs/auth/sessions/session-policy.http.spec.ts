@@ -11,7 +11,7 @@ import {
 import { Database } from '#database';
 import { newId } from '#kernel';
 import { findAccount, readAccountOrgs } from '../account.store.ts';
-import { Passwords } from '../passwords.ts';
+import { Passwords } from '../passwords/passwords.ts';
 import { type Opened, SessionIssuer } from './session-issuer.ts';
 
 const member = { email: 'mia@acme.example', name: 'Mia', password: 'a long walk to the harbor 9' };
