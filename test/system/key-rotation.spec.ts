@@ -68,8 +68,11 @@ describe('three replicas', { timeout: 60_000 }, () => {
       token: (await signIn(replicas[1]!, owner)).accessToken,
       path: '/auth/me',
     });
+    /** How many replicas have issued four tokens since then, each used on all three. */
     const issuersSince = (time: number): number =>
-      new Set(used.filter(({ refreshedAt }) => refreshedAt > time).map((one) => one.issuer)).size;
+      replicas.filter(
+        (_, index) => used.filter((one) => one.issuer === index && one.refreshedAt > time).length >= 12,
+      ).length;
     const switched: number[] = [];
     try {
       await expect.poll(() => issuersSince(0), { timeout: 10_000 }).toBe(3);
@@ -83,7 +86,6 @@ describe('three replicas', { timeout: 60_000 }, () => {
           ({ state }: { state: string }) => state === 'current',
         ).kid as string;
         const answeredAt = performance.now();
-        // Until each replica has issued one after it; what each is signed by is looked at below.
         await expect.poll(() => issuersSince(answeredAt), { timeout: 10_000 }).toBe(3);
         // Once the rotation has answered, every replica signs with the new key.
         const late = used.filter(({ refreshedAt }) => refreshedAt > answeredAt);
@@ -109,7 +111,7 @@ describe('three replicas', { timeout: 60_000 }, () => {
       expect(new Set(used.filter((one) => one.issuer === index).map(({ kid }) => kid)).size).toBe(7);
     }
     expect(remembered.length).toBeGreaterThan(100);
-    expect(used.length).toBeGreaterThan(300);
+    expect(used.length).toBeGreaterThan(200);
   });
 
   it('accept no token of a withdrawn key once the withdrawal has answered, and refresh', async () => {
