@@ -7,11 +7,9 @@ import { Audit } from './audit.ts';
 import { AuditFault } from './audit.faults.ts';
 import { nativeLines, readHead, readRange } from './audit.store.ts';
 import { Coalescer, READS } from './coalescer.ts';
-import { ocsfLine } from './ocsf.ts';
-import { OrgTrees } from './org-tree.ts';
+import { type ExportFormat, lineOf } from './formats/format.ts';
 
-export const exportFormats = ['native', 'ocsf'] as const;
-export type ExportFormat = (typeof exportFormats)[number];
+import { OrgTrees } from './org-tree.ts';
 
 export interface ExportRequest {
   /** The position to continue after; 0 for the beginning. */
@@ -82,7 +80,7 @@ export class AuditExport {
     for (let from = after; from < upTo; from += BATCH) {
       const to = Math.min(from + BATCH, upTo);
       yield await this.database.inOrg(caller, (tx) =>
-        format === 'native' ? copyNative(tx, from, to) : mapOcsf(tx, from, to),
+        format === 'native' ? copyNative(tx, from, to) : mapped(tx, from, to, format),
       );
     }
   }
@@ -120,7 +118,12 @@ async function copyNative(tx: OrgTx, after: number, upTo: number): Promise<Buffe
   return Buffer.concat(chunks);
 }
 
-async function mapOcsf(tx: OrgTx, after: number, upTo: number): Promise<Buffer> {
+async function mapped(
+  tx: OrgTx,
+  after: number,
+  upTo: number,
+  format: Exclude<ExportFormat, 'native'>,
+): Promise<Buffer> {
   const rows = await readRange(tx, after, upTo);
-  return Buffer.from(rows.map((row) => `${ocsfLine(row)}\n`).join(''));
+  return Buffer.from(rows.map((row) => `${lineOf(format, row)}\n`).join(''));
 }
