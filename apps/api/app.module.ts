@@ -1,6 +1,6 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { AccessModule } from '#access';
-import { AuditModule } from '#audit';
+import { AuditConfig, AuditModule } from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
 import { HttpModule } from '#http';
@@ -15,6 +15,8 @@ export interface AppParts {
   readonly publicUrl: string;
   /** The `iss` of access tokens where it is configured. */
   readonly issuer: string | undefined;
+  /** Seconds between checkpoints of the audit logs, and where they are published. */
+  readonly audit?: { readonly checkpointSeconds: number; readonly anchorDir: string | undefined };
   /** For tests; the system's where unsaid. */
   readonly clock?: Clock;
 }
@@ -31,6 +33,7 @@ export class AppModule {
     masterKey,
     publicUrl,
     issuer,
+    audit = { checkpointSeconds: 60, anchorDir: undefined },
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
     return {
@@ -40,7 +43,9 @@ export class AppModule {
         DatabaseModule.with(database),
         SecretsModule.with(masterKey),
         AccessModule,
-        AuditModule,
+        AuditModule.with(
+          new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir),
+        ),
         AuthModule.with(new AuthConfig(issuer)),
         OrgsModule.with(new OrgConfig(publicUrl)),
         PlatformModule,

@@ -1,3 +1,4 @@
+import { auditSettings } from '#audit';
 import { databaseSettings } from '#database';
 import { httpSettings } from '#http';
 import { setting } from '#kernel';
@@ -6,6 +7,7 @@ import { setting } from '#kernel';
 export const settings = {
   ...httpSettings,
   ...databaseSettings,
+  ...auditSettings,
   dataDir: setting.required('PORTCULLIS_DATA_DIR', 'Where the product keeps its files.', './.portcullis'),
   role: setting.choice(
     'PORTCULLIS_ROLE',

@@ -46,7 +46,7 @@ export class AuditController {
     });
     reply.header('x-audit-next', String(started.next));
     reply.header('x-audit-tree-size', String(started.treeSize));
-    reply.header('x-audit-root', started.root);
+    if (started.root !== undefined) reply.header('x-audit-root', started.root);
     return new StreamableFile(Readable.from(started.lines), { type: 'application/x-ndjson' });
   }
 }

@@ -17,10 +17,14 @@ export const systemReasons = {
   signing_keys: 'Token signing keys belong to the deployment.',
   system_state: 'The deployment’s own state and health.',
   idempotency: 'The answer of a mutation is kept for its caller, who may have ended with it.',
+  audit_tree: 'Tiles are made of every organization’s log, which the app may only read.',
+  audit_checkpoints: 'Checkpoints of every log are signed by one process, with the deployment’s key.',
+  audit_keys: 'The keys that sign checkpoints belong to the deployment.',
+  rotate_audit_key: 'The same, by an operator of the platform.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;
 
 export type SystemReason = keyof typeof systemReasons;
 
 /** What only a credential of the platform organization may be used for; the database checks it. */
-export const platformReasons: ReadonlySet<SystemReason> = new Set(['manage_tenants']);
+export const platformReasons: ReadonlySet<SystemReason> = new Set(['manage_tenants', 'rotate_audit_key']);
