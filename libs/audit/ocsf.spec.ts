@@ -29,6 +29,7 @@ const targets: Record<string, AuditEntry['target']> = {
   api_key: { type: 'api_key', id: newId() },
   access: { type: 'route', id: 'GET /api/v1/x' },
   audit: { type: 'audit_log', id: newId() },
+  audit_key: { type: 'audit_key', id: 'abcd0123' },
 };
 
 const actors: AuditEntry['actor'][] = [

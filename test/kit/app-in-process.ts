@@ -9,7 +9,7 @@ import { AppLogger, createHttpApp } from '#http';
 import { Clock } from '#kernel';
 import { Setup, SystemState } from '#platform';
 import { MasterKey } from '#secrets';
-import { AppModule } from '../../apps/api/app.module.ts';
+import { AppModule, type AppParts } from '../../apps/api/app.module.ts';
 import { cloneDatabase, run, type TestDatabase } from './database.ts';
 
 /** A clock that runs as the system's does, and that a spec can set forward or back. */
@@ -199,7 +199,7 @@ export class AppInProcess {
 }
 
 /** Starts the product and sets it up: the organizations `platform` and `acme`, both of `owner`. */
-export async function startApp(): Promise<AppInProcess> {
+export async function startApp(options: Partial<AppParts> = {}): Promise<AppInProcess> {
   const database = await cloneDatabase();
   const clock = new MovableClock();
   const log: string[] = [];
@@ -209,6 +209,7 @@ export async function startApp(): Promise<AppInProcess> {
       masterKey: new MasterKey(randomBytes(32)),
       publicUrl: 'http://127.0.0.1:8080',
       issuer: undefined,
+      ...options,
       clock,
     }),
     { logger: new AppLogger({ write: (line) => log.push(line) }, 'info') },

@@ -34,13 +34,16 @@ export async function insertKey(
   ]);
 }
 
-/** Lets the keys that sign now retire in so many seconds, and forgets what those that have retired signed with. */
+/** Lets every key that signs now retire in so many seconds at most, and forgets the secrets of those that have. */
 export async function retireKeys(tx: SystemTx, seconds: number): Promise<void> {
   await tx.query(
-    `UPDATE audit_keys SET retires_at = now() + make_interval(secs => $1) WHERE retires_at IS NULL`,
+    `UPDATE audit_keys SET retires_at = least(retires_at, now() + make_interval(secs => $1))
+      WHERE coalesce(retires_at > now(), true)`,
     [seconds],
   );
-  await tx.query('UPDATE audit_keys SET wrapped_private = NULL WHERE retires_at <= now()');
+  await tx.query(
+    'UPDATE audit_keys SET wrapped_private = NULL WHERE retires_at <= now() AND wrapped_private IS NOT NULL',
+  );
 }
 
 /** What names the deployment where nobody has named it, and the organization whose log its own matters stand in. */
