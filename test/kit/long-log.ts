@@ -1,4 +1,4 @@
-import { run } from './database.ts';
+import { asRole } from './tenants.ts';
 
 /**
  * Appends events to a log in bulk, as the superuser, with all triggers off: what stands there in the end is what the
@@ -6,12 +6,9 @@ import { run } from './database.ts';
  */
 export async function fillLog(adminUrl: string, orgId: string, count: number): Promise<void> {
   for (let done = 0; done < count; done += BATCH) {
-    await run(
-      adminUrl,
-      `SET session_replication_role = replica; SET search_path = portcullis; ${batch(orgId, Math.min(BATCH, count - done))}`,
-    );
+    await untriggered(adminUrl, batch(orgId, Math.min(BATCH, count - done)));
   }
-  await run(adminUrl, 'ANALYZE portcullis.audit_events, portcullis.audit_positions');
+  await asRole(adminUrl, (query) => query('ANALYZE audit_events, audit_positions'));
 }
 
 const BATCH = 50_000;
@@ -41,8 +38,14 @@ function batch(orgId: string, count: number): string {
 
 /** Changes a log as only a superuser can, who switches the triggers off. */
 export async function tamper(adminUrl: string, sql: string, values?: unknown[]): Promise<void> {
-  const text = values === undefined ? sql : inline(sql, values);
-  await run(adminUrl, `SET session_replication_role = replica; SET search_path = portcullis; ${text}`);
+  await untriggered(adminUrl, values === undefined ? sql : inline(sql, values));
+}
+
+async function untriggered(adminUrl: string, sql: string): Promise<void> {
+  await asRole(adminUrl, async (query) => {
+    await query('SET session_replication_role = replica');
+    await query(sql);
+  });
 }
 
 /** Several statements in one round trip take no parameters. */

@@ -12,7 +12,7 @@ const ours = newKey('portcullis.example');
 const head = { origin: 'portcullis.example/orgs/x/audit', size: 42, root: Buffer.alloc(32, 7) };
 
 describe('a note', () => {
-  it('is, byte for byte, what Go’s note package makes of the same key and text', () => {
+  it('names its key as Go’s note package names the key of its example', () => {
     // The example of golang.org/x/mod/sumdb/note: its signer key and the note it prints.
     const seed = Buffer.from('AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz', 'base64').subarray(1);
     const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
