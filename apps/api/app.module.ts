@@ -43,9 +43,7 @@ export class AppModule {
         DatabaseModule.with(database),
         SecretsModule.with(masterKey),
         AccessModule,
-        AuditModule.with(
-          new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir),
-        ),
+        AuditModule.with(new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir)),
         AuthModule.with(new AuthConfig(issuer)),
         OrgsModule.with(new OrgConfig(publicUrl)),
         PlatformModule,

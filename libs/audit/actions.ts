@@ -82,7 +82,10 @@ export const auditActions = {
   },
   'audit.read': { description: 'Somebody searched the audit log.', retention: 'access' },
   'audit.exported': { description: 'Somebody exported from the audit log.', retention: 'access' },
-  'audit.proved': { description: 'Somebody took a checkpoint or proofs of the audit log.', retention: 'access' },
+  'audit.proved': {
+    description: 'Somebody took a checkpoint or proofs of the audit log.',
+    retention: 'access',
+  },
   'audit.alteration_found': {
     description: 'The audit log is not what was written; the reason says how, changes.pos where.',
     retention: 'security',

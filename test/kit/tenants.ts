@@ -84,10 +84,11 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       orgId,
       mark,
     ]);
-    await query(
-      `INSERT INTO audit_findings (org_id, id, kind, pos, detail) VALUES ($1, $2, 'fork', 1, $3)`,
-      [orgId, newId(), { mark }],
-    );
+    await query(`INSERT INTO audit_findings (org_id, id, kind, pos, detail) VALUES ($1, $2, 'fork', 1, $3)`, [
+      orgId,
+      newId(),
+      { mark },
+    ]);
     await query('COMMIT');
   });
   return { orgId, userId, roleId, sessionId, serviceAccountId, apiKeyId, invitationId, mark };

@@ -35,8 +35,14 @@ export class AnchorDirectory {
     const file = this.#file(orgId);
     await writeDurably(`${file}.new`, 'w', note);
     await rename(`${file}.new`, file);
+    // Windows knows no directories that are synced.
+    if (process.platform === 'win32') return;
     const directory = await open(this.directory, 'r');
-    await directory.sync().finally(() => directory.close());
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
   }
 
   #file(orgId: string): string {

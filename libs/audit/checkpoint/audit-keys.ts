@@ -57,9 +57,7 @@ export class AuditKeys {
   /** The same as text, one verifier key a line, newest first. */
   async published(): Promise<string> {
     const rows = await this.database.acrossOrgs('audit_keys', (tx) => this.#keys(tx));
-    return rows
-      .map(({ name, public_key: publicKey }) => `${verifierLine({ name, publicKey })}\n`)
-      .join('');
+    return rows.map(({ name, public_key: publicKey }) => `${verifierLine({ name, publicKey })}\n`).join('');
   }
 
   /** Makes a new key; the one before signs beside it for so many seconds more, then never again. */

@@ -54,11 +54,9 @@ export class CheckpointRounds implements OnModuleDestroy {
   /** One round. What is wrong with one log does not keep the others. */
   async round(onFailure: (error: unknown) => void): Promise<void> {
     let tiles = CHECKED_TILES;
-    for (let after = '00000000-0000-0000-0000-000000000000'; ; ) {
+    for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
       const from = after;
-      const heads = await this.database.acrossOrgs('audit_checkpoints', (tx) =>
-        readLogHeads(tx, from, PAGE),
-      );
+      const heads = await this.database.acrossOrgs('audit_checkpoints', (tx) => readLogHeads(tx, from, PAGE));
       for (const head of heads) {
         if (!this.#isDue(head)) continue;
         try {

@@ -72,7 +72,9 @@ const verifierKeys = async (): Promise<string[]> => {
 };
 const round = async (): Promise<string[]> => {
   const failures: string[] = [];
-  await product.app.get(CheckpointRounds).round((error) => failures.push(String((error as { code?: string }).code)));
+  await product.app
+    .get(CheckpointRounds)
+    .round((error) => failures.push(String((error as { code?: string }).code)));
   return failures;
 };
 const tampered = (sql: string, ...values: unknown[]): Promise<void> =>
@@ -82,7 +84,10 @@ const tampered = (sql: string, ...values: unknown[]): Promise<void> =>
 function signersOf(note: string, keys: string[]): string[] {
   const end = note.indexOf('\n\n') + 1;
   const text = Buffer.from(note.slice(0, end));
-  const lines = note.slice(end + 1).trimEnd().split('\n');
+  const lines = note
+    .slice(end + 1)
+    .trimEnd()
+    .split('\n');
   return keys.filter((line) => {
     const [name = '', id = '', encoded = ''] = line.split(/\+(.*?)\+/s);
     const raw = Buffer.from(encoded, 'base64');
@@ -127,7 +132,10 @@ describe('a checkpoint', () => {
     await audit('export?limit=1');
     const { size, root } = await checkpoint();
     const answer = await audit('export?limit=1');
-    expect(answer.headers).toMatchObject({ 'x-audit-tree-size': String(size), 'x-audit-root': root.toString('hex') });
+    expect(answer.headers).toMatchObject({
+      'x-audit-tree-size': String(size),
+      'x-audit-root': root.toString('hex'),
+    });
   });
 
   it('is for those who may export, and its keys are for everybody', async () => {
@@ -167,7 +175,9 @@ describe('a checkpoint', () => {
     expect(all).toEqual([next, verifierKey, old]);
     expect(signersOf((await checkpoint()).note, all)).toEqual([next]);
     expect(signersOf(before.note, all)).toEqual([old]);
-    const secrets = await product.sql('SELECT wrapped_private FROM portcullis.audit_keys ORDER BY created_at');
+    const secrets = await product.sql(
+      'SELECT wrapped_private FROM portcullis.audit_keys ORDER BY created_at',
+    );
     expect(secrets.map((row) => row['wrapped_private'] === null)).toEqual([true, true, false]);
     const records = await product.records(operator.organization.id, 'audit_key.rotated');
     expect(records).toHaveLength(2);
@@ -264,7 +274,11 @@ describe('a log that does not continue what was signed', () => {
     expect(answer.raw.toString().trimEnd().split('\n')).toHaveLength(20);
     expect(answer.headers).not.toHaveProperty('x-audit-root');
     const [found] = await product.records(orgId, 'audit.alteration_found');
-    expect(found).toMatchObject({ outcome: 'failure', reason: 'event_altered', changes: { pos: { to: 700 } } });
+    expect(found).toMatchObject({
+      outcome: 'failure',
+      reason: 'event_altered',
+      changes: { pos: { to: 700 } },
+    });
   });
 });
 

@@ -7,7 +7,12 @@ import { OrgTrees } from '../tree/org-trees.ts';
 import { Altered, Tree } from '../tree/tree.ts';
 import { AnchorDirectory, compareWithAnchor } from './anchor.ts';
 import { AuditKeys } from './audit-keys.ts';
-import { type Checkpoint, insertCheckpoint, lockCheckpoints, readLastCheckpoint } from './checkpoint.store.ts';
+import {
+  type Checkpoint,
+  insertCheckpoint,
+  lockCheckpoints,
+  readLastCheckpoint,
+} from './checkpoint.store.ts';
 import { openNote, signedNote, type TreeHead } from './note.ts';
 
 /** Issues checkpoints: of a log that continues all that was signed of it before, and of no other. */

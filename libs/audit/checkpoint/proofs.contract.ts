@@ -24,7 +24,8 @@ export class ProofView {
 export class RotateAuditKeyRequest {
   @Whole({
     max: 31_536_000,
-    description: 'For how many seconds the key before signs beside the new one, for verifiers to learn of it.',
+    description:
+      'For how many seconds the key before signs beside the new one, for verifiers to learn of it.',
   })
   overlapSeconds: number;
 }

@@ -101,7 +101,9 @@ describe('an inclusion proof', () => {
 
   it('proves leaves of trees of up to 20,000 leaves', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 20_000 }), fc.nat(), (size, n) => included(large, n % size, size)),
+      fc.property(fc.integer({ min: 1, max: 20_000 }), fc.nat(), (size, n) =>
+        included(large, n % size, size),
+      ),
       { numRuns: 500 },
     );
   });

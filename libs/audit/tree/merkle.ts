@@ -38,7 +38,7 @@ export function completeRoot(nodes: readonly Buffer[]): Buffer {
 /** The complete subtrees that a range consists of, left to right: one for each binary digit of its length. */
 export function subtreesOf({ from, to }: Range): Subtree[] {
   const subtrees: Subtree[] = [];
-  for (let at = from; at < to; ) {
+  for (let at = from; at < to;) {
     let height = 0;
     while (2 ** (height + 1) <= to - at) height += 1;
     subtrees.push({ height, index: at / 2 ** height });
@@ -59,9 +59,7 @@ export function inclusionRanges(index: number, size: number): Range[] {
   const path = (from: number, to: number): Range[] => {
     if (to - from === 1) return [];
     const mid = from + leftOf(to - from);
-    return index < mid
-      ? [...path(from, mid), { from: mid, to }]
-      : [...path(mid, to), { from, to: mid }];
+    return index < mid ? [...path(from, mid), { from: mid, to }] : [...path(mid, to), { from, to: mid }];
   };
   return path(0, size);
 }

@@ -74,11 +74,9 @@ async function hashes(): Promise<Buffer[]> {
 const rootAt = (size: number): Promise<string> =>
   trees.read(callerIn(tenant), async (tree) => (await tree.rootAt(size)).toString('hex'));
 const findings = (): Promise<Record<string, unknown>[]> =>
-  run(
-    own.adminUrl,
-    'SELECT kind, pos::int FROM portcullis.audit_findings WHERE org_id = $1 ORDER BY id',
-    [tenant.orgId],
-  );
+  run(own.adminUrl, 'SELECT kind, pos::int FROM portcullis.audit_findings WHERE org_id = $1 ORDER BY id', [
+    tenant.orgId,
+  ]);
 /** Compares the whole log with its tiles. */
 async function checkAll(): Promise<void> {
   for (let at: number | undefined = 0; at !== undefined; at = await trees.check(tenant.orgId, at)) continue;
@@ -95,9 +93,9 @@ describe('the tiles of a log', () => {
       Array.from({ length: 40 }, (_, index) => [0, index]),
     );
     for (const { index, root, nodes } of tiles) {
-      const own = leaves.slice(index * WIDTH, (index + 1) * WIDTH);
-      expect(nodes.equals(Buffer.concat(own))).toBe(true);
-      expect(root.equals(rootOf(own))).toBe(true);
+      const under = leaves.slice(index * WIDTH, (index + 1) * WIDTH);
+      expect(nodes.equals(Buffer.concat(under))).toBe(true);
+      expect(root.equals(rootOf(under))).toBe(true);
     }
     await trees.extend(tenant.orgId);
     expect(await kept()).toHaveLength(40);
@@ -214,40 +212,43 @@ const edits: Record<string, { sql: string; kind: string; at?: (pos: number) => n
   },
 };
 
-describe.each(Object.entries(edits))('a superuser who edits %s', (_what, { sql, kind, at = (pos) => pos }) => {
-  const POS = WIDTH + 100;
+describe.each(Object.entries(edits))(
+  'a superuser who edits %s',
+  (_what, { sql, kind, at = (pos) => pos }) => {
+    const POS = WIDTH + 100;
 
-  it('is noticed when its tile is made, and no tile is made of it', async () => {
-    await fillLog(own.adminUrl, tenant.orgId, 3 * WIDTH);
-    await tamper(own.adminUrl, sql, [tenant.orgId, POS]);
-    await expect(trees.extend(tenant.orgId)).rejects.toMatchObject({
-      code: 'audit.log_altered',
-      data: { kind, pos: at(POS) },
+    it('is noticed when its tile is made, and no tile is made of it', async () => {
+      await fillLog(own.adminUrl, tenant.orgId, 3 * WIDTH);
+      await tamper(own.adminUrl, sql, [tenant.orgId, POS]);
+      await expect(trees.extend(tenant.orgId)).rejects.toMatchObject({
+        code: 'audit.log_altered',
+        data: { kind, pos: at(POS) },
+      });
+      expect(await kept()).toHaveLength(1);
+      // Kept once, however often it is seen; and recorded in the log itself.
+      await expect(trees.extend(tenant.orgId)).rejects.toMatchObject({ code: 'audit.log_altered' });
+      expect(await findings()).toEqual([{ kind, pos: at(POS) }]);
+      const records = await run(
+        own.adminUrl,
+        `SELECT target_id FROM portcullis.audit_events WHERE org_id = $1 AND action = 'audit.alteration_found'`,
+        [tenant.orgId],
+      );
+      expect(records).toEqual([{ target_id: tenant.orgId }]);
     });
-    expect(await kept()).toHaveLength(1);
-    // Kept once, however often it is seen; and recorded in the log itself.
-    await expect(trees.extend(tenant.orgId)).rejects.toMatchObject({ code: 'audit.log_altered' });
-    expect(await findings()).toEqual([{ kind, pos: at(POS) }]);
-    const records = await run(
-      own.adminUrl,
-      `SELECT target_id FROM portcullis.audit_events WHERE org_id = $1 AND action = 'audit.alteration_found'`,
-      [tenant.orgId],
-    );
-    expect(records).toEqual([{ target_id: tenant.orgId }]);
-  });
 
-  it('is noticed when its tile is looked at again', async () => {
-    await fillLog(own.adminUrl, tenant.orgId, 3 * WIDTH);
-    await trees.extend(tenant.orgId);
-    await checkAll();
-    await tamper(own.adminUrl, sql, [tenant.orgId, POS]);
-    await expect(checkAll()).rejects.toMatchObject({
-      code: 'audit.log_altered',
-      data: { kind, pos: at(POS) },
+    it('is noticed when its tile is looked at again', async () => {
+      await fillLog(own.adminUrl, tenant.orgId, 3 * WIDTH);
+      await trees.extend(tenant.orgId);
+      await checkAll();
+      await tamper(own.adminUrl, sql, [tenant.orgId, POS]);
+      await expect(checkAll()).rejects.toMatchObject({
+        code: 'audit.log_altered',
+        data: { kind, pos: at(POS) },
+      });
+      expect(await findings()).toEqual([{ kind, pos: at(POS) }]);
     });
-    expect(await findings()).toEqual([{ kind, pos: at(POS) }]);
-  });
-});
+  },
+);
 
 describe('a superuser who edits tiles', () => {
   const flip = `set_byte(nodes, 32 * 10, 255 - get_byte(nodes, 32 * 10))`;

@@ -44,7 +44,7 @@ export class OrgTrees {
 
   /** Makes the tiles that are missing. Throws `audit.log_altered` where the log is not what was written. */
   async extend(orgId: string): Promise<void> {
-    for (let more = true; more; ) {
+    for (let more = true; more;) {
       const step = await this.orFinding(orgId, () =>
         this.database.acrossOrgs('audit_tree', (tx) => this.#step(tx, orgId)),
       );
@@ -128,7 +128,7 @@ async function sealAbove(tx: SystemTx, orgId: string, before: number, now: numbe
 }
 
 async function tileAbove(tx: SystemTx, orgId: string, level: number, index: number): Promise<Tile> {
-  const entries = await readEntries(tx, orgId, { level, first: index * WIDTH, count: WIDTH });
+  const entries = await readEntries(tx, orgId, [{ level, first: index * WIDTH, count: WIDTH }]);
   if (entries.length < WIDTH) {
     const pos = index * WIDTH ** (level + 1) + 1;
     throw new Altered({ kind: 'tile_differs', pos, detail: { level: level - 1, index: index * WIDTH } });

@@ -23,7 +23,10 @@ function allTiles(hashes: readonly Buffer[]): Tile[][] {
 }
 
 /** Hashes of ranges where `sealed` tiles are kept, from what the reads name; and how many rows that took. */
-function read(ranges: readonly Range[], sealed: number): { hashes: Buffer[]; rows: number; leafRows: number } {
+function read(
+  ranges: readonly Range[],
+  sealed: number,
+): { hashes: Buffer[]; rows: number; leafRows: number } {
   const reads = readsOf(ranges, sealed);
   const known = new TileHashes(sealed);
   for (const { level, index } of reads.tiles) {

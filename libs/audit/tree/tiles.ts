@@ -127,7 +127,8 @@ export function readsOf(ranges: readonly Range[], sealed: number): Reads {
     first = Math.min(first, Math.max(from, end));
     to = Math.max(to, from + 2 ** subtree.height);
   }
-  const leaves = first === Infinity ? { level: 0, first: 0, count: 0 } : { level: 0, first, count: to - first };
+  const leaves =
+    first === Infinity ? { level: 0, first: 0, count: 0 } : { level: 0, first, count: to - first };
   return { tiles: [...tiles.values()], roots, leaves };
 }
 

@@ -31,18 +31,28 @@ export async function readTiles(tx: Tx, orgId: string, keys: readonly TileKey[])
   return rows.map((row) => ({ ...row, index: Number(row.index) }));
 }
 
-/** Entries of a level above 0: roots of the tiles of the level below. */
+/** Entries of levels above 0: roots of the tiles of the levels below. */
 export async function readEntries(
   tx: Tx,
   orgId: string,
-  { level, first, count }: Entries,
-): Promise<{ index: number; root: Buffer }[]> {
-  const rows = await tx.query<{ index: string; root: Buffer }>(
-    `SELECT index, root FROM audit_tiles
-      WHERE org_id = $1 AND level = $2 AND index >= $3 AND index < $4 ORDER BY index`,
-    [orgId, level - 1, first, first + count],
+  wanted: readonly Entries[],
+): Promise<{ level: number; index: number; root: Buffer }[]> {
+  if (wanted.length === 0) return [];
+  const rows = await tx.query<{ level: number; index: string; root: Buffer }>(
+    `SELECT wanted.level, t.index, t.root
+       FROM unnest($2::int[], $3::bigint[], $4::bigint[]) AS wanted(level, first, count),
+       LATERAL (SELECT index, root FROM audit_tiles a
+                 WHERE a.org_id = $1 AND a.level = wanted.level - 1
+                   AND a.index >= wanted.first AND a.index < wanted.first + wanted.count
+                 ORDER BY a.index LIMIT wanted.count) t`,
+    [
+      orgId,
+      wanted.map(({ level }) => level),
+      wanted.map(({ first }) => first),
+      wanted.map(({ count }) => count),
+    ],
   );
-  return rows.map(({ index, root }) => ({ index: Number(index), root }));
+  return rows.map(({ level, index, root }) => ({ level, index: Number(index), root }));
 }
 
 /** Hashes of the leaves `first` to `first + count - 1`, counted from 0. */
@@ -70,12 +80,7 @@ export interface LoggedRow {
 }
 
 /** The positions `after + 1` to `upTo` with what was logged there. */
-export async function readLogged(
-  tx: Tx,
-  orgId: string,
-  after: number,
-  upTo: number,
-): Promise<LoggedRow[]> {
+export async function readLogged(tx: Tx, orgId: string, after: number, upTo: number): Promise<LoggedRow[]> {
   return tx.query<LoggedRow>(
     `SELECT p.pos, p.leaf_hash, p.prev_hash, e.leaf, e.leaf_hash AS event_hash
        FROM audit_positions p LEFT JOIN audit_events e ON e.org_id = p.org_id AND e.id = p.event_id

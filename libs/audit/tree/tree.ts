@@ -89,10 +89,8 @@ export class Tree {
     const reads = readsOf(ranges, this.sealed);
     const known = new TileHashes(this.sealed);
     for (const tile of await readTiles(this.tx, this.orgId, reads.tiles)) known.putTile(tile);
-    for (const entries of reads.roots) {
-      for (const { index, root } of await readEntries(this.tx, this.orgId, entries)) {
-        known.put(entries.level, index, root);
-      }
+    for (const { level, index, root } of await readEntries(this.tx, this.orgId, reads.roots)) {
+      known.put(level, index, root);
     }
     for (const { index, hash } of await readLeafHashes(this.tx, this.orgId, reads.leaves)) {
       known.put(0, index, hash);
@@ -104,7 +102,11 @@ export class Tree {
       const { level, index } = error;
       const beyond = level === 0 && index >= this.sealed * WIDTH;
       const pos = index * WIDTH ** level + 1;
-      throw new Altered({ kind: beyond ? 'position_missing' : 'tile_differs', pos, detail: { level, index } });
+      throw new Altered({
+        kind: beyond ? 'position_missing' : 'tile_differs',
+        pos,
+        detail: { level, index },
+      });
     }
   }
 }
