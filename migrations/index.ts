@@ -12,6 +12,7 @@ import { KeepSuccessors1763769600014 } from './1763769600014-keep-successors.ts'
 import { KeepKeyPeppers1763769600015 } from './1763769600015-keep-key-peppers.ts';
 import { RotateSigningKeys1763769600016 } from './1763769600016-rotate-signing-keys.ts';
 import { KeepInviters1763769600018 } from './1763769600018-keep-inviters.ts';
+import { KeepAuditTiles1763769600020 } from './1763769600020-keep-audit-tiles.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -29,4 +30,5 @@ export const migrations = [
   KeepKeyPeppers1763769600015,
   RotateSigningKeys1763769600016,
   KeepInviters1763769600018,
+  KeepAuditTiles1763769600020,
 ];

@@ -121,6 +121,11 @@ export const permissions = {
     description: 'Export the audit log with its proofs, as a SIEM does.',
     roles: ['admin', 'auditor'],
   },
+  'audit:rotate': {
+    description: 'Rotate the key that signs checkpoints of audit logs.',
+    roles: ['admin'],
+    platform: true,
+  },
 } as const satisfies Record<string, Entry>;
 
 export type Permission = keyof typeof permissions;

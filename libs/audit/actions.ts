@@ -160,6 +160,23 @@ export const auditActions = {
   },
   'audit.read': { description: 'Somebody searched the audit log.', retention: 'access' },
   'audit.exported': { description: 'Somebody exported from the audit log.', retention: 'access' },
+  'audit.proved': {
+    description: 'Somebody took a checkpoint or proofs of the audit log.',
+    retention: 'access',
+  },
+  'audit.alteration_found': {
+    description: 'The audit log is not what was written; the reason says how, changes.pos where.',
+    retention: 'security',
+  },
+  'audit.fork_detected': {
+    description: 'The audit log does not continue what was signed of it before, as after a restore.',
+    retention: 'security',
+  },
+  'audit_key.created': { description: 'The key that signs checkpoints was made.', retention: 'security' },
+  'audit_key.rotated': {
+    description: 'The key that signs checkpoints got a successor.',
+    retention: 'security',
+  },
 } as const satisfies Record<string, Entry>;
 
 export type AuditAction = keyof typeof auditActions;

@@ -47,7 +47,7 @@ export class AuditController {
     });
     reply.header('x-audit-next', String(started.next));
     reply.header('x-audit-tree-size', String(started.treeSize));
-    reply.header('x-audit-root', started.root);
+    if (started.root !== undefined) reply.header('x-audit-root', started.root);
     const type = contentTypeOf(query.format ?? 'native');
     return new StreamableFile(Readable.from(started.lines), { type });
   }

@@ -25,6 +25,10 @@ export const systemReasons = {
   system_state: 'The deployment’s own state and health.',
   idempotency: 'The answer of a mutation is kept for its caller, who may have ended with it.',
   count_attempts: 'Attempts are counted before anybody has proven who they are.',
+  audit_tree: 'Tiles are made of every organization’s log, which the app may only read.',
+  audit_checkpoints: 'Checkpoints of every log are signed by one process, with the deployment’s key.',
+  audit_keys: 'The keys that sign checkpoints belong to the deployment.',
+  rotate_audit_key: 'The same, by an operator of the platform.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;
 
@@ -35,4 +39,5 @@ export const platformReasons: ReadonlySet<SystemReason> = new Set([
   'manage_tenants',
   'manage_accounts',
   'deployment_keys',
+  'rotate_audit_key',
 ]);

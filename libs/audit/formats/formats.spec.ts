@@ -25,6 +25,7 @@ const targets: Record<string, AuditEntry['target']> = {
   system: { type: 'deployment', id: newId() },
   signing_key: { type: 'signing_key', id: 'kid' },
   key_pepper: { type: 'key_pepper', id: newId() },
+  audit_key: { type: 'audit_key', id: 'abcd0123' },
   auth: { type: 'user', id: person, display: 'bob@example.org' },
   session: { type: 'session', id: session },
   org: { type: 'organization', id: newId() },

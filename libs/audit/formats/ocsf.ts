@@ -82,6 +82,11 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'access.denied_repeatedly': map(6003, 99, 3),
   'audit.read': map(6003, 2),
   'audit.exported': map(6003, 2),
+  'audit.proved': map(6003, 2),
+  'audit.alteration_found': map(3004, 3, 4),
+  'audit.fork_detected': map(3004, 3, 4),
+  'audit_key.created': map(3004, 1),
+  'audit_key.rotated': map(3004, 3, 2),
 };
 
 /** Class and activity, which the tables of the other formats go by. */
