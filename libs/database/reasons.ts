@@ -29,6 +29,7 @@ export const systemReasons = {
   audit_checkpoints: 'Checkpoints of every log are signed by one process, with the deployment’s key.',
   audit_keys: 'The keys that sign checkpoints belong to the deployment.',
   rotate_audit_key: 'The same, by an operator of the platform.',
+  resolve_secrets: 'The product itself needs a secret of an organization, with nobody signed in.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;
 

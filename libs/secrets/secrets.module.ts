@@ -1,5 +1,9 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { EmbeddedStore } from './embedded/embedded-store.ts';
+import { OrgKeys } from './embedded/org-keys.ts';
 import { MasterKey } from './master-key.ts';
+import { SecretReferences } from './references.ts';
+import { SecretStore } from './secret-store.ts';
 
 @Module({})
 export class SecretsModule {
@@ -7,8 +11,14 @@ export class SecretsModule {
     return {
       module: SecretsModule,
       global: true,
-      providers: [{ provide: MasterKey, useValue: key }],
-      exports: [MasterKey],
+      providers: [
+        { provide: MasterKey, useValue: key },
+        OrgKeys,
+        EmbeddedStore,
+        { provide: SecretStore, useExisting: EmbeddedStore },
+        SecretReferences,
+      ],
+      exports: [MasterKey, OrgKeys, SecretReferences, SecretStore],
     };
   }
 }

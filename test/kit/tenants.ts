@@ -104,9 +104,31 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       newId(),
       { mark },
     ]);
+    await seedSecret(query, orgId, mark);
     await query('COMMIT');
   });
   return { orgId, userId, roleId, sessionId, serviceAccountId, apiKeyId, invitationId, deviceId, mark };
+}
+
+/** A secret that no key opens. */
+async function seedSecret(query: Query, orgId: string, mark: string): Promise<void> {
+  const [keyId, secretId] = [newId(), newId()];
+  await query('INSERT INTO org_keys (org_id, id, wrapped_key) VALUES ($1, $2, $3)', [orgId, keyId, mark]);
+  await query('INSERT INTO secrets (org_id, id, path) VALUES ($1, $2, $3)', [orgId, secretId, mark]);
+  await query(
+    `INSERT INTO secret_versions (org_id, secret_id, version, key_id, ciphertext, fields)
+     VALUES ($1, $2, 1, $3, '\\x00', ARRAY[$4])`,
+    [orgId, secretId, keyId, mark],
+  );
+  await query(
+    `INSERT INTO secret_digests (org_id, secret_id, version, field, path, digest) VALUES ($1, $2, 1, 'f', $3, $3)`,
+    [orgId, secretId, mark],
+  );
+  await query(
+    `INSERT INTO secret_uses (org_id, id, secret_id, version, kind, used_by, request_id)
+     VALUES ($1, $2, $3, 1, 'revealed', $4, $4)`,
+    [orgId, newId(), secretId, mark],
+  );
 }
 
 /** A caller with the tenant's session; `permissions` are nobody's business below the guard. */
