@@ -51,6 +51,22 @@ export interface OpenedSecret {
   readonly fields: ReadonlyMap<string, Secret>;
 }
 
+/** Where a value stands or stood, and who got it there. */
+export interface FoundValue {
+  readonly secretId: string;
+  readonly path: string;
+  readonly version: number;
+  readonly field: string;
+  readonly uses: readonly {
+    readonly kind: 'revealed' | 'resolved';
+    /** `user:<id>`, `api_key:<id>`, or the purpose. */
+    readonly usedBy: string;
+    readonly requestId: string;
+    /** RFC 3339. */
+    readonly at: string;
+  }[];
+}
+
 /**
  * Where secrets lie. Every store answers the same in the same case (test/kit/store-conformance.ts runs over each),
  * records each use and change in the organization's log, and gives no value of which there is no record.
@@ -102,4 +118,7 @@ export abstract class SecretStore {
 
   /** Erases the named versions, or the secret as a whole where none is named. Nothing brings them back. */
   abstract destroy(caller: Caller, which: Which, versions?: readonly number[]): Promise<void>;
+
+  /** Where a value that may have leaked was kept and used, destroyed versions included. It is not stored. */
+  abstract find(caller: Caller, value: string): Promise<readonly FoundValue[]>;
 }

@@ -4,6 +4,8 @@ import { OrgKeys } from './embedded/org-keys.ts';
 import { MasterKey } from './master-key.ts';
 import { SecretReferences } from './references.ts';
 import { SecretStore } from './secret-store.ts';
+import { SecretsController } from './secrets.controller.ts';
+import { Secrets } from './secrets.ts';
 
 @Module({})
 export class SecretsModule {
@@ -11,12 +13,14 @@ export class SecretsModule {
     return {
       module: SecretsModule,
       global: true,
+      controllers: [SecretsController],
       providers: [
         { provide: MasterKey, useValue: key },
         OrgKeys,
         EmbeddedStore,
         { provide: SecretStore, useExisting: EmbeddedStore },
         SecretReferences,
+        Secrets,
       ],
       exports: [MasterKey, OrgKeys, SecretReferences, SecretStore],
     };

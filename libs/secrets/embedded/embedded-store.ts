@@ -5,6 +5,7 @@ import { type Caller, Fault, newId } from '#kernel';
 import { requireFields, requirePath, requireTags } from '../secret-rules.ts';
 import {
   type Fields,
+  type FoundValue,
   type OpenedSecret,
   type Resolver,
   type SecretMetadata,
@@ -15,7 +16,7 @@ import {
 } from '../secret-store.ts';
 import { Secret } from '../secret.ts';
 import { SecretFault } from '../secrets.faults.ts';
-import { insertDigests, insertUse, type UseRow } from './digest.store.ts';
+import { findDigest, insertDigests, insertUse } from './digest.store.ts';
 import type { OrgKey } from './org-key.ts';
 import { OrgKeys } from './org-keys.ts';
 import {
@@ -35,6 +36,9 @@ import {
   setDeleted,
   updateSecret,
 } from './secret.store.ts';
+
+/** Places of one value, and uses in each, that a search tells. */
+const MAX_FOUND = 100;
 
 type Opened = { id: string; path: string; version: number; fields: Fields; key: OrgKey };
 
@@ -171,7 +175,7 @@ export class EmbeddedStore extends SecretStore {
       }
       const used = usedOf(found, { [field]: value }, found.key);
       const use = { secretId: found.id, version: found.version, field, kind: 'resolved' } as const;
-      await insertUse(tx, orgId, { ...use, usedBy: purpose, requestId: request.id } satisfies UseRow);
+      await insertUse(tx, orgId, { ...use, usedBy: purpose, requestId: request.id });
       const target = { type: 'secret', id: found.id };
       await this.audit.record(tx, { ...about, target, changes: used, outcome: 'success' });
       return new Secret(value);
@@ -199,6 +203,19 @@ export class EmbeddedStore extends SecretStore {
       await this.#record(tx, caller, 'secret.destroyed', row, namesOf(row, versions));
       if (versions === undefined) await deleteSecret(tx, row.id);
       else requireFound(await destroyVersions(tx, row.id, versions), versions);
+    });
+  }
+
+  async find(caller: Caller, value: string): Promise<readonly FoundValue[]> {
+    return this.database.inOrg(caller, async (tx) => {
+      const digest = (await this.keys.existing(tx))?.digest(value);
+      const rows = digest === undefined ? [] : await findDigest(tx, digest, MAX_FOUND);
+      await this.audit.append(tx, caller, {
+        action: 'secret.searched',
+        target: { type: 'organization', id: tx.orgId },
+        changes: { digest: digest ?? null, found: rows.length },
+      });
+      return rows.map(({ secret_id: secretId, ...found }) => ({ secretId, ...found }));
     });
   }
 

@@ -24,6 +24,12 @@ export class OrgKeys {
     return this.open(tx.orgId, row.id, row.wrapped_key);
   }
 
+  /** The same, or undefined where the organization has none yet. */
+  async existing(tx: OrgTx): Promise<OrgKey | undefined> {
+    const row = await readOrgKey(tx, tx.orgId);
+    return row && this.open(tx.orgId, row.id, row.wrapped_key);
+  }
+
   /** Fault: `secrets.unreadable`. */
   open(orgId: string, id: string | null, wrapped: string | null): OrgKey {
     if (id === null || wrapped === null) throw SecretFault.unreadable({ detail: 'the key was destroyed' });
