@@ -19,6 +19,10 @@ export const SecretFault = faults('secrets', {
     'invalid',
     'A reference has the form secret://<path>#<field> or secret://<path>#<field>@<version>.',
   ],
+  wrong_master_key: [
+    'unavailable',
+    'This process does not have the master key that the database is of; it must be started anew with it.',
+  ],
   unreadable: [
     'unavailable',
     'The secret cannot be opened: it was altered, or wrapped by a key this process does not have.',

@@ -2,6 +2,8 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { EmbeddedStore } from './embedded/embedded-store.ts';
 import { OrgKeys } from './embedded/org-keys.ts';
 import { MasterKey } from './master-key.ts';
+import { MasterKeyController } from './rotation/rotation.controller.ts';
+import { MasterKeyRotation } from './rotation/master-key-rotation.ts';
 import { SecretReferences } from './references.ts';
 import { SecretStore } from './secret-store.ts';
 import { SecretsController } from './secrets.controller.ts';
@@ -13,9 +15,10 @@ export class SecretsModule {
     return {
       module: SecretsModule,
       global: true,
-      controllers: [SecretsController],
+      controllers: [SecretsController, MasterKeyController],
       providers: [
         { provide: MasterKey, useValue: key },
+        MasterKeyRotation,
         OrgKeys,
         EmbeddedStore,
         { provide: SecretStore, useExisting: EmbeddedStore },

@@ -44,7 +44,11 @@ export class OrgKeys {
   async destroy(tx: SystemTx, caller: Caller, orgId: string): Promise<void> {
     const id = await destroyOrgKey(tx, orgId);
     if (id === undefined) return;
-    await this.audit.append(tx, caller, { action: 'org_key.destroyed', target: { type: 'org_key', id } });
+    await this.audit.append(tx, caller, {
+      action: 'org_key.destroyed',
+      target: { type: 'org_key', id },
+      changes: { organization: { from: orgId } },
+    });
   }
 
   async #create(tx: OrgTx, caller: Caller): Promise<{ id: string; wrapped_key: string | null }> {
