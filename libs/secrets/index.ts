@@ -1,3 +1,4 @@
+export { EmbeddedStore } from './embedded/embedded-store.ts';
 export { OrgKeys } from './embedded/org-keys.ts';
 export { MasterKey } from './master-key.ts';
 export { printReference, readReference, type SecretReference } from './reference.ts';
