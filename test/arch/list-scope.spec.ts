@@ -51,6 +51,7 @@ const idsOf = (tenant: SeededTenant): Record<string, string> => ({
   invitationId: tenant.invitationId,
   keyId: tenant.apiKeyId,
   accountId: tenant.serviceAccountId,
+  secretId: tenant.secretId,
 });
 /** `path` with the organization of one tenant and everything below it of another. */
 const pathOf = (path: string, org: SeededTenant, children: SeededTenant): string =>

@@ -11,6 +11,7 @@ export interface SeededTenant {
   readonly apiKeyId: string;
   readonly invitationId: string;
   readonly deviceId: string;
+  readonly secretId: string;
   /** Stands in every text of this tenant's rows. */
   readonly mark: string;
 }
@@ -19,6 +20,7 @@ export interface SeededTenant {
 export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
   const [orgId, userId, roleId, sessionId] = [newId(), newId(), newId(), newId()];
   const [serviceAccountId, apiKeyId, invitationId, deviceId] = [newId(), newId(), newId(), newId()];
+  const secretId = newId();
   const mark = `mark-${newId()}`;
   await asRole(adminUrl, async (query) => {
     await query('BEGIN');
@@ -104,15 +106,26 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       newId(),
       { mark },
     ]);
-    await seedSecret(query, orgId, mark);
+    await seedSecret(query, orgId, secretId, mark);
     await query('COMMIT');
   });
-  return { orgId, userId, roleId, sessionId, serviceAccountId, apiKeyId, invitationId, deviceId, mark };
+  return {
+    orgId,
+    userId,
+    roleId,
+    sessionId,
+    serviceAccountId,
+    apiKeyId,
+    invitationId,
+    deviceId,
+    secretId,
+    mark,
+  };
 }
 
 /** A secret that no key opens. */
-async function seedSecret(query: Query, orgId: string, mark: string): Promise<void> {
-  const [keyId, secretId] = [newId(), newId()];
+async function seedSecret(query: Query, orgId: string, secretId: string, mark: string): Promise<void> {
+  const keyId = newId();
   await query('INSERT INTO org_keys (org_id, id, wrapped_key) VALUES ($1, $2, $3)', [orgId, keyId, mark]);
   await query('INSERT INTO secrets (org_id, id, path) VALUES ($1, $2, $3)', [orgId, secretId, mark]);
   await query(

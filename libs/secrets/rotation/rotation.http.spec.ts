@@ -1,9 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AppInProcess, expectStatus, owner, startApp, until } from '../../../test/kit/app-in-process.ts';
-import { SystemState } from '#platform';
-import { Clock } from '#kernel';
-import { Database } from '#database';
 import { MasterKey } from '../master-key.ts';
 import { SecretReferences } from '../references.ts';
 import { MasterKeyRotation } from './master-key-rotation.ts';
@@ -21,8 +18,7 @@ beforeAll(async () => {
 afterAll(() => app.close());
 
 /** What every process does first. */
-const opens = (key: MasterKey): Promise<void> =>
-  new SystemState(app.app.get(Database), key, app.app.get(Clock)).open();
+const opens = (key: MasterKey): Promise<void> => app.openWith(key);
 
 const wrappedNow = async (): Promise<Record<string, string>> => {
   const found: Record<string, string> = {};
