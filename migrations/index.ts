@@ -5,6 +5,7 @@ import { CreateRevocation1763769600003 } from './1763769600003-create-revocation
 import { CloseFunctions1763769600004 } from './1763769600004-close-functions.ts';
 import { CreateIdempotency1763769600005 } from './1763769600005-create-idempotency.ts';
 import { CreatePoliciesAndProofs1763769600012 } from './1763769600012-create-policies-and-proofs.ts';
+import { CreateFactors1763769600017 } from './1763769600017-create-factors.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -15,4 +16,5 @@ export const migrations = [
   CloseFunctions1763769600004,
   CreateIdempotency1763769600005,
   CreatePoliciesAndProofs1763769600012,
+  CreateFactors1763769600017,
 ];

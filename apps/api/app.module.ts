@@ -41,7 +41,7 @@ export class AppModule {
         SecretsModule.with(masterKey),
         AccessModule,
         AuditModule,
-        AuthModule.with(new AuthConfig(issuer)),
+        AuthModule.with(new AuthConfig(issuer, publicUrl)),
         OrgsModule.with(new OrgConfig(publicUrl)),
         PlatformModule,
         HttpModule,

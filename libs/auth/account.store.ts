@@ -66,37 +66,3 @@ export async function insertUser(tx: SystemTx, user: { email: string; name: stri
   ]);
   return id;
 }
-
-export interface Challenge {
-  readonly id: string;
-  readonly user_id: string;
-  readonly org_id: string;
-  readonly auth_methods: string[];
-}
-
-export async function insertChallenge(
-  tx: SystemTx,
-  challenge: {
-    digest: string;
-    userId: string;
-    orgId: string;
-    authMethods: readonly string[];
-    seconds: number;
-  },
-): Promise<void> {
-  await tx.query(
-    `INSERT INTO challenges (id, digest, user_id, org_id, kind, auth_methods, expires_at)
-     VALUES ($1, $2, $3, $4, 'password_change', $5, now() + make_interval(secs => $6))`,
-    [newId(), challenge.digest, challenge.userId, challenge.orgId, challenge.authMethods, challenge.seconds],
-  );
-}
-
-/** Takes a challenge, once: undefined where it is unknown, used or too old. */
-export async function useChallenge(tx: SystemTx, digest: string): Promise<Challenge | undefined> {
-  return tx.one<Challenge>(
-    `UPDATE challenges SET used_at = now()
-      WHERE digest = $1 AND used_at IS NULL AND expires_at > now()
-      RETURNING id, user_id, org_id, auth_methods`,
-    [digest],
-  );
-}

@@ -14,7 +14,7 @@ import {
 import { AuthFault } from './auth.faults.ts';
 import { Refresh } from './refresh.ts';
 import { Sessions } from './sessions.ts';
-import { SignIn } from './sign-in.ts';
+import { SignIn } from './sign-in/sign-in.ts';
 import { SigningKeys } from './signing-keys.ts';
 
 @Controller('api/v1/auth')
@@ -30,8 +30,10 @@ export class AuthController {
   @Answers(TokensView, {
     faults: [
       AuthFault.invalid_credentials,
+      AuthFault.mfa_required,
       AuthFault.password_change_required,
       AuthFault.organization_required,
+      AuthFault.passkeys_unavailable,
       AccessFault.org_suspended,
       AuthFault.busy,
     ],
@@ -44,7 +46,13 @@ export class AuthController {
   @Post('password/change-required')
   @Public('the challenge is the credential')
   @Answers(TokensView, {
-    faults: [AuthFault.invalid_challenge, AuthFault.password_unchanged, AuthFault.busy],
+    faults: [
+      AuthFault.invalid_challenge,
+      AuthFault.password_unchanged,
+      AuthFault.mfa_required,
+      AuthFault.passkeys_unavailable,
+      AuthFault.busy,
+    ],
     description: 'Replace a password that was given once, and sign in.',
   })
   changeRequired(@Body() body: PasswordChangeRequest, @Req() request: AccessRequest): Promise<TokensView> {

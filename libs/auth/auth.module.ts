@@ -6,6 +6,12 @@ import { AuthConfig } from './auth.config.ts';
 import { AuthController, JwksController } from './auth.controller.ts';
 import { AuthorityCache } from './authority-cache.ts';
 import { BearerAuthenticator } from './bearer-authenticator.ts';
+import { Enrolments } from './factors/enrolments.ts';
+import { FactorProofs } from './factors/factor-proofs.ts';
+import { Factors } from './factors/factors.ts';
+import { FactorsController } from './factors/factors.controller.ts';
+import { Passkeys } from './factors/passkeys.ts';
+import { RecoveryCodes } from './factors/recovery-codes.ts';
 import { OrgSessionsController } from './org-sessions.controller.ts';
 import { Passwords } from './passwords.ts';
 import { Refresh } from './refresh.ts';
@@ -14,9 +20,13 @@ import { SessionIssuer } from './session-issuer.ts';
 import { Sessions } from './sessions.ts';
 import { Policies } from './policy/policies.ts';
 import { PolicyController } from './policy/policy.controller.ts';
-import { SignIn } from './sign-in.ts';
+import { SignIn } from './sign-in/sign-in.ts';
+import { SignInFactors } from './sign-in/sign-in-factors.ts';
+import { SignInFactorsController } from './sign-in/sign-in-factors.controller.ts';
+import { SignInPath } from './sign-in/sign-in-path.ts';
 import { SigningKeys } from './signing-keys.ts';
-import { StepUps } from './step-up.ts';
+import { StepUps } from './step-up/step-up.ts';
+import { StepUpController } from './step-up/step-up.controller.ts';
 
 @Module({})
 export class AuthModule {
@@ -24,7 +34,15 @@ export class AuthModule {
     return {
       module: AuthModule,
       global: true,
-      controllers: [AuthController, JwksController, OrgSessionsController, PolicyController],
+      controllers: [
+        AuthController,
+        FactorsController,
+        JwksController,
+        OrgSessionsController,
+        PolicyController,
+        SignInFactorsController,
+        StepUpController,
+      ],
       providers: [
         { provide: AuthConfig, useValue: config },
         AccessTokens,
@@ -33,17 +51,24 @@ export class AuthModule {
         AuthorityCache,
         BearerAuthenticator,
         { provide: Authenticator, useExisting: BearerAuthenticator },
+        Enrolments,
+        FactorProofs,
+        Factors,
+        Passkeys,
         Passwords,
         Policies,
+        RecoveryCodes,
         Refresh,
         SessionActivity,
         SessionIssuer,
         Sessions,
         SignIn,
+        SignInFactors,
+        SignInPath,
         SigningKeys,
         StepUps,
       ],
-      exports: [ApiKeySecrets, Authenticator, Passwords, Sessions, SigningKeys],
+      exports: [ApiKeySecrets, Authenticator, Factors, Passwords, Sessions, SigningKeys],
     };
   }
 }

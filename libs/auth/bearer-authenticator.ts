@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type AccessRequest, Authenticator, type StepUp } from '#access';
+import { type AccessRequest, type AskedProof, Authenticator } from '#access';
 import { Database } from '#database';
 import { type Caller, Clock, type FaultAudit, type RequestFacts, sameSecret, tokenDigest } from '#kernel';
 import { AccessTokens } from './access-tokens.ts';
@@ -10,7 +10,7 @@ import { AuthorityCache } from './authority-cache.ts';
 import { addressAllowed } from './policy/org-policy.ts';
 import { readApiKeyAuthority, readEndedKey, readSessionAuthority } from './authority.store.ts';
 import { SessionActivity } from './session-activity.ts';
-import { StepUps } from './step-up.ts';
+import { StepUps } from './step-up/step-up.ts';
 
 /** Verified credentials remembered; one is about 200 bytes. */
 const REMEMBERED = 100_000;
@@ -60,9 +60,9 @@ export class BearerAuthenticator extends Authenticator {
     return this.#look(credential, digest, request.facts);
   }
 
-  async requireProof(caller: Caller, fresh: StepUp | undefined): Promise<void> {
+  async requireProof(caller: Caller, asked: AskedProof): Promise<void> {
     if (!(caller instanceof AuthorityCaller)) throw AuthFault.sessions_only();
-    await this.stepUps.require(caller, fresh);
+    await this.stepUps.require(caller, asked);
   }
 
   /** The slow path: verify what is unknown, load what is not cached. */

@@ -5,6 +5,8 @@ export { OrganizationView, UserView } from './auth.contract.ts';
 export { AuthFault } from './auth.faults.ts';
 export { AuthModule } from './auth.module.ts';
 export { rolePermissions } from './authority.ts';
+export { Factors } from './factors/factors.ts';
+export { MemberFactorsView } from './factors/factors.contract.ts';
 export { Passwords } from './passwords.ts';
 export { Sessions } from './sessions.ts';
 export { SigningKeys } from './signing-keys.ts';

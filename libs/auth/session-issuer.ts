@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
+import { Audit, type AuditEntry } from '#audit';
 import type { SystemTx } from '#database';
 import { type CallerOrg, Clock, newId, randomText, type RequestFacts, tokenDigest } from '#kernel';
 import { AccessTokens } from './access-tokens.ts';
-import { assuranceOf } from './assurance.ts';
+import { assuranceOf, type Proof } from './assurance.ts';
 import type { SessionFacts } from './authority.ts';
 import type { TokensView } from './auth.contract.ts';
 import { insertRefreshToken, insertSession } from './session.store.ts';
@@ -18,16 +19,32 @@ export interface Person {
   readonly name: string;
 }
 
+export interface Opening {
+  readonly person: Person;
+  readonly org: CallerOrg;
+  readonly proof: Proof;
+  readonly facts: RequestFacts;
+}
+
 /** Makes sessions and the tokens that stand for them. */
 @Injectable()
 export class SessionIssuer {
   constructor(
     private readonly tokens: AccessTokens,
+    private readonly audit: Audit,
     private readonly clock: Clock,
   ) {}
 
-  /** A new session, not yet stored. */
-  begin(person: Person, org: CallerOrg, authMethods: readonly string[], facts: RequestFacts): SessionFacts {
+  /** A new session with its record and its first refresh token, in the caller's transaction. */
+  async open(tx: SystemTx, opening: Opening): Promise<{ session: SessionFacts; refreshToken: string }> {
+    const session = this.#begin(opening);
+    await this.audit.record(tx, recordOf(opening, session));
+    const refreshToken = newRefreshToken();
+    await insertSession(tx, session, tokenDigest(refreshToken));
+    return { session, refreshToken };
+  }
+
+  #begin({ person, org, proof, facts }: Opening): SessionFacts {
     const now = this.clock.now();
     return {
       id: newId(),
@@ -36,21 +53,14 @@ export class SessionIssuer {
       createdAt: now.toISOString(),
       expiresAt: new Date(now.getTime() + SESSION_SECONDS * 1_000).toISOString(),
       idleSeconds: IDLE_SECONDS,
-      authMethods,
-      assurance: assuranceOf(authMethods),
-      passwordAt: authMethods.includes('pwd') ? now.toISOString() : undefined,
-      factorAt: undefined,
-      factorId: undefined,
+      authMethods: proof.authMethods,
+      assurance: assuranceOf(proof.authMethods),
+      passwordAt: proof.passwordAt,
+      factorAt: proof.factorAt,
+      factorId: proof.factorId,
       ip: facts.ip,
       userAgent: facts.userAgent,
     };
-  }
-
-  /** Stores the session and its first refresh token; the audit record must have been appended before. */
-  async store(tx: SystemTx, session: SessionFacts): Promise<string> {
-    const token = newRefreshToken();
-    await insertSession(tx, session, tokenDigest(token));
-    return token;
   }
 
   /** The next refresh token of a session. */
@@ -93,4 +103,16 @@ export class SessionIssuer {
 /** 256 random bits, stored as a digest, alive as long as its session. */
 function newRefreshToken(): string {
   return `pcr_${randomText(32)}`;
+}
+
+function recordOf({ person, facts, org }: Opening, session: SessionFacts): AuditEntry {
+  return {
+    orgId: org.id,
+    actor: { type: 'user', id: person.id, sessionId: session.id, display: person.name },
+    action: 'auth.signed_in',
+    target: { type: 'user', id: person.id, display: person.email },
+    outcome: 'success',
+    request: facts,
+    changes: { session: { to: session.id }, methods: { to: [...session.authMethods] } },
+  };
 }

@@ -94,6 +94,8 @@ export interface SessionSelection {
   readonly id?: string;
   readonly userId?: string;
   readonly orgId?: string;
+  /** Those that stand on this factor. */
+  readonly factorId?: string;
   /** All but this one. */
   readonly except?: string;
 }
@@ -101,15 +103,16 @@ export interface SessionSelection {
 /** Ends sessions and answers whose they were. Sessions already ended stay as they ended. */
 export async function revokeSessions(
   tx: OrgTx | SystemTx,
-  { id, userId, orgId, except }: SessionSelection,
+  { id, userId, orgId, factorId, except }: SessionSelection,
   reason: string,
 ): Promise<{ id: string; org_id: string; user_id: string }[]> {
   return tx.query(
     `UPDATE sessions SET revoked_at = now(), revoked_reason = $5
       WHERE revoked_at IS NULL AND ($1::uuid IS NULL OR id = $1) AND ($2::uuid IS NULL OR user_id = $2)
         AND ($3::uuid IS NULL OR org_id = $3) AND ($4::uuid IS NULL OR id <> $4)
+        AND ($6::uuid IS NULL OR factor_id = $6)
       RETURNING id, org_id, user_id`,
-    [id, userId, orgId, except, reason],
+    [id, userId, orgId, except, reason, factorId],
   );
 }
 

@@ -8,6 +8,7 @@ export const systemReasons = {
   authenticate: 'A credential is looked up before its organization is proven.',
   own_sessions:
     'People see and end their own sessions; refresh tokens and activity are not the organization’s.',
+  own_factors: 'Second factors are a person’s own, in every organization they belong to.',
   own_organizations: 'People list the organizations they belong to.',
   manage_tenants: 'Platform operators create, suspend and list organizations.',
   delete_organization: 'What an organization takes with it is not all its own: people, tokens.',

@@ -2,6 +2,11 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { Invitations } from './invitations.ts';
 import { Keys } from './keys.ts';
 import { ApiKeysController, ServiceAccountsController } from './keys.controller.ts';
+import { MemberFactors } from './member-factors/member-factors.ts';
+import {
+  MemberFactorsController,
+  UserFactorsController,
+} from './member-factors/member-factors.controller.ts';
 import { Members } from './members.ts';
 import {
   AcceptInvitationController,
@@ -29,8 +34,10 @@ export class OrgsModule {
         PermissionsController,
         ServiceAccountsController,
         ApiKeysController,
+        MemberFactorsController,
+        UserFactorsController,
       ],
-      providers: [{ provide: OrgConfig, useValue: config }, Invitations, Keys, Members, Orgs, Roles],
+      providers: [{ provide: OrgConfig, useValue: config }, Invitations, Keys, MemberFactors, Members, Orgs, Roles],
       exports: [Orgs],
     };
   }

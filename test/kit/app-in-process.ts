@@ -199,7 +199,9 @@ export class AppInProcess {
 }
 
 /** Starts the product and sets it up: the organizations `platform` and `acme`, both of `owner`. */
-export async function startApp(): Promise<AppInProcess> {
+export async function startApp({
+  publicUrl = 'http://127.0.0.1:8080',
+}: { publicUrl?: string } = {}): Promise<AppInProcess> {
   const database = await cloneDatabase();
   const clock = new MovableClock();
   const log: string[] = [];
@@ -207,7 +209,7 @@ export async function startApp(): Promise<AppInProcess> {
     AppModule.with({
       database: { urls: database.urls, poolSize: 8 },
       masterKey: new MasterKey(randomBytes(32)),
-      publicUrl: 'http://127.0.0.1:8080',
+      publicUrl,
       issuer: undefined,
       clock,
     }),

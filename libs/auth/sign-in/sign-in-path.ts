@@ -1,0 +1,130 @@
+import { Injectable } from '@nestjs/common';
+import type { AuditEntry } from '#audit';
+import { Database, type SystemTx } from '#database';
+import { type CallerOrg, Fault, type RequestFacts } from '#kernel';
+import type { Account } from '../account.store.ts';
+import type { Proof } from '../assurance.ts';
+import type { TokensView } from '../auth.contract.ts';
+import { AuthFault } from '../auth.faults.ts';
+import { CHALLENGE_SECONDS, openChallenge } from '../challenges/challenge.store.ts';
+import { readFactors, readPersonFacts } from '../factors/factor.store.ts';
+import { credentialsOf } from '../factors/factor-view.ts';
+import { Passkeys } from '../factors/passkeys.ts';
+import { SessionIssuer } from '../session-issuer.ts';
+import { nextStep, type PersonFacts, type Step } from './sign-in-steps.ts';
+
+/** Who signs in, to what, by which request. */
+export interface Journey {
+  readonly account: Pick<Account, 'id' | 'email' | 'name'>;
+  readonly org: CallerOrg;
+  readonly facts: RequestFacts;
+}
+
+/**
+ * The way from a proof to a session. Whatever was proven, and by whichever route, comes through `go`: it asks
+ * nextStep, by what the database says now, and opens the session or a challenge for what is missing.
+ */
+@Injectable()
+export class SignInPath {
+  constructor(
+    private readonly database: Database,
+    private readonly issuer: SessionIssuer,
+    private readonly passkeys: Passkeys,
+  ) {}
+
+  /**
+   * Runs `prove` (which uses an answer up, and answers all that was proven until now) and takes the next step, in one
+   * transaction. Throws `auth.mfa_required` or `auth.password_change_required` where the session does not open yet.
+   */
+  async go(journey: Journey, prove: (tx: SystemTx) => Promise<Proof>): Promise<TokensView> {
+    const arrived = await this.database.acrossOrgs('sign_in', async (tx) => {
+      const proof = await prove(tx);
+      const { account, org } = journey;
+      const step = nextStep(await this.facts(tx, account.id, org.id), proof.authMethods);
+      if (step.step !== 'open') return this.#wait(tx, journey, proof, step);
+      return this.issuer.open(tx, { person: account, org, proof, facts: journey.facts });
+    });
+    if (arrived instanceof Fault) throw arrived;
+    return this.issuer.answer(arrived.session, journey.account, journey.org, arrived.refreshToken);
+  }
+
+  async facts(tx: SystemTx, userId: string, orgId: string): Promise<PersonFacts> {
+    return { ...(await readPersonFacts(tx, userId, orgId)), passkeysWork: this.passkeys.work };
+  }
+
+  /** Opens the challenge for a step. Answers the fault that carries it. */
+  async #wait(
+    tx: SystemTx,
+    { account, org }: Journey,
+    proof: Proof,
+    step: Exclude<Step, { step: 'open' }>,
+  ): Promise<Fault> {
+    const whose = { userId: account.id, orgId: org.id, proof };
+    switch (step.step) {
+      case 'prove_first':
+        return AuthFault.invalid_credentials({ audit: refusal(account, org, 'nothing_proven') });
+      case 'change_password': {
+        const id = await openChallenge(tx, { ...whose, kind: 'password_change' });
+        return AuthFault.password_change_required({
+          data: { challenge: { id, methods: ['password_change'], expiresIn: CHALLENGE_SECONDS } },
+          audit: refusal(account, org, 'password_change_required'),
+        });
+      }
+      case 'prove_factor':
+      case 'enroll': {
+        const methods: readonly string[] = step.methods;
+        // What is enrolled, or asked for, are passkeys; and they cannot work here.
+        if (methods.length === 0)
+          return AuthFault.passkeys_unavailable({ audit: refusal(account, org, 'passkeys_unavailable') });
+        const asks = step.step === 'prove_factor' && methods.includes('passkey');
+        const ceremony = asks
+          ? await this.passkeys.request(credentialsOf(await readFactors(tx, account.id)))
+          : undefined;
+        const id = await openChallenge(tx, {
+          ...whose,
+          kind: step.step === 'enroll' ? 'enroll' : 'mfa',
+          ...(ceremony && { data: { webauthn: ceremony.challenge } }),
+        });
+        return AuthFault.mfa_required({
+          data: { challenge: { id, methods, expiresIn: CHALLENGE_SECONDS, passkey: ceremony?.options } },
+          audit: { ...refusal(account, org, 'mfa_required'), action: 'auth.mfa_challenged' },
+        });
+      }
+    }
+  }
+}
+
+/** What the record of a refused sign-in says. */
+export function refusal(
+  account: Pick<Account, 'id' | 'email'>,
+  org: Pick<CallerOrg, 'id'> | undefined,
+  reason: string,
+): {
+  action: string;
+  reason: string;
+  orgId?: string;
+  actorId: string;
+  target: AuditEntry['target'] & object;
+} {
+  return {
+    action: 'auth.sign_in_refused',
+    reason,
+    ...(org && { orgId: org.id }),
+    actorId: account.id,
+    target: { type: 'user', id: account.id, display: account.email },
+  };
+}
+
+/** What the records of a sign-in have in common. */
+export function recordBase({
+  account,
+  org,
+  facts,
+}: Journey): Omit<AuditEntry, 'action' | 'changes' | 'outcome'> {
+  return {
+    orgId: org.id,
+    actor: { type: 'user', id: account.id, display: account.name },
+    target: { type: 'user', id: account.id, display: account.email },
+    request: facts,
+  };
+}

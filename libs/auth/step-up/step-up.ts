@@ -1,0 +1,164 @@
+import { Injectable } from '@nestjs/common';
+import type { AskedProof } from '#access';
+import { Audit } from '#audit';
+import { Database, type SystemTx } from '#database';
+import { type Caller, Clock, type Fault } from '#kernel';
+import { type Account, findAccount } from '../account.store.ts';
+import { isPhishingResistant, type Proof, withFactor, withPassword } from '../assurance.ts';
+import { AuthFault } from '../auth.faults.ts';
+import type { AuthorityCaller } from '../authority.ts';
+import {
+  attemptChallenge,
+  type Challenge,
+  CHALLENGE_SECONDS,
+  openChallenge,
+  spendChallenge,
+} from '../challenges/challenge.store.ts';
+import { type FactorRow, lockPerson, readFactors, readPersonFacts } from '../factors/factor.store.ts';
+import { FactorProofs, type Proven, type Refuse } from '../factors/factor-proofs.ts';
+import { credentialsOf } from '../factors/factor-view.ts';
+import type { StepUpRequest, StepUpView } from '../factors/factors.contract.ts';
+import { Passkeys } from '../factors/passkeys.ts';
+import { Passwords } from '../passwords.ts';
+import { readPoliciesOf } from '../policy/policy.store.ts';
+import { type PersonFacts, stepUpMethods } from '../sign-in/sign-in-steps.ts';
+import {
+  ownBase,
+  ownChallenge,
+  ownRefuser,
+  type OwnSession,
+  ownSessionOf,
+  provenView,
+} from './own-session.ts';
+import { lockProof, storeProof } from './session-proof.store.ts';
+
+/** How fresh a proof has to be for the enrolment that a policy asks for, in seconds. */
+const FRESH_SECONDS = 300;
+
+/** Fresh proofs within a session: asking for them, and taking them. */
+@Injectable()
+export class StepUps {
+  constructor(
+    private readonly database: Database,
+    private readonly audit: Audit,
+    private readonly proofs: FactorProofs,
+    private readonly passkeys: Passkeys,
+    private readonly passwords: Passwords,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Throws `auth.step_up_required` with a challenge unless the proof is good and fresh enough. */
+  async require(caller: AuthorityCaller, { policy, fresh }: AskedProof): Promise<void> {
+    const { session, assured, hasFactor } = caller.authority;
+    // A key has nobody behind it who could answer.
+    if (session === undefined) throw AuthFault.sessions_only();
+    // Who has a factor proves that: a password may be known to others.
+    const provenAt = hasFactor ? session.factorAt : session.passwordAt;
+    const age = provenAt === undefined ? Infinity : this.clock.now().getTime() - Date.parse(provenAt);
+    if ((assured || !policy) && (fresh === undefined || age <= fresh.within * 1_000)) return;
+    const isFresh = age <= (fresh?.within ?? FRESH_SECONDS) * 1_000;
+    const own = ownSessionOf(caller);
+    throw await this.#inOwn(own, async (tx) => this.#challenge(tx, own, await this.#facts(tx, own), isFresh));
+  }
+
+  /**
+   * For changes of a person's factors, which serve in every organization: where one of those takes passkeys only,
+   * and the person has one, a session that was proven by less changes nothing.
+   */
+  async requireStrongest(caller: Caller): Promise<void> {
+    const own = ownSessionOf(caller);
+    if (!this.passkeys.work || isPhishingResistant(own.session.authMethods)) return;
+    const refused = await this.#inOwn(own, async (tx) => {
+      const person = await this.#facts(tx, own);
+      const policies = await readPoliciesOf(tx, own.userId);
+      const strictest = policies.some(({ mfa }) => mfa === 'phishing-resistant');
+      if (!strictest || !person.factors.has('passkey')) return undefined;
+      return this.#challenge(tx, own, { ...person, mfa: 'phishing-resistant' }, false);
+    });
+    if (refused) throw refused;
+  }
+
+  /** Takes the answer to a challenge. The session, and every token of it, goes on with what was proven. */
+  async answer(caller: Caller, request: StepUpRequest): Promise<StepUpView> {
+    const own = ownSessionOf(caller);
+    const { challenge, account, person, factors } = await this.#inOwn(own, async (tx) => ({
+      challenge: ownChallenge(own, await attemptChallenge(tx, request.challengeId, ['step_up'])),
+      account: await findAccount(tx, { id: own.userId }),
+      person: await this.#facts(tx, own),
+      factors: await readFactors(tx, own.userId),
+    }));
+    requireOffered(person, request.method);
+    const refuse = ownRefuser(own);
+    const proven = await this.#check(own, account, factors, challenge, request, refuse);
+    const proof = await this.#inOwn(own, async (tx) => {
+      await lockPerson(tx, own.userId);
+      // Had the person got a factor meanwhile, the password would no longer do.
+      requireOffered(await this.#facts(tx, own), request.method);
+      if (!(await spendChallenge(tx, challenge.id))) throw AuthFault.invalid_challenge();
+      await proven?.use(tx, ownBase(own));
+      const raised = this.#raised(await lockProof(tx, own.session.id), proven);
+      await this.audit.record(tx, {
+        ...ownBase(own),
+        outcome: 'success',
+        action: 'auth.stepped_up',
+        changes: { session: { to: own.session.id }, method: { to: request.method } },
+      });
+      await storeProof(tx, own.session.id, raised);
+      return raised;
+    });
+    return { session: provenView(own, proof, this.clock.now()) };
+  }
+
+  /** What was proven besides the password, or undefined where it was that. */
+  async #check(
+    own: OwnSession,
+    account: Account | undefined,
+    factors: readonly FactorRow[],
+    challenge: Challenge,
+    request: StepUpRequest,
+    refuse: Refuse,
+  ): Promise<Proven | undefined> {
+    const { method } = request;
+    if (method !== 'password') {
+      return this.proofs.check(own.userId, factors, challenge.data, { ...request, method }, refuse);
+    }
+    if (await this.passwords.verify(request.password ?? '', account?.hash ?? undefined)) return undefined;
+    throw refuse('wrong_password');
+  }
+
+  #raised(before: Proof, proven: Proven | undefined): Proof {
+    const now = this.clock.now();
+    if (!proven) return withPassword(before, now);
+    return withFactor(before, { methods: proven.methods, id: proven.factorId }, now);
+  }
+
+  async #facts(tx: SystemTx, { userId, caller }: OwnSession): Promise<PersonFacts> {
+    return { ...(await readPersonFacts(tx, userId, caller.org.id)), passkeysWork: this.passkeys.work };
+  }
+
+  async #challenge(tx: SystemTx, own: OwnSession, person: PersonFacts, fresh: boolean): Promise<Fault> {
+    const methods = stepUpMethods(person, fresh);
+    const ceremony = methods.includes('passkey')
+      ? await this.passkeys.request(credentialsOf(await readFactors(tx, own.userId)))
+      : undefined;
+    const id = await openChallenge(tx, {
+      kind: 'step_up',
+      userId: own.userId,
+      orgId: own.caller.org.id,
+      sessionId: own.session.id,
+      ...(ceremony && { data: { webauthn: ceremony.challenge } }),
+    });
+    return AuthFault.step_up_required({
+      data: { challenge: { id, methods, expiresIn: CHALLENGE_SECONDS, passkey: ceremony?.options } },
+    });
+  }
+
+  #inOwn<T>({ caller }: OwnSession, work: (tx: SystemTx) => Promise<T>): Promise<T> {
+    return this.database.acrossOrgsFor('own_factors', caller, work);
+  }
+}
+
+function requireOffered(person: PersonFacts, method: string): void {
+  const methods = stepUpMethods(person, false).filter((one) => !one.startsWith('enroll_'));
+  if (!methods.some((one) => one === method)) throw AuthFault.method_not_offered({ data: { methods } });
+}
