@@ -4,7 +4,11 @@ import { CreateSignIn1763769600002 } from './1763769600002-create-sign-in.ts';
 import { CreateRevocation1763769600003 } from './1763769600003-create-revocation.ts';
 import { CloseFunctions1763769600004 } from './1763769600004-close-functions.ts';
 import { CreateIdempotency1763769600005 } from './1763769600005-create-idempotency.ts';
+import { CreateJobs1763769600010 } from './1763769600010-create-jobs.ts';
+import { KeepPasswordRules1763769600011 } from './1763769600011-keep-password-rules.ts';
 import { CreatePoliciesAndProofs1763769600012 } from './1763769600012-create-policies-and-proofs.ts';
+import { CreateLimitsAndDevices1763769600013 } from './1763769600013-create-limits-and-devices.ts';
+import { KeepSuccessors1763769600014 } from './1763769600014-keep-successors.ts';
 import { CreateFactors1763769600017 } from './1763769600017-create-factors.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
@@ -15,6 +19,10 @@ export const migrations = [
   CreateRevocation1763769600003,
   CloseFunctions1763769600004,
   CreateIdempotency1763769600005,
+  CreateJobs1763769600010,
+  KeepPasswordRules1763769600011,
   CreatePoliciesAndProofs1763769600012,
+  CreateLimitsAndDevices1763769600013,
+  KeepSuccessors1763769600014,
   CreateFactors1763769600017,
 ];

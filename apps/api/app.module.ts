@@ -4,7 +4,9 @@ import { AuditModule } from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
 import { HttpModule } from '#http';
+import { JobsConfig, JobsModule } from '#jobs';
 import { Clock, SystemClock } from '#kernel';
+import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
 import { PlatformModule } from '#platform';
 import { type MasterKey, SecretsModule } from '#secrets';
@@ -15,6 +17,8 @@ export interface AppParts {
   readonly publicUrl: string;
   /** The `iss` of access tokens where it is configured. */
   readonly issuer: string | undefined;
+  /** How mail leaves; without it none does. */
+  readonly mail?: MailConfig | undefined;
   /** For tests; the system's where unsaid. */
   readonly clock?: Clock;
 }
@@ -31,6 +35,7 @@ export class AppModule {
     masterKey,
     publicUrl,
     issuer,
+    mail,
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
     return {
@@ -40,6 +45,8 @@ export class AppModule {
         DatabaseModule.with(database),
         SecretsModule.with(masterKey),
         AccessModule,
+        JobsModule.with(new JobsConfig(database.urls.system, masterKey)),
+        MailModule.with(mail),
         AuditModule,
         AuthModule.with(new AuthConfig(issuer, publicUrl)),
         OrgsModule.with(new OrgConfig(publicUrl)),

@@ -2,7 +2,9 @@ import 'reflect-metadata';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { AppLogger, batchedSink, createHttpApp } from '#http';
+import { Jobs } from '#jobs';
 import { ConfigError, readPrivateFile, readProcessConfig, StartError, type Values } from '#kernel';
+import { mailConfig } from '#mail';
 import { Housekeeping, Setup, SystemState } from '#platform';
 import { MasterKey } from '#secrets';
 import { AppModule } from './app.module.ts';
@@ -66,6 +68,7 @@ async function serve(config: Config): Promise<void> {
         ),
         publicUrl,
         issuer: config.publicUrl,
+        mail: mailConfig(config),
       }),
       {
         logger,
@@ -78,6 +81,10 @@ async function serve(config: Config): Promise<void> {
     await app.get(SystemState).open();
     await app.init();
     if (config.role !== 'api') app.get(Housekeeping).start((error) => logger.error(error, 'housekeeping'));
+    await app.get(Jobs).start({
+      works: config.role !== 'api',
+      report: (failure) => logger.error(failure, 'jobs'),
+    });
     const token = await app.get(Setup).offer(join(config.dataDir, 'setup-token'));
     await app.listen(config.port, config.host);
     // What waits in the log goes first, so that the URL is the last thing to read.

@@ -1,11 +1,13 @@
 import { databaseSettings } from '#database';
 import { httpSettings } from '#http';
 import { setting } from '#kernel';
+import { mailSettings } from '#mail';
 
 /** Everything the product reads from the environment. An unknown PORTCULLIS_ variable stops the start. */
 export const settings = {
   ...httpSettings,
   ...databaseSettings,
+  ...mailSettings,
   dataDir: setting.required('PORTCULLIS_DATA_DIR', 'Where the product keeps its files.', './.portcullis'),
   role: setting.choice(
     'PORTCULLIS_ROLE',

@@ -68,3 +68,21 @@ export function Public(why: string, options: { duringSetup?: boolean } = {}): Me
 export function accessRuleOf(handler: object): AccessRule | undefined {
   return Reflect.getMetadata(ACCESS_RULE, handler) as AccessRule | undefined;
 }
+
+const JOB_RULE = 'portcullis:job-access';
+
+/** The access word of one job handler. A route that carries it has none. */
+export interface JobRule {
+  readonly word: 'unattended';
+  readonly why: string;
+}
+
+/** For a job handler: it runs with nobody signed in. `why` says what makes that safe. */
+export function Unattended(why: string): MethodDecorator {
+  return SetMetadata<string, JobRule>(JOB_RULE, { word: 'unattended', why });
+}
+
+/** The access word of a job handler; undefined where none was declared. */
+export function jobRuleOf(handler: object): JobRule | undefined {
+  return Reflect.getMetadata(JOB_RULE, handler) as JobRule | undefined;
+}

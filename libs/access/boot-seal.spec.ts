@@ -2,6 +2,7 @@ import { IsString } from 'class-validator';
 import { describe, expect, test } from 'vitest';
 import { type AccessRule, OWN, PLATFORM } from './access-rule.ts';
 import { BootSeal, routeOffences, SealError } from './boot-seal.ts';
+import type { JobCatalogue, JobHandler } from './job-catalogue.ts';
 import { permissionNames } from './permissions.ts';
 import type { Route, RouteCatalogue, RouteInput } from './route-catalogue.ts';
 
@@ -117,9 +118,10 @@ describe('an offence is found:', () => {
 });
 
 describe('the seal', () => {
-  const seal = (routes: Route[]): string[] => {
+  const seal = (routes: Route[], handlers: JobHandler[] = []): string[] => {
     try {
-      new BootSeal({ routes } as unknown as RouteCatalogue).onApplicationBootstrap();
+      const jobs = { handlers } as unknown as JobCatalogue;
+      new BootSeal({ routes } as unknown as RouteCatalogue, jobs).onApplicationBootstrap();
       return [];
     } catch (error) {
       expect(error).toBeInstanceOf(SealError);
@@ -130,6 +132,24 @@ describe('the seal', () => {
 
   test('holds where every route is sound and every permission is asked for', () => {
     expect(seal([all])).toEqual([]);
+  });
+
+  test('names each job handler without an access word or a reason, and each that is one too many', () => {
+    const job = (queue: string, provider: string, why?: string): JobHandler => ({
+      queue: { name: queue },
+      provider,
+      handlerName: 'run',
+      rule: why === undefined ? undefined : { word: 'unattended', why },
+      run: async () => undefined,
+    });
+    expect(seal([all], [job('a', 'A', 'because')])).toEqual([]);
+    expect(
+      seal([all], [job('a', 'A'), job('b', 'B', ' '), job('c', 'C', 'because'), job('c', 'D', 'so')]),
+    ).toEqual([
+      'job a (A.run) has no access word: @Unattended',
+      'job b (B.run) says @unattended without a reason',
+      'job c (D.run) is a second handler: C.run is the first',
+    ]);
   });
 
   test('names each permission that nothing asks for', () => {

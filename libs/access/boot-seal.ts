@@ -1,6 +1,7 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { getMetadataStorage } from 'class-validator';
 import { OWN, PLATFORM } from './access-rule.ts';
+import { JobCatalogue, type JobHandler } from './job-catalogue.ts';
 import { isPermission, permissionNames } from './permissions.ts';
 import { type Route, RouteCatalogue, type RouteInput } from './route-catalogue.ts';
 
@@ -13,15 +14,22 @@ export class SealError extends Error {
 }
 
 /**
- * Walks every route before the server listens. There is no flag that skips it and it does not look at the
+ * Walks every route and every job handler before the server listens. There is no flag that skips it and it does not look at the
  * environment: what would start insecure does not start.
  */
 @Injectable()
 export class BootSeal implements OnApplicationBootstrap {
-  constructor(private readonly catalogue: RouteCatalogue) {}
+  constructor(
+    private readonly catalogue: RouteCatalogue,
+    private readonly jobs: JobCatalogue,
+  ) {}
 
   onApplicationBootstrap(): void {
-    const offenders = [...this.catalogue.routes.flatMap(routeOffences), ...unused(this.catalogue.routes)];
+    const offenders = [
+      ...this.catalogue.routes.flatMap(routeOffences),
+      ...unused(this.catalogue.routes),
+      ...jobOffences(this.jobs.handlers),
+    ];
     if (offenders.length > 0) throw new SealError(offenders);
   }
 }
@@ -78,6 +86,21 @@ function hasSchema(input: RouteInput): boolean {
 
 function answerOffences({ answers }: Route): string[] {
   return answers === undefined ? ['does not declare what it answers: @Answers'] : [];
+}
+
+/** Everything that is wrong with the declarations of the job handlers. */
+export function jobOffences(handlers: readonly JobHandler[]): string[] {
+  return handlers.flatMap((handler) => {
+    const at = `job ${handler.queue.name} (${handler.provider}.${handler.handlerName})`;
+    const offences: string[] = [];
+    if (handler.rule === undefined) offences.push(`${at} has no access word: @Unattended`);
+    else if (handler.rule.why.trim() === '') offences.push(`${at} says @unattended without a reason`);
+    const first = handlers.find(({ queue }) => queue.name === handler.queue.name);
+    if (first !== handler) {
+      offences.push(`${at} is a second handler: ${first?.provider}.${first?.handlerName} is the first`);
+    }
+    return offences;
+  });
 }
 
 function unused(routes: readonly Route[]): string[] {

@@ -1,7 +1,16 @@
-export { Access, type AccessRule, OWN, PLATFORM, Public, SignedIn } from './access-rule.ts';
+export {
+  Access,
+  type AccessRule,
+  OWN,
+  PLATFORM,
+  Public,
+  SignedIn,
+  Unattended,
+} from './access-rule.ts';
 export { AccessFault } from './access.faults.ts';
 export { AccessModule } from './access.module.ts';
 export { SealError } from './boot-seal.ts';
+export { HANDLES_JOB, JobCatalogue } from './job-catalogue.ts';
 export {
   type BuiltInRole,
   builtInPermissions,

@@ -65,6 +65,10 @@ export const permissions = {
     description: 'Remove members; their sessions and keys in the organization end at once.',
     roles: ['admin'],
   },
+  'member:reset-password': {
+    description: 'Have a link made by which a member sets a new password.',
+    roles: ['admin'],
+  },
   'role:read': {
     description: 'List the roles of the organization.',
     roles: ['admin', 'auditor'],

@@ -18,6 +18,10 @@ export const auditActions = {
     description: 'A sign-in was refused; the reason says why.',
     retention: 'security',
   },
+  'auth.locked': {
+    description: 'Guesses of a password reached their limit; further ones are not verified for a while.',
+    retention: 'security',
+  },
   'auth.signed_out': { description: 'A person ended the session they were using.', retention: 'security' },
   'auth.refreshed': {
     description: 'A session got a new access token for its refresh token.',
@@ -32,6 +36,14 @@ export const auditActions = {
     retention: 'security',
   },
   'auth.password_changed': { description: 'A person set a new password.', retention: 'security' },
+  'auth.password_reset_requested': {
+    description: 'Somebody asked for a link to set a person’s password; it goes to the person alone.',
+    retention: 'security',
+  },
+  'auth.password_reset': {
+    description: 'A person set a new password by a link that works once.',
+    retention: 'security',
+  },
   'auth.password_upgraded': {
     description: 'A password hash was computed again with stronger parameters.',
     retention: 'security',
@@ -68,6 +80,10 @@ export const auditActions = {
     description: 'A fresh proof was refused; the reason says why.',
     retention: 'security',
   },
+  'auth.device_forgotten': {
+    description: 'A person made a device unknown; its next sign-in is one from a new device.',
+    retention: 'security',
+  },
   'session.revoked': { description: 'A session was ended; the reason says by what.', retention: 'security' },
   'session.purged': {
     description: 'Records of sessions that ended long ago were removed, counted in changes.count.',
@@ -91,6 +107,10 @@ export const auditActions = {
   'member.added': { description: 'A person became a member.', retention: 'administration' },
   'member.updated': { description: 'A membership was changed.', retention: 'administration' },
   'member.removed': { description: 'A person is no longer a member.', retention: 'administration' },
+  'member.password_reset_started': {
+    description: 'An admin had a link made by which a member sets a new password.',
+    retention: 'security',
+  },
   'role.created': { description: 'A custom role was created.', retention: 'administration' },
   'role.updated': { description: 'A custom role was changed.', retention: 'administration' },
   'role.deleted': { description: 'A custom role was deleted.', retention: 'administration' },

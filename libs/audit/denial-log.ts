@@ -1,8 +1,7 @@
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
-import ipaddr from 'ipaddr.js';
 import { type Denial, Denials } from '#access';
 import { Database } from '#database';
-import { Clock } from '#kernel';
+import { Clock, networkOf } from '#kernel';
 import { type AuditAction, auditActions } from './actions.ts';
 import { Audit } from './audit.ts';
 import { actorOf, type AuditEntry } from './audit-event.ts';
@@ -127,11 +126,4 @@ function repeated({ sample, count, mixed }: Counted<AuditEntry>): AuditEntry {
 
 function isAction(name: string | undefined): name is AuditAction {
   return name !== undefined && Object.hasOwn(auditActions, name);
-}
-
-/** The /64 of an IPv6 address, which one host owns whole, however it is written; an IPv4 address as it is. */
-function networkOf(ip: string | undefined): string {
-  if (ip === undefined || !ipaddr.isValid(ip)) return 'unknown';
-  const address = ipaddr.process(ip);
-  return address instanceof ipaddr.IPv6 ? address.parts.slice(0, 4).join(':') : address.toString();
 }

@@ -52,6 +52,21 @@ const edits: Record<string, Edit> = {
   'users, deleted': ['system', 'DELETE FROM users WHERE id = $1', () => [mine.userId]],
   'passwords, set': ['system', `UPDATE passwords SET hash = 'x' WHERE user_id = $1`, () => [mine.userId]],
   'passwords, deleted': ['system', 'DELETE FROM passwords WHERE user_id = $1', () => [mine.userId]],
+  'password resets, inserted': [
+    'system',
+    `INSERT INTO password_resets (id, digest, user_id, expires_at) VALUES ($1::uuid, $1::text, $2, now())`,
+    () => [newId(), mine.userId],
+  ],
+  'password resets, used': [
+    'system',
+    'UPDATE password_resets SET used_at = now() WHERE user_id = $1',
+    () => [mine.userId],
+  ],
+  'password resets, deleted': [
+    'system',
+    'DELETE FROM password_resets WHERE user_id = $1',
+    () => [mine.userId],
+  ],
   'roles, inserted': [
     'app',
     `INSERT INTO roles (org_id, id, name) VALUES ($1, $2, 'new')`,
@@ -138,7 +153,7 @@ const edits: Record<string, Edit> = {
 };
 
 /** Tables whose rows no one organization has: the record of any will do. */
-const anyRecord = /^(users|passwords|signing keys),/;
+const anyRecord = /^(users|passwords|password resets|signing keys),/;
 const begin = async (query: Query, sql = 'BEGIN'): Promise<void> => {
   await query(sql);
   await query(`SELECT set_config('app.org_id', $1, true)`, [mine.orgId]);

@@ -90,7 +90,7 @@ export class AccessTokens {
       jti: newId(),
       iat: now,
       exp: now + expiresIn,
-      auth_time: Math.floor(provenAt(session) / 1_000),
+      auth_time: Math.floor(lastProof(session) / 1_000),
       amr: session.authMethods,
       acr: session.assurance,
     };
@@ -126,7 +126,7 @@ export class AccessTokens {
 }
 
 /** When the person last proved themselves in a session, in epoch milliseconds. */
-function provenAt({ createdAt, passwordAt, factorAt }: SessionFacts): number {
+function lastProof({ createdAt, provenAt, passwordAt, factorAt }: SessionFacts): number {
   const proofs = [passwordAt, factorAt].flatMap((at) => (at === undefined ? [] : [Date.parse(at)]));
-  return proofs.length === 0 ? Date.parse(createdAt) : Math.max(...proofs);
+  return proofs.length === 0 ? Date.parse(provenAt ?? createdAt) : Math.max(...proofs);
 }

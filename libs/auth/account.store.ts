@@ -11,6 +11,14 @@ export interface Account {
   readonly locked_until: Date | null;
   readonly hash: string | null;
   readonly must_change: boolean | null;
+  /** When a password that works once runs out. */
+  readonly valid_until: Date | null;
+  readonly changed_at: Date | null;
+}
+
+/** True of a password that works once, and did not in time. */
+export function hasRunOut({ valid_until }: Pick<Account, 'valid_until'>, now: Date): boolean {
+  return valid_until !== null && valid_until <= now;
 }
 
 export async function findAccount(
@@ -19,7 +27,7 @@ export async function findAccount(
 ): Promise<Account | undefined> {
   const [column, value] = 'email' in by ? ['email', by.email.toLowerCase()] : ['id', by.id];
   return tx.one<Account>(
-    `SELECT u.id, u.email, u.name, u.status, u.locked_until, p.hash, p.must_change
+    `SELECT u.id, u.email, u.name, u.status, u.locked_until, p.hash, p.must_change, p.valid_until, p.changed_at
        FROM users u LEFT JOIN passwords p ON p.user_id = u.id WHERE u.${column} = $1`,
     [value],
   );
@@ -43,18 +51,48 @@ export async function readAccountOrgs(tx: SystemTx, userId: string): Promise<Cal
   return rows.map(({ created_at, ...org }) => ({ ...org, createdAt: created_at.toISOString() }));
 }
 
-/** Sets the password; `mustChange` where somebody else made it. */
+/**
+ * Sets the password. With `oneTimeUntil`, for one that somebody else made: it must be changed at the first sign-in,
+ * and runs out. What was begun with the password before ends: sign-ins that wait for a step, and reset links.
+ */
 export async function storePassword(
   tx: SystemTx,
   userId: string,
   hash: string,
-  mustChange: boolean,
+  oneTimeUntil?: Date,
 ): Promise<void> {
   await tx.query(
-    `INSERT INTO passwords (user_id, hash, must_change) VALUES ($1, $2, $3)
-     ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, must_change = excluded.must_change, changed_at = now()`,
-    [userId, hash, mustChange],
+    `INSERT INTO passwords (user_id, hash, must_change, valid_until) VALUES ($1, $2, $3, $4)
+     ON CONFLICT (user_id) DO UPDATE SET hash = excluded.hash, must_change = excluded.must_change,
+       valid_until = excluded.valid_until, changed_at = now()`,
+    [userId, hash, oneTimeUntil !== undefined, oneTimeUntil],
   );
+  await tx.query('UPDATE challenges SET used_at = now() WHERE user_id = $1 AND used_at IS NULL', [userId]);
+  await tx.query('UPDATE password_resets SET used_at = now() WHERE user_id = $1 AND used_at IS NULL', [
+    userId,
+  ]);
+}
+
+/** The same password, hashed anew. Nothing ends by it. */
+export async function storeUpgradedHash(tx: SystemTx, userId: string, hash: string): Promise<void> {
+  await tx.query('UPDATE passwords SET hash = $2 WHERE user_id = $1', [userId, hash]);
+}
+
+/**
+ * True where the person's password is still the one that `account` was read with; it stays so until the end of the
+ * transaction. So what was verified before a change or a reset does nothing after it.
+ */
+export async function holdPassword(
+  tx: SystemTx,
+  { id, changed_at }: Pick<Account, 'id' | 'changed_at'>,
+  mode: 'to read' | 'to change',
+): Promise<boolean> {
+  const held = await tx.one(
+    `SELECT FROM passwords WHERE user_id = $1 AND date_trunc('milliseconds', changed_at) = $2
+        FOR ${mode === 'to read' ? 'SHARE' : 'NO KEY UPDATE'}`,
+    [id, changed_at],
+  );
+  return held !== undefined;
 }
 
 export async function insertUser(tx: SystemTx, user: { email: string; name: string }): Promise<string> {

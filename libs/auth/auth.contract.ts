@@ -14,6 +14,10 @@ import {
   Whole,
 } from '#http';
 
+/** Of every field that takes a password a person chose. Its limits are the rules', so that one fault speaks of them. */
+export const NEW_PASSWORD =
+  '8 to 128 characters, or more where an organization asks for more; 15 are advised. Common passwords and those like the person’s name or address are refused.';
+
 export class LoginRequest {
   @Email()
   email: string;
@@ -23,6 +27,9 @@ export class LoginRequest {
 
   @Slug({ optional: true, description: 'The slug of the organization to sign in to.' })
   organization?: string;
+
+  @Secret({ optional: true, max: 200, description: '`deviceToken` of an earlier sign-in from this device.' })
+  deviceToken?: string;
 }
 
 export class RefreshRequest {
@@ -34,8 +41,11 @@ export class PasswordChangeRequest {
   @Secret({ max: 200, description: '`data.challenge.id` of the refusal.' })
   challengeId: string;
 
-  @Secret({ min: 8, max: 128, description: '15 characters or more are advised.' })
+  @Secret({ description: NEW_PASSWORD })
   newPassword: string;
+
+  @Secret({ optional: true, max: 200, description: '`deviceToken` of an earlier sign-in from this device.' })
+  deviceToken?: string;
 }
 
 export class UserView {
@@ -131,6 +141,13 @@ export class TokensView {
 
   @Nested(() => OrganizationView)
   organization: OrganizationView;
+
+  @Secret({
+    optional: true,
+    description:
+      'Only from a device that was not known. Keep it there and send it at the next sign-in: guesses of others then do not hinder yours.',
+  })
+  deviceToken?: string;
 }
 
 export class MeView {

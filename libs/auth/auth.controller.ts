@@ -12,8 +12,8 @@ import {
   TokensView,
 } from './auth.contract.ts';
 import { AuthFault } from './auth.faults.ts';
-import { Refresh } from './refresh.ts';
-import { Sessions } from './sessions.ts';
+import { Refresh } from './sessions/refresh.ts';
+import { Sessions } from './sessions/sessions.ts';
 import { SignIn } from './sign-in/sign-in.ts';
 import { SigningKeys } from './signing-keys.ts';
 
@@ -36,6 +36,7 @@ export class AuthController {
       AuthFault.passkeys_unavailable,
       AccessFault.org_suspended,
       AuthFault.busy,
+      AuthFault.too_many_requests,
     ],
     description: 'Sign in to one organization and get a session.',
   })
@@ -51,7 +52,9 @@ export class AuthController {
       AuthFault.password_unchanged,
       AuthFault.mfa_required,
       AuthFault.passkeys_unavailable,
+      AuthFault.password_refused,
       AuthFault.busy,
+      AuthFault.too_many_requests,
     ],
     description: 'Replace a password that was given once, and sign in.',
   })
@@ -62,7 +65,7 @@ export class AuthController {
   @Post('refresh')
   @Public('the refresh token is the credential')
   @Answers(TokensView, {
-    faults: [AuthFault.invalid_refresh_token],
+    faults: [AuthFault.invalid_refresh_token, AuthFault.too_many_requests],
     description: 'Get a new access token and the next refresh token. Each refresh token works once.',
   })
   refresh(@Body() body: RefreshRequest, @Req() request: AccessRequest): Promise<TokensView> {

@@ -46,7 +46,12 @@ export const AuthFault = faults('auth', {
     'conflict',
     'This policy would refuse the session that sets it; data.setting names what to change first.',
   ],
+  password_refused: ['invalid', 'The password may not be used; data.reasons says why.'],
+  current_password_wrong: ['forbidden', 'The current password is not right.'],
+  invalid_reset: ['unauthenticated', 'The link is not valid or no longer; ask for another.'],
   session_not_found: ['not_found', 'There is no such session.'],
   sessions_only: ['forbidden', 'Only a signed-in person can do this, not an API key.'],
+  too_many_requests: ['limited', 'Too many attempts; try again after the time in Retry-After.'],
+  device_not_found: ['not_found', 'There is no such device.'],
   busy: ['limited', 'Too many sign-ins at once; try again in a moment.'],
 });

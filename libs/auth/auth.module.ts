@@ -4,26 +4,36 @@ import { AccessTokens, AccessTokenStrategy } from './access-tokens.ts';
 import { ApiKeySecrets } from './api-key-secret.ts';
 import { AuthConfig } from './auth.config.ts';
 import { AuthController, JwksController } from './auth.controller.ts';
+import { Devices } from './devices/devices.ts';
+import { DevicesController } from './devices/devices.controller.ts';
+import { AttemptLimits } from './limits/attempt-limits.ts';
+import { Lockouts } from './limits/lockouts.ts';
 import { AuthorityCache } from './authority-cache.ts';
 import { BearerAuthenticator } from './bearer-authenticator.ts';
 import { Enrolments } from './factors/enrolments.ts';
+import { FactorGuesses } from './factors/factor-guesses.ts';
 import { FactorProofs } from './factors/factor-proofs.ts';
-import { Factors } from './factors/factors.ts';
 import { FactorsController } from './factors/factors.controller.ts';
+import { Factors } from './factors/factors.ts';
 import { Passkeys } from './factors/passkeys.ts';
 import { RecoveryCodes } from './factors/recovery-codes.ts';
-import { OrgSessionsController } from './org-sessions.controller.ts';
-import { Passwords } from './passwords.ts';
-import { Refresh } from './refresh.ts';
-import { SessionActivity } from './session-activity.ts';
-import { SessionIssuer } from './session-issuer.ts';
-import { Sessions } from './sessions.ts';
+import { ChosenPasswords } from './passwords/chosen-passwords.ts';
+import { PasswordChanges } from './passwords/password-changes.ts';
+import { PasswordResets } from './passwords/password-resets.ts';
+import { PasswordsController } from './passwords/passwords.controller.ts';
+import { Passwords } from './passwords/passwords.ts';
+import { ResetMail } from './passwords/reset-mail.ts';
 import { Policies } from './policy/policies.ts';
 import { PolicyController } from './policy/policy.controller.ts';
-import { SignIn } from './sign-in/sign-in.ts';
-import { SignInFactors } from './sign-in/sign-in-factors.ts';
+import { OrgSessionsController } from './sessions/org-sessions.controller.ts';
+import { Refresh } from './sessions/refresh.ts';
+import { SessionActivity } from './sessions/session-activity.ts';
+import { SessionIssuer } from './sessions/session-issuer.ts';
+import { Sessions } from './sessions/sessions.ts';
 import { SignInFactorsController } from './sign-in/sign-in-factors.controller.ts';
+import { SignInFactors } from './sign-in/sign-in-factors.ts';
 import { SignInPath } from './sign-in/sign-in-path.ts';
+import { SignIn } from './sign-in/sign-in.ts';
 import { SigningKeys } from './signing-keys.ts';
 import { StepUps } from './step-up/step-up.ts';
 import { StepUpController } from './step-up/step-up.controller.ts';
@@ -36,9 +46,11 @@ export class AuthModule {
       global: true,
       controllers: [
         AuthController,
+        DevicesController,
         FactorsController,
         JwksController,
         OrgSessionsController,
+        PasswordsController,
         PolicyController,
         SignInFactorsController,
         StepUpController,
@@ -48,17 +60,25 @@ export class AuthModule {
         AccessTokens,
         ApiKeySecrets,
         AccessTokenStrategy,
+        AttemptLimits,
         AuthorityCache,
         BearerAuthenticator,
         { provide: Authenticator, useExisting: BearerAuthenticator },
+        ChosenPasswords,
+        Devices,
         Enrolments,
+        FactorGuesses,
         FactorProofs,
         Factors,
+        Lockouts,
         Passkeys,
+        PasswordChanges,
+        PasswordResets,
         Passwords,
         Policies,
         RecoveryCodes,
         Refresh,
+        ResetMail,
         SessionActivity,
         SessionIssuer,
         Sessions,
@@ -68,7 +88,17 @@ export class AuthModule {
         SigningKeys,
         StepUps,
       ],
-      exports: [ApiKeySecrets, Authenticator, Factors, Passwords, Sessions, SigningKeys],
+      exports: [
+        ApiKeySecrets,
+        AttemptLimits,
+        Authenticator,
+        ChosenPasswords,
+        PasswordResets,
+        Factors,
+        Passwords,
+        Sessions,
+        SigningKeys,
+      ],
     };
   }
 }

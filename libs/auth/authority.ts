@@ -16,6 +16,10 @@ export interface SessionFacts {
   readonly factorAt: string | undefined;
   /** The factor that was. */
   readonly factorId: string | undefined;
+  /** When the person had proven themselves, where that was before it began; undefined where it began with that. */
+  readonly provenAt: string | undefined;
+  /** The device it was opened from, where it is stored now; not read back. */
+  readonly deviceId?: string | undefined;
   readonly ip: string | undefined;
   readonly userAgent: string | undefined;
 }

@@ -9,7 +9,7 @@ import { type ApiKeyFacts, type Authority, AuthorityCaller } from './authority.t
 import { AuthorityCache } from './authority-cache.ts';
 import { addressAllowed } from './policy/org-policy.ts';
 import { readApiKeyAuthority, readEndedKey, readSessionAuthority } from './authority.store.ts';
-import { SessionActivity } from './session-activity.ts';
+import { SessionActivity } from './sessions/session-activity.ts';
 import { StepUps } from './step-up/step-up.ts';
 
 /** Verified credentials remembered; one is about 200 bytes. */

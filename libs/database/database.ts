@@ -6,7 +6,7 @@ import { DatabaseFault } from './database.faults.ts';
 import { isOutage, sqlState } from './outage.ts';
 import type { DatabaseUrls } from './prepare.ts';
 import { platformReasons, type SystemReason } from './reasons.ts';
-import { ask, makeTx, type OrgTx, type SystemTx } from './tx.ts';
+import { ask, type Asked, makeTx, type OrgTx, type SystemTx } from './tx.ts';
 
 export interface DatabaseOptions {
   readonly urls: DatabaseUrls;
@@ -83,6 +83,34 @@ export class Database implements OnApplicationShutdown {
     return this.run(this.system, enter(caller, door), (runner, client) =>
       work(makeTx.system(runner, client, reason)),
     );
+  }
+
+  /**
+   * Asks single statements, each a transaction of its own in one round trip, that see every organization: for
+   * reading before a transaction, and for counting, where holding a row longer would make others wait. Not for
+   * what takes authority away, for nothing here waits until replicas know.
+   */
+  alone(_reason: SystemReason): Asked {
+    return {
+      prepared: async <Row>(name: string, sql: string, parameters: unknown[]) => {
+        const runner = this.system.createQueryRunner();
+        try {
+          const client = (await runner.connect()) as PoolClient;
+          try {
+            return (await ask(client, { name, text: sql, values: parameters })).rows as Row[];
+          } catch (error) {
+            // Where the server did not speak, whoever got the connection next would wait behind what hangs.
+            if (sqlState(error) === undefined)
+              void (client as unknown as Client).end().catch(() => undefined);
+            throw error;
+          }
+        } catch (error) {
+          throw asFault(error);
+        } finally {
+          await runner.release();
+        }
+      },
+    };
   }
 
   private async run<T>(

@@ -4,7 +4,7 @@ export { DatabaseModule } from './database.module.ts';
 export { type InvalidationListener, InvalidationStream } from './invalidation-stream.ts';
 export { isOutage } from './outage.ts';
 export { type SystemReason, systemReasons } from './reasons.ts';
-export type { OrgTx, SystemTx } from './tx.ts';
+export type { Asked, OrgTx, SystemTx } from './tx.ts';
 export { lockHolder } from './directory-lock.ts';
 export { type EmbeddedServer, type EmbeddedServerOptions, startEmbeddedServer } from './embedded-server.ts';
 export { migrate, type MigrationList } from './migrate.ts';

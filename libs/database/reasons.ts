@@ -9,6 +9,9 @@ export const systemReasons = {
   own_sessions:
     'People see and end their own sessions; refresh tokens and activity are not the organization’s.',
   own_factors: 'Second factors are a person’s own, in every organization they belong to.',
+  own_devices: 'Devices belong to a person, not to an organization.',
+  own_password: 'People change their own password, which their organizations share.',
+  reset_password: 'Who forgot the password is not signed in to any organization.',
   own_organizations: 'People list the organizations they belong to.',
   manage_tenants: 'Platform operators create, suspend and list organizations.',
   delete_organization: 'What an organization takes with it is not all its own: people, tokens.',
@@ -18,6 +21,7 @@ export const systemReasons = {
   signing_keys: 'Token signing keys belong to the deployment.',
   system_state: 'The deployment’s own state and health.',
   idempotency: 'The answer of a mutation is kept for its caller, who may have ended with it.',
+  count_attempts: 'Attempts are counted before anybody has proven who they are.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;
 

@@ -28,7 +28,7 @@ afterAll(async () => {
 });
 
 /** The app has no privilege on these. */
-const appMayNotRead = new Set(['refresh_tokens', 'challenges', 'idempotency_keys']);
+const appMayNotRead = new Set(['refresh_tokens', 'refresh_successors', 'challenges', 'idempotency_keys']);
 
 /** Every organization whose rows this transaction can see, over all tables. */
 async function seen(tx: OrgTx): Promise<string[]> {

@@ -15,6 +15,11 @@ export function ask(
   return client.query(query);
 }
 
+/** Answers a statement of the hot path: a transaction, or the database where the statement is one by itself. */
+export interface Asked {
+  prepared<Row>(name: string, sql: string, parameters: unknown[]): Promise<Row[]>;
+}
+
 /** Proof that this module made the value: nothing outside can name the symbol. */
 const made: unique symbol = Symbol('made by the database room');
 
@@ -22,7 +27,7 @@ const made: unique symbol = Symbol('made by the database room');
  * One open transaction. `query` runs SQL with `$1` parameters and answers the rows; `manager` is TypeORM's, bound
  * to the same connection.
  */
-export class Tx {
+export class Tx implements Asked {
   readonly [made] = true;
 
   constructor(

@@ -73,5 +73,10 @@ export function problemHeaders(fault: Fault, credentialSent: boolean): Record<st
   }
   const retryAfter = fault.retryAfter ?? RETRY_AFTER[fault.kind];
   if (retryAfter !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(retryAfter)));
+  if (fault.quota) {
+    const { name, limit, windowSeconds, resetSeconds } = fault.quota;
+    headers['ratelimit-policy'] = `"${name}";q=${limit};w=${windowSeconds}`;
+    headers['ratelimit'] = `"${name}";r=0;t=${Math.max(1, Math.ceil(resetSeconds))}`;
+  }
   return headers;
 }

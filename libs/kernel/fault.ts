@@ -35,6 +35,17 @@ export interface FaultAudit {
   action?: string;
 }
 
+/** A limit that was met, as the RateLimit header fields tell it (draft-ietf-httpapi-ratelimit-headers). */
+export interface Quota {
+  /** What it is for: letters, digits, hyphens. */
+  readonly name: string;
+  /** Requests within `windowSeconds`. */
+  readonly limit: number;
+  readonly windowSeconds: number;
+  /** Seconds until there are any again; none are left now. */
+  readonly resetSeconds: number;
+}
+
 export interface FaultParts {
   /** Public facts a client can act on, such as `{ permission }`. */
   data?: Record<string, unknown>;
@@ -42,6 +53,8 @@ export interface FaultParts {
   errors?: InputError[];
   /** Seconds after which a retry makes sense (Retry-After). */
   retryAfter?: number;
+  /** The limit that was met. */
+  quota?: Quota;
   /** Private: for the log. */
   detail?: string;
   /** Private: the error behind it. */
@@ -54,6 +67,7 @@ export class Fault extends Error {
   readonly data: Record<string, unknown> | undefined;
   readonly errors: InputError[] | undefined;
   readonly retryAfter: number | undefined;
+  readonly quota: Quota | undefined;
   readonly detail: string | undefined;
   readonly audit: FaultAudit | undefined;
 
@@ -67,7 +81,8 @@ export class Fault extends Error {
     this.name = 'Fault';
     this.data = parts.data;
     this.errors = parts.errors;
-    this.retryAfter = parts.retryAfter;
+    this.retryAfter = parts.retryAfter ?? parts.quota?.resetSeconds;
+    this.quota = parts.quota;
     this.detail = parts.detail;
     this.audit = parts.audit;
   }

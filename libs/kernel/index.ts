@@ -20,6 +20,8 @@ export {
   type FaultKind,
   type FaultMaker,
   type InputError,
+  type Quota,
 } from './fault.ts';
 export { isId, newId, serialId } from './ids.ts';
+export { networkOf } from './network.ts';
 export { type Page, pageOf, readCursor, readPage } from './page.ts';

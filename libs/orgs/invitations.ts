@@ -1,6 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { Audit, personal } from '#audit';
-import { findAccount, insertUser, Passwords, rolePermissions, storePassword } from '#auth';
+import {
+  AttemptLimits,
+  ChosenPasswords,
+  findAccount,
+  hasRunOut,
+  insertUser,
+  Passwords,
+  rolePermissions,
+  storePassword,
+} from '#auth';
 import { Database, type OrgTx, type SystemTx } from '#database';
 import {
   type Caller,
@@ -43,6 +52,8 @@ export class Invitations {
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly passwords: Passwords,
+    private readonly chosen: ChosenPasswords,
+    private readonly limits: AttemptLimits,
     private readonly config: OrgConfig,
     private readonly clock: Clock,
   ) {}
@@ -111,16 +122,25 @@ export class Invitations {
   }
 
   /** Makes the account, or proves the one there is, and the membership. */
-  async accept(request: AcceptInvitationRequest, facts: RequestFacts): Promise<AcceptedView> {
+  accept(request: AcceptInvitationRequest, facts: RequestFacts): Promise<AcceptedView> {
+    return this.limits.countRefusals(facts, () => this.#accept(request, facts));
+  }
+
+  async #accept(request: AcceptInvitationRequest, facts: RequestFacts): Promise<AcceptedView> {
     const digest = tokenDigest(request.token);
     const known = await this.database.acrossOrgs('accept_invitation', async (tx) => {
       const open = await lockInvitation(tx, digest);
-      return { open, user: open && (await findAccount(tx, { email: open.email })) };
+      return {
+        open,
+        org: open && (await lockOrg(tx, open.org_id)),
+        user: open && (await findAccount(tx, { email: open.email })),
+      };
     });
-    if (!known.open) throw refused('unknown_invitation');
-    if (known.user && !(await this.passwords.verify(request.password, known.user.hash ?? undefined)))
-      throw refused('wrong_password');
-    const hash = known.user ? undefined : await this.passwords.hash(request.password);
+    if (!known.open || !known.org) throw refused('unknown_invitation');
+    if (known.user) await this.#requirePassword(known.user, request.password, facts);
+    if (known.user && hasRunOut(known.user, this.clock.now())) throw refused('one_time_password_expired');
+    const owner = { email: known.open.email, name: request.name, organizations: [known.org] };
+    const hash = known.user ? undefined : await this.chosen.hash(request.password, owner, 'password');
     return this.database.acrossOrgs('accept_invitation', async (tx) => {
       const open = await lockInvitation(tx, digest);
       const org = open && (await lockOrg(tx, open.org_id));
@@ -141,12 +161,25 @@ export class Invitations {
           email: { to: personal(open.email) },
         },
       });
-      if (hash !== undefined) await storePassword(tx, userId, hash, false);
+      if (hash !== undefined) await storePassword(tx, userId, hash);
       if (!(await insertMember(tx, { orgId: org.id, userId, roleId: role.id })))
         throw OrgFault.member_exists();
       await markAccepted(tx, open.id);
       return { user: { id: userId, email: open.email, name }, organization: org };
     });
+  }
+
+  /** Of somebody who has an account. Counted with their sign-ins: whoever holds the link guesses no more often. */
+  async #requirePassword(
+    user: { id: string; email: string; hash: string | null },
+    password: string,
+    { ip }: RequestFacts,
+  ): Promise<void> {
+    const attempt = await this.limits.countOwnPassword({ userId: user.id, email: user.email, ip });
+    if (!attempt.admitted) throw this.limits.tooMany(attempt);
+    const right = await attempt.verify(() => this.passwords.verify(password, user.hash ?? undefined));
+    if (!right) throw refused('wrong_password');
+    await attempt.giveBack();
   }
 }
 

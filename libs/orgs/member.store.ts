@@ -24,11 +24,24 @@ export async function readMembers(tx: OrgTx, limit: number, before?: string): Pr
 }
 
 /** Locked, so that two changes of one membership come one after the other. */
-export async function lockMember(tx: OrgTx, userId: string): Promise<MemberRow | undefined> {
+export async function lockMember(
+  tx: OrgTx | SystemTx,
+  userId: string,
+  orgId: string,
+): Promise<MemberRow | undefined> {
   return tx.one<MemberRow>(`${MEMBERS} WHERE m.org_id = $1 AND m.user_id = $2 FOR UPDATE OF m`, [
-    tx.orgId,
+    orgId,
     userId,
   ]);
+}
+
+/** Is the person a member of another organization, disabled there or not? */
+export async function belongsElsewhere(tx: SystemTx, userId: string, orgId: string): Promise<boolean> {
+  const other = await tx.one('SELECT FROM memberships WHERE user_id = $1 AND org_id <> $2 LIMIT 1', [
+    userId,
+    orgId,
+  ]);
+  return other !== undefined;
 }
 
 export async function insertMember(

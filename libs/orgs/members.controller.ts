@@ -3,6 +3,7 @@ import { Access, type AccessRequest, callerOf, Public } from '#access';
 import { AuthFault } from '#auth';
 import { Answers, IdPipe, PageQuery } from '#http';
 import { Invitations } from './invitations.ts';
+import { MemberResets } from './member-resets.ts';
 import { Members } from './members.ts';
 import {
   AcceptedView,
@@ -12,6 +13,7 @@ import {
   CreateMemberRequest,
   InvitationPage,
   MemberPage,
+  MemberResetView,
   MemberView,
   NewInvitationView,
   UpdateMemberRequest,
@@ -20,7 +22,10 @@ import { OrgFault } from './org.faults.ts';
 
 @Controller('api/v1/orgs/:orgId/members')
 export class MembersController {
-  constructor(private readonly members: Members) {}
+  constructor(
+    private readonly members: Members,
+    private readonly resets: MemberResets,
+  ) {}
 
   @Get()
   @Access({ permission: 'member:read', org: 'orgId' })
@@ -63,6 +68,25 @@ export class MembersController {
   remove(@Req() request: AccessRequest, @Param('userId', IdPipe) userId: string): Promise<void> {
     return this.members.remove(callerOf(request), userId);
   }
+
+  @Post(':userId/password-reset')
+  @Access({ permission: 'member:reset-password', org: 'orgId' })
+  @Answers(MemberResetView, {
+    status: 201,
+    faults: [
+      OrgFault.member_not_found,
+      OrgFault.grant_ceiling,
+      OrgFault.reset_not_own,
+      OrgFault.reset_needs_mail,
+    ],
+    description: 'Have a link made by which the member sets a new password. It works once, for half an hour.',
+  })
+  startReset(
+    @Req() request: AccessRequest,
+    @Param('userId', IdPipe) userId: string,
+  ): Promise<MemberResetView> {
+    return this.resets.start(callerOf(request), userId);
+  }
 }
 
 @Controller('api/v1/orgs/:orgId/invitations')
@@ -103,7 +127,13 @@ export class AcceptInvitationController {
   @Public('the invitation token is the credential')
   @Answers(AcceptedView, {
     status: 201,
-    faults: [OrgFault.invalid_invitation, OrgFault.member_exists, AuthFault.busy],
+    faults: [
+      OrgFault.invalid_invitation,
+      OrgFault.member_exists,
+      AuthFault.password_refused,
+      AuthFault.busy,
+      AuthFault.too_many_requests,
+    ],
     description: 'Become a member; then sign in.',
   })
   accept(@Body() body: AcceptInvitationRequest, @Req() request: AccessRequest): Promise<AcceptedView> {

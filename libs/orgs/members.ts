@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
 import { findAccount, insertUser, Passwords, rolePermissions, Sessions, storePassword } from '#auth';
-import { Database, type OrgTx } from '#database';
-import { type Caller, type Page, pageOf, randomText, readPage } from '#kernel';
+import { Database, type OrgTx, type SystemTx } from '#database';
+import { type Caller, Clock, type Page, pageOf, randomText, readPage } from '#kernel';
 import { requireHeld } from './grant-ceiling.ts';
 import { revokeApiKeys } from './key.store.ts';
 import {
@@ -24,6 +24,9 @@ import { OrgFault } from './org.faults.ts';
 import type { RoleRow } from './role.store.ts';
 import { roleNamed } from './roles.ts';
 
+/** How long a password that somebody else made works at all. */
+const ONE_TIME_MS = 7 * 86_400_000;
+
 /** Members of an organization. What ends a membership ends its sessions and keys in the same transaction. */
 @Injectable()
 export class Members {
@@ -32,6 +35,7 @@ export class Members {
     private readonly audit: Audit,
     private readonly passwords: Passwords,
     private readonly sessions: Sessions,
+    private readonly clock: Clock,
   ) {}
 
   async list(caller: Caller, query: { limit?: number; cursor?: string }): Promise<Page<MemberView>> {
@@ -44,6 +48,7 @@ export class Members {
   async add(caller: Caller, request: CreateMemberRequest): Promise<CreatedMemberView> {
     const password = randomText(12);
     const hash = await this.passwords.hash(password);
+    const validUntil = new Date(this.clock.now().getTime() + ONE_TIME_MS);
     return this.database.acrossOrgsFor('manage_members', caller, async (tx) => {
       const orgId = caller.org.id;
       const role = await roleNamed(tx, orgId, request);
@@ -51,7 +56,7 @@ export class Members {
       const existing = await findAccount(tx, { email: request.email });
       const userId = existing?.id ?? (await insertUser(tx, request));
       if (!(await insertMember(tx, { orgId, userId, roleId: role.id }))) throw OrgFault.member_exists();
-      if (!existing) await storePassword(tx, userId, hash, true);
+      if (!existing) await storePassword(tx, userId, hash, validUntil);
       const email = request.email.toLowerCase();
       await this.audit.append(tx, caller, {
         action: 'member.added',
@@ -64,6 +69,7 @@ export class Members {
         status: 'active',
         createdAt: new Date().toISOString(),
         password: existing ? undefined : password,
+        passwordExpiresAt: existing ? undefined : validUntil.toISOString(),
       };
     });
   }
@@ -80,7 +86,7 @@ export class Members {
       const losesOwner =
         before.built_in === 'owner' && (status !== 'active' || (role && role.built_in !== 'owner'));
       if (losesOwner && !(await hasOtherOwner(tx, userId))) throw OrgFault.last_owner();
-      await this.#requireNotAbove(caller, tx, before);
+      await requireNotAbove(caller, tx, before);
       await updateMember(tx, userId, { roleId, status });
       await this.audit.append(tx, caller, {
         action: 'member.updated',
@@ -99,7 +105,7 @@ export class Members {
     await this.database.inOrg(caller, async (tx) => {
       const member = await this.#lock(tx, userId);
       if (member.built_in === 'owner' && !(await hasOtherOwner(tx, userId))) throw OrgFault.last_owner();
-      await this.#requireNotAbove(caller, tx, member);
+      await requireNotAbove(caller, tx, member);
       await this.#endAccess(tx, caller, userId, 'member_removed');
       await this.audit.append(tx, caller, {
         action: 'member.removed',
@@ -121,17 +127,21 @@ export class Members {
     }
   }
 
-  /** Who holds less than a member's role neither changes nor removes that member. */
-  async #requireNotAbove(caller: Caller, tx: OrgTx, member: MemberRow): Promise<void> {
-    const role = await roleNamed(tx, tx.orgId, { roleId: member.role_id });
-    requireHeld(caller, permissionsOf(role, caller));
-  }
-
   async #lock(tx: OrgTx, userId: string): Promise<MemberRow> {
-    const member = await lockMember(tx, userId);
+    const member = await lockMember(tx, userId, tx.orgId);
     if (!member) throw OrgFault.member_not_found();
     return member;
   }
+}
+
+/** Who holds less than a member's role does nothing to that member. */
+export async function requireNotAbove(
+  caller: Caller,
+  tx: OrgTx | SystemTx,
+  member: MemberRow,
+): Promise<void> {
+  const role = await roleNamed(tx, caller.org.id, { roleId: member.role_id });
+  requireHeld(caller, permissionsOf(role, caller));
 }
 
 function permissionsOf(role: RoleRow, caller: Caller): Set<string> {

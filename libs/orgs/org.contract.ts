@@ -1,6 +1,6 @@
 import { builtInRoles } from '#access';
-import { OrganizationView, UserView } from '#auth';
-import { Choice, Email, Id, ListOf, Nested, pageViewOf, Secret, Slug, Text, Time, Whole } from '#http';
+import { NEW_PASSWORD, OrganizationView, UserView } from '#auth';
+import { Choice, Email, Flag, Id, ListOf, Nested, pageViewOf, Secret, Slug, Text, Time, Whole } from '#http';
 
 export class NewOwner {
   @Email()
@@ -115,6 +115,24 @@ export class CreatedMemberView extends MemberView {
       'For a new account: a password that works once, to be changed at the first sign-in. Shown once.',
   })
   password?: string;
+
+  @Time({ optional: true, description: 'Until when that password works.' })
+  passwordExpiresAt?: string;
+}
+
+export class MemberResetView {
+  @Flag({ description: 'The link was mailed to the member.' })
+  sent: boolean;
+
+  @Secret({
+    optional: true,
+    max: 2000,
+    description: 'Without a mail server: the link, shown once, to hand to the member.',
+  })
+  url?: string;
+
+  @Time()
+  expiresAt: string;
 }
 
 export class UpdateMemberRequest {
@@ -148,7 +166,7 @@ export class AcceptInvitationRequest {
   @Text({ max: 200 })
   name: string;
 
-  @Secret({ min: 8, max: 128, description: 'A new password; with an account already, its password.' })
+  @Secret({ description: `With an account already, its password; otherwise a new one: ${NEW_PASSWORD}` })
   password: string;
 }
 

@@ -6,6 +6,14 @@ export const OrgFault = faults('org', {
   platform_is_kept: ['conflict', 'The platform organization can be neither suspended nor deleted.'],
   member_not_found: ['not_found', 'There is no such member.'],
   member_exists: ['conflict', 'This person is a member already.'],
+  reset_not_own: [
+    'conflict',
+    'Your own password is changed with the one you have: POST /api/v1/auth/password.',
+  ],
+  reset_needs_mail: [
+    'conflict',
+    'This person belongs to other organizations too, so that only they may get the link: configure mail, or let them ask.',
+  ],
   last_owner: ['conflict', 'The last owner stays: make somebody else owner first.'],
   role_not_found: ['invalid', 'There is no such role in the organization.'],
   role_missing: ['not_found', 'There is no such role.'],

@@ -7,6 +7,7 @@ import {
   MemberFactorsController,
   UserFactorsController,
 } from './member-factors/member-factors.controller.ts';
+import { MemberResets } from './member-resets.ts';
 import { Members } from './members.ts';
 import {
   AcceptInvitationController,
@@ -37,7 +38,16 @@ export class OrgsModule {
         MemberFactorsController,
         UserFactorsController,
       ],
-      providers: [{ provide: OrgConfig, useValue: config }, Invitations, Keys, MemberFactors, Members, Orgs, Roles],
+      providers: [
+        { provide: OrgConfig, useValue: config },
+        Invitations,
+        Keys,
+        MemberResets,
+        MemberFactors,
+        Members,
+        Orgs,
+        Roles,
+      ],
       exports: [Orgs],
     };
   }

@@ -29,6 +29,25 @@ describe('housekeeping', () => {
     expect(records).toEqual([{ org_id: harness.tenant.id, actor_id: 'housekeeping' }]);
   });
 
+  it('removes attempts whose window has ended, and devices that were not seen for long, and no others', async () => {
+    await harness.sql(
+      `INSERT INTO portcullis.attempt_counters (pool, attempts, window_ends)
+       VALUES ('old', 1, now() - interval '1 second'), ('open', 1, now() + interval '1 hour')`,
+    );
+    await harness.change(harness.tenant, (tx) =>
+      tx.query(
+        `INSERT INTO devices (id, user_id, digest, likeness, expires_at)
+         SELECT gen_random_uuid(), $1, likeness, likeness, now() + ends::interval
+           FROM (VALUES ('old', '-1 second'), ('open', '1 hour')) AS v(likeness, ends)`,
+        [person.userId],
+      ),
+    );
+    await sweep();
+    expect(await harness.sql('SELECT pool FROM portcullis.attempt_counters')).toEqual([{ pool: 'open' }]);
+    expect(await harness.sql('SELECT likeness FROM portcullis.devices')).toEqual([{ likeness: 'open' }]);
+    expect(await count(`audit_events WHERE action = 'auth.device_forgotten'`)).toBe(1);
+  });
+
   it('keeps the newest invalidation, for positions go on after it', async () => {
     await harness.revokeSession(await harness.person(harness.tenant, 'viewer'));
     await harness.sql(`UPDATE portcullis.invalidations SET created_at = now() - interval '2 hours'`);

@@ -1,4 +1,4 @@
-import { OrganizationView, UserView } from '#auth';
+import { NEW_PASSWORD, OrganizationView, UserView } from '#auth';
 import { Choice, Email, ListOf, Nested, Secret, Slug, Text } from '#http';
 
 export class SetupOrganization {
@@ -16,7 +16,7 @@ export class SetupOwner {
   @Text({ max: 200 })
   name: string;
 
-  @Secret({ min: 8, max: 128, description: '15 characters or more are advised.' })
+  @Secret({ description: NEW_PASSWORD })
   password: string;
 }
 

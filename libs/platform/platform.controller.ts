@@ -20,6 +20,7 @@ export class SetupController {
       SystemFault.invalid_setup_token,
       SystemFault.already_set_up,
       OrgFault.slug_taken,
+      AuthFault.password_refused,
       AuthFault.busy,
     ],
     description: 'Make the first organization and its owner. Works once.',

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { Audit, type AuditEntry } from '#audit';
-import { insertUser, Passwords, SigningKeys, storePassword } from '#auth';
+import { ChosenPasswords, insertUser, SigningKeys, storePassword } from '#auth';
 import { Database } from '#database';
 import { type CallerOrg, randomText, type RequestFacts, tokenDigest } from '#kernel';
 import { insertMember, Orgs } from '#orgs';
@@ -19,7 +19,7 @@ export class Setup {
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly orgs: Orgs,
-    private readonly passwords: Passwords,
+    private readonly chosen: ChosenPasswords,
     private readonly signingKeys: SigningKeys,
     private readonly state: SystemState,
   ) {}
@@ -43,14 +43,15 @@ export class Setup {
   /** Everything in one transaction; of two set-ups at once one wins. */
   async run(request: SetupRequest, facts: RequestFacts): Promise<SetupView> {
     await this.#requireToken(request.token);
-    const hash = await this.passwords.hash(request.owner.password);
+    const owner = { ...request.owner, organizations: [request.organization] };
+    const hash = await this.chosen.hash(owner.password, owner, 'owner.password');
     const view = await this.database.acrossOrgs('set_up', async (tx) => {
       const row = await tx.one<{ set_up_at: Date | null }>('SELECT set_up_at FROM deployment FOR UPDATE');
       if (!row || row.set_up_at) throw SystemFault.already_set_up();
       const platform = await this.orgs.open(tx, { slug: 'platform', name: 'Platform', kind: 'platform' });
       const tenant = await this.orgs.open(tx, { ...request.organization, kind: 'tenant' });
       const userId = await insertUser(tx, request.owner);
-      await storePassword(tx, userId, hash, false);
+      await storePassword(tx, userId, hash);
       for (const { org, ownerRoleId } of [platform, tenant]) {
         await insertMember(tx, { orgId: org.id, userId, roleId: ownerRoleId });
         for (const entry of setupRecords(org, userId, request, facts)) await this.audit.record(tx, entry);

@@ -1,7 +1,7 @@
 import { Controller, Get, Header } from '@nestjs/common';
 import { Public } from '#access';
 import { Answers } from '#http';
-import { homePage, invitationPage, setupPage, WELCOME_POLICY } from './welcome.page.ts';
+import { homePage, invitationPage, resetPage, setupPage, WELCOME_POLICY } from './welcome.page.ts';
 
 const WHY = 'a form that holds nothing; the token it sends is the credential';
 const HTML = 'text/html; charset=utf-8';
@@ -30,5 +30,13 @@ export class WelcomeController {
   @Answers(undefined, { contentType: HTML, description: 'The page of an invitation’s URL.' })
   invitation(): string {
     return invitationPage;
+  }
+
+  @Get('reset-password')
+  @Header('content-security-policy', WELCOME_POLICY)
+  @Public(WHY)
+  @Answers(undefined, { contentType: HTML, description: 'The page of the link that sets a new password.' })
+  resetPassword(): string {
+    return resetPage;
   }
 }

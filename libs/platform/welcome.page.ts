@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 
 /**
- * The pages that the printed set-up URL and an invitation's URL lead to: a form each, and a way on from `/`. Plain
+ * The pages that the printed set-up URL, an invitation's and a reset's URL lead to: a form each, and a way on from `/`. Plain
  * HTML and one script, so that a new deployment can be set up with nothing but a browser. The token stands behind
  * `#` in the URL, which browsers never send.
  */
@@ -16,6 +16,10 @@ interface Form {
   readonly done: string;
 }
 
+/** What libs/auth/passwords refuses, in words for a form. */
+const PASSWORD_RULE =
+  '8 to 128 characters, 15 or more are advised; no common one, and none like your name or address';
+
 const SETUP: Form = {
   title: 'Set up Portcullis',
   lead: 'Make the first organization and its owner. This works once; the token in the address dies with it.',
@@ -24,7 +28,7 @@ const SETUP: Form = {
     ['organization.slug', 'Short name, for signing in (a-z, 0-9, -)', 'text', 'off'],
     ['owner.name', 'Your name', 'text', 'name'],
     ['owner.email', 'Your e-mail address', 'email', 'email'],
-    ['owner.password', 'Password (8 to 128 characters; 15 or more are advised)', 'password', 'new-password'],
+    ['owner.password', `Password (${PASSWORD_RULE})`, 'password', 'new-password'],
   ],
   action: '/api/v1/setup',
   button: 'Set up',
@@ -36,11 +40,20 @@ const INVITATION: Form = {
   lead: 'Become a member. If you have an account already, give its password; otherwise choose one.',
   inputs: [
     ['name', 'Your name', 'text', 'name'],
-    ['password', 'Password (8 to 128 characters; 15 or more are advised)', 'password', 'new-password'],
+    ['password', `Password (a new one: ${PASSWORD_RULE})`, 'password', 'new-password'],
   ],
   action: '/api/v1/auth/invitations/accept',
   button: 'Accept',
   done: 'You are a member. Sign in with POST /api/v1/auth/login; the API documentation shows how.',
+};
+
+const RESET: Form = {
+  title: 'Set a new password',
+  lead: 'The link works once. Your other sessions end when the password is set; sign in with it then.',
+  inputs: [['newPassword', `New password (${PASSWORD_RULE})`, 'password', 'new-password']],
+  action: '/api/v1/auth/password/reset/complete',
+  button: 'Set the password',
+  done: 'The new password is set. Sign in with POST /api/v1/auth/login; the API documentation shows how.',
 };
 
 const STYLE = `
@@ -97,6 +110,7 @@ export const WELCOME_POLICY =
 
 export const setupPage = formPage(SETUP);
 export const invitationPage = formPage(INVITATION);
+export const resetPage = formPage(RESET);
 export const homePage = page(
   'Portcullis',
   `<p>This is the API of a Portcullis deployment.</p>

@@ -80,6 +80,7 @@ const planted: Record<string, string> = {
   'libs/access/beside.ts': `import '#database';`,
   'libs/http/beside.ts': `import '#jobs';`,
   'libs/jobs/up.ts': `import '#auth';`,
+  'libs/mail/up.ts': `import '#orgs';`,
   'libs/audit/up.ts': `import type { Secrets } from '#secrets'; export type A = Secrets;`,
   'libs/events/up.ts': `export * from '#rollout';`,
   'libs/auth/beside.ts': `import '#orgs';`,

@@ -6,7 +6,10 @@ import { asRole, type Query, seedTenant, type SeededTenant, stateOf } from '../k
 const withoutOrgPolicy: Record<string, string> = {
   users: 'a person may belong to several organizations: the app sees those with a membership in its own',
   passwords: 'belongs to a person, not to an organization; the app has no privilege on it at all',
+  password_resets: 'belongs to a person, as the password does; the app has no privilege on it at all',
   challenges: 'a sign-in that has not ended; only the system reads it, before there is a caller',
+  devices: 'belong to a person, not to an organization; the app has no privilege on them at all',
+  attempt_counters: 'from before there is a caller; the app has no privilege on them at all',
   signing_keys: 'belongs to the deployment; the app has no privilege on it at all',
   deployment: 'one row for the whole deployment; the app has no privilege on it at all',
   setup_tokens: 'from before the first organization; the app has no privilege on it at all',
@@ -19,11 +22,14 @@ const withoutOrgPolicy: Record<string, string> = {
 const unaudited: Record<string, string> = {
   audit_events: 'is the record; append-only',
   audit_positions: 'is the record; append-only',
+  refresh_successors: 'follows from a refresh, which is recorded; erased after some seconds',
   session_activity: 'when a session was last used: written often, says nothing of rights',
   challenges: 'waits for the next step of a sign-in, which is recorded; ends by itself',
   deployment: 'exists before any organization does, hence before any log; set up once, which is recorded',
   setup_tokens: 'the same: from before the first log',
   idempotency_keys: 'what was answered to mutations that are recorded themselves; kept for a day',
+  attempt_counters:
+    'written before every verification, and worth nothing after minutes; what is refused is recorded',
   invalidations: 'follows from audited changes, by trigger',
   replicas: 'heartbeats of processes',
   migrations: 'written by the owner when the schema changes',
@@ -36,11 +42,13 @@ const callable: Record<string, { by: string[]; reason: string }> = {
     by: ['portcullis_app', 'portcullis_system'],
     reason: 'opens an organization to a transaction whose credential is live in it',
   },
+  count_attempts: { by: ['portcullis_system'], reason: 'counts a guess before it is verified' },
+  give_back_attempts: { by: ['portcullis_system'], reason: 'takes the count of a right one back' },
   enter_platform: { by: ['portcullis_system'], reason: 'the same for what only platform operators do' },
 };
 
 /** Confined, and moreover closed to the app. */
-const appMayNotRead = new Set(['refresh_tokens', 'idempotency_keys']);
+const appMayNotRead = new Set(['refresh_tokens', 'refresh_successors', 'idempotency_keys']);
 
 const SCHEMA = `'portcullis'::regnamespace`;
 const ROLES = ['portcullis_app', 'portcullis_system'];

@@ -4,7 +4,7 @@ import type { IForbiddenRuleType } from 'dependency-cruiser';
 export const floors: readonly (readonly string[])[] = [
   ['kernel'],
   ['database', 'access'],
-  ['http', 'jobs', 'audit', 'events'],
+  ['http', 'jobs', 'mail', 'audit', 'events'],
   ['auth', 'orgs', 'secrets'],
   ['federation', 'projection', 'execution', 'intake', 'rollout'],
   ['mcp', 'platform'],
@@ -17,6 +17,7 @@ export const sideways: readonly { from: string; to: string; reason: string }[] =
     to: 'http',
     reason: 'the export is a route; http owns the words that declare what it answers',
   },
+  { from: 'mail', to: 'jobs', reason: 'mail leaves as a job, so that it commits with what it tells of' },
   { from: 'auth', to: 'secrets', reason: 'signing keys are wrapped by the master key' },
   { from: 'orgs', to: 'auth', reason: 'members are users; removing one ends the sessions that auth holds' },
 ];

@@ -6,7 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { InvalidationStream } from '#database';
 import { AppLogger, createHttpApp } from '#http';
+import { Jobs } from '#jobs';
 import { Clock } from '#kernel';
+import { MailConfig } from '#mail';
 import { Setup, SystemState } from '#platform';
 import { MasterKey } from '#secrets';
 import { AppModule } from '../../apps/api/app.module.ts';
@@ -53,6 +55,8 @@ export interface Ask {
 }
 
 export interface SignedIn {
+  /** Only where the device was not known. */
+  deviceToken?: string;
   accessToken: string;
   refreshToken: string;
   expiresIn: number;
@@ -66,6 +70,9 @@ export const owner = {
   name: 'Olga Öwner',
   password: 'correct horse battery staple 1',
 };
+
+/** Whom the product's mail comes from. */
+export const mailFrom = { name: 'Portcullis', address: 'noreply@portcullis.example' };
 
 /** The whole product in this process, on a database of its own, without a socket. */
 export class AppInProcess {
@@ -178,6 +185,11 @@ export class AppInProcess {
     return rows;
   }
 
+  /** As if every window had ended: nobody has tried anything. */
+  async forgetAttempts(): Promise<void> {
+    await this.sql('TRUNCATE portcullis.attempt_counters');
+  }
+
   /** The records of an organization in order of position, as the export would hash them. */
   async records(orgId: string, action?: string): Promise<Body[]> {
     const rows = await this.sql(
@@ -198,10 +210,21 @@ export class AppInProcess {
   }
 }
 
+export interface AppOptions {
+  /** Where people reach it; passkeys need a name, such as localhost. */
+  publicUrl?: string;
+  /** The URL of a mail server (mail-server.ts); without one no mail leaves. */
+  smtp?: string;
+  /** Whether jobs are worked off in this process; where mail leaves they are, unless said otherwise. */
+  worker?: boolean;
+}
+
 /** Starts the product and sets it up: the organizations `platform` and `acme`, both of `owner`. */
 export async function startApp({
   publicUrl = 'http://127.0.0.1:8080',
-}: { publicUrl?: string } = {}): Promise<AppInProcess> {
+  smtp,
+  worker = smtp !== undefined,
+}: AppOptions = {}): Promise<AppInProcess> {
   const database = await cloneDatabase();
   const clock = new MovableClock();
   const log: string[] = [];
@@ -211,6 +234,7 @@ export async function startApp({
       masterKey: new MasterKey(randomBytes(32)),
       publicUrl,
       issuer: undefined,
+      mail: smtp === undefined ? undefined : new MailConfig(smtp, mailFrom),
       clock,
     }),
     { logger: new AppLogger({ write: (line) => log.push(line) }, 'info') },
@@ -219,6 +243,7 @@ export async function startApp({
   const started = new AppInProcess(app, database, clock, log, folder);
   await app.get(SystemState).open();
   await app.init();
+  await app.get(Jobs).start({ works: worker, report: (failure) => log.push(`${String(failure)}\n`) });
   await app.getHttpAdapter().getInstance().ready();
   const token = await app.get(Setup).offer(join(folder, 'setup-token'));
   const organization = { name: 'Acme', slug: 'acme' };
@@ -237,13 +262,16 @@ export function expectStatus(answer: Answered, status: number, code?: string): B
   return answer.body;
 }
 
-/** Waits until `condition` holds; what it holds at last, or an error after ten seconds. */
-export async function until<T>(condition: () => Promise<T | undefined | false>): Promise<T> {
-  const deadline = performance.now() + 10_000;
+/** Waits until `condition` holds; what it holds at last, or an error after `withinMs`. */
+export async function until<T>(
+  condition: () => Promise<T | undefined | false>,
+  withinMs = 10_000,
+): Promise<T> {
+  const deadline = performance.now() + withinMs;
   for (;;) {
     const found = await condition();
     if (found !== undefined && found !== false) return found;
-    if (performance.now() > deadline) throw new Error('it did not become true in ten seconds');
+    if (performance.now() > deadline) throw new Error(`it did not become true in ${withinMs} ms`);
     await sleep(20);
   }
 }

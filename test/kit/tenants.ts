@@ -32,6 +32,11 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       mark,
     ]);
     await query('INSERT INTO passwords (user_id, hash) VALUES ($1, $2)', [userId, mark]);
+    await query(
+      `INSERT INTO password_resets (id, digest, user_id, expires_at)
+       VALUES (gen_random_uuid(), $2, $1, now() + interval '1 hour')`,
+      [userId, mark],
+    );
     await query('INSERT INTO roles (org_id, id, name, permissions) VALUES ($1, $2, $3, $4)', [
       orgId,
       roleId,

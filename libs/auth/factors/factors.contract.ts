@@ -137,6 +137,9 @@ export class LoginVerifyRequest {
 
   @Text({ max: 100, optional: true, description: 'What the new factor is called.' })
   name?: string;
+
+  @Secret({ optional: true, max: 200, description: '`deviceToken` of an earlier sign-in from this device.' })
+  deviceToken?: string;
 }
 
 export class StepUpRequest {

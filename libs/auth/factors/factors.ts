@@ -11,7 +11,7 @@ import {
   spendChallenge,
 } from '../challenges/challenge.store.ts';
 import { readPoliciesOf } from '../policy/policy.store.ts';
-import { Sessions } from '../sessions.ts';
+import { Sessions } from '../sessions/sessions.ts';
 import { type EnrollMethod, hasGoodFactor } from '../sign-in/sign-in-steps.ts';
 import {
   ownBase,

@@ -54,7 +54,7 @@ export class Passkeys {
   readonly #party: { readonly id: string; readonly origin: string } | undefined;
 
   constructor(config: AuthConfig) {
-    this.#party = partyOf(config.reachedAt);
+    this.#party = partyOf(config.pagesAt);
   }
 
   get work(): boolean {

@@ -13,6 +13,7 @@ import {
   policyOf,
   type PolicySettings,
 } from './org-policy.ts';
+import { tightenSessions } from '../sessions/session.store.ts';
 import type { ChangePolicyRequest, PolicyView } from './policy.contract.ts';
 import { lockSettings, readPolicy, storeSettings } from './policy.store.ts';
 
@@ -36,12 +37,13 @@ export class Policies {
       const settings = merged(stored, request);
       const [before, after] = [policyOf(stored), policyOf(settings)];
       requireLivable(after, caller);
+      await storeSettings(tx, settings);
+      const shortened = await tightenSessions(tx, tx.orgId, after.session);
       await this.audit.append(tx, caller, {
         action: 'policy.changed',
         target: { type: 'organization', id: tx.orgId },
-        changes: differences(before, after),
+        changes: { ...differences(before, after), ...(shortened > 0 && { sessions: { to: shortened } }) },
       });
-      await storeSettings(tx, settings);
       return viewOf(after);
     });
   }

@@ -6,6 +6,15 @@ export async function readPolicy(tx: OrgTx | SystemTx, orgId: string): Promise<O
   return policyOf(await readSettings(tx, orgId));
 }
 
+/**
+ * The same for what is made by the policy and outlives this transaction: no change of the policy runs beside it, so
+ * that what the change does to all there is (`tightenSessions`) leaves nothing out.
+ */
+export async function holdPolicy(tx: OrgTx | SystemTx, orgId: string): Promise<OrgPolicy> {
+  await tx.query(`SELECT pg_advisory_xact_lock_shared(hashtextextended('policy:' || $1::text, 0))`, [orgId]);
+  return readPolicy(tx, orgId);
+}
+
 /** What was set, as it is stored; undefined where nothing was. */
 export async function readSettings(tx: OrgTx | SystemTx, orgId: string): Promise<unknown> {
   const row = await tx.one<{ settings: unknown }>('SELECT settings FROM org_policies WHERE org_id = $1', [
@@ -35,4 +44,12 @@ export async function readPoliciesOf(tx: SystemTx, userId: string): Promise<OrgP
     [userId],
   );
   return rows.map((row) => policyOf(row.settings ?? undefined));
+}
+
+/** The policy of the platform organization, which decides for requests of nobody yet. */
+export async function readPlatformPolicy(tx: SystemTx): Promise<OrgPolicy> {
+  const row = await tx.one<{ settings: unknown }>(
+    `SELECT p.settings FROM organizations o JOIN org_policies p ON p.org_id = o.id WHERE o.kind = 'platform'`,
+  );
+  return policyOf(row?.settings);
 }

@@ -1,28 +1,26 @@
 import { AccessFault } from '#access';
 import type { SystemTx } from '#database';
-import type { CallerOrg } from '#kernel';
+import { type CallerOrg, tokenDigest } from '#kernel';
 import { type Account, findAccount, readAccountOrgs } from '../account.store.ts';
 import { AuthFault } from '../auth.faults.ts';
 import type { Challenge } from '../challenges/challenge.store.ts';
+import type { KnownDevice } from '../devices/devices.ts';
 import { refusal } from './sign-in-path.ts';
+import { findDevice } from './sign-in.store.ts';
 
-/** The organization named, or the only one; of a tenant and the platform, the tenant. */
-export function chooseOrg(account: Account, orgs: CallerOrg[], slug: string | undefined): CallerOrg {
+/** The organization named; else of tenants and the platform the tenants. */
+export function choicesOf<Org extends CallerOrg>(orgs: readonly Org[], slug: string | undefined): Org[] {
+  if (slug !== undefined) return orgs.filter((org) => org.slug === slug);
   const tenants = orgs.filter((org) => org.kind === 'tenant');
-  const choices =
-    slug === undefined ? (tenants.length > 0 ? tenants : orgs) : orgs.filter((org) => org.slug === slug);
-  const [first, ...others] = choices;
-  if (!first) throw AuthFault.invalid_credentials({ audit: refusal(account, undefined, 'not_a_member') });
-  if (others.length > 0) {
-    throw AuthFault.organization_required({
-      data: {
-        organizations: orgs.map(({ id, slug: name, name: title }) => ({ id, slug: name, name: title })),
-      },
-      // The proof was right: nobody finds that out unseen.
-      audit: refusal(account, undefined, 'organization_required'),
-    });
-  }
-  return first;
+  return tenants.length > 0 ? tenants : [...orgs];
+}
+
+export function organizationRequired(account: Account, orgs: readonly CallerOrg[]): Error {
+  return AuthFault.organization_required({
+    data: { organizations: orgs.map(({ id, slug, name }) => ({ id, slug, name })) },
+    // The proof was right: nobody finds that out unseen.
+    audit: refusal(account, undefined, 'organization_required'),
+  });
 }
 
 export function requireActive(account: Account, org: CallerOrg): void {
@@ -45,4 +43,13 @@ export async function resume(
     });
   }
   return { challenge, account, org };
+}
+
+/** The device of a token, where it is this person's. */
+export async function deviceOf(
+  tx: SystemTx,
+  userId: string,
+  token: string | undefined,
+): Promise<KnownDevice | undefined> {
+  return token === undefined ? undefined : findDevice(tx, userId, tokenDigest(token));
 }

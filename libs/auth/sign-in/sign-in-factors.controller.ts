@@ -18,21 +18,26 @@ export class SignInFactorsController {
   @Post('passkey')
   @Public('it gives a challenge that only the owner of a passkey can answer')
   @Answers(PasskeySignInView, {
-    faults: [AuthFault.passkeys_unavailable],
+    faults: [AuthFault.passkeys_unavailable, AuthFault.too_many_requests],
     description: 'Begin to sign in by a passkey alone.',
   })
-  passkey(): Promise<PasskeySignInView> {
-    return this.factors.beginPasskey();
+  passkey(@Req() request: AccessRequest): Promise<PasskeySignInView> {
+    return this.factors.beginPasskey(request.facts);
   }
 
   @Post('enroll')
   @Public('the challenge is the credential')
   @Answers(EnrolmentView, {
-    faults: [AuthFault.invalid_challenge, AuthFault.method_not_offered, AuthFault.passkeys_unavailable],
+    faults: [
+      AuthFault.invalid_challenge,
+      AuthFault.method_not_offered,
+      AuthFault.passkeys_unavailable,
+      AuthFault.too_many_requests,
+    ],
     description: 'Begin the enrolment that a sign-in asks for; `login/verify` completes both.',
   })
-  enroll(@Body() body: LoginEnrollRequest): Promise<EnrolmentView> {
-    return this.factors.enroll(body);
+  enroll(@Body() body: LoginEnrollRequest, @Req() request: AccessRequest): Promise<EnrolmentView> {
+    return this.factors.enroll(body, request.facts);
   }
 
   @Post('verify')
@@ -48,6 +53,7 @@ export class SignInFactorsController {
       AuthFault.passkey_known,
       AuthFault.passkeys_unavailable,
       AuthFault.too_many_factors,
+      AuthFault.too_many_requests,
       AccessFault.org_suspended,
     ],
     description: 'Answer the challenge of a sign-in; where nothing more is asked for, get a session.',

@@ -13,6 +13,7 @@ import {
   spendChallenge,
   storeChallengeData,
 } from '../challenges/challenge.store.ts';
+import type { KnownDevice } from '../devices/devices.ts';
 import { Enrolments } from '../factors/enrolments.ts';
 import {
   countRecoveryCodes,
@@ -21,6 +22,7 @@ import {
   lockPerson,
   readFactors,
 } from '../factors/factor.store.ts';
+import { FactorGuesses } from '../factors/factor-guesses.ts';
 import { FactorProofs, type Proven, type Refuse } from '../factors/factor-proofs.ts';
 import type {
   EnrolmentView,
@@ -31,17 +33,23 @@ import type {
 } from '../factors/factors.contract.ts';
 import { Passkeys } from '../factors/passkeys.ts';
 import { FEW_CODES } from '../factors/recovery-codes.ts';
-import { chooseOrg, requireActive, resume } from './sign-in-account.ts';
+import { AttemptLimits, type Limits } from '../limits/attempt-limits.ts';
+import { strictest } from '../policy/org-policy.ts';
+import { readPoliciesOf } from '../policy/policy.store.ts';
+import { choicesOf, deviceOf, organizationRequired, requireActive, resume } from './sign-in-account.ts';
 import { type Journey, recordBase, refusal, SignInPath } from './sign-in-path.ts';
 import { type EnrollMethod, type FactorMethod, nextStep, type PersonFacts } from './sign-in-steps.ts';
 
-type Waiting = {
-  challenge: Challenge;
-  account: Account;
-  org: CallerOrg;
-  person: PersonFacts;
-  factors: FactorRow[];
-};
+/** A sign-in that waits, and all that decides how it goes on. */
+interface Waiting {
+  readonly challenge: Challenge;
+  readonly account: Account;
+  readonly org: CallerOrg;
+  readonly person: PersonFacts;
+  readonly factors: readonly FactorRow[];
+  readonly limits: Limits;
+  readonly device: KnownDevice | undefined;
+}
 
 /** The steps of a sign-in that are no password: proving a factor, enrolling one, a passkey to begin with. */
 @Injectable()
@@ -52,11 +60,14 @@ export class SignInFactors {
     private readonly proofs: FactorProofs,
     private readonly enrolments: Enrolments,
     private readonly passkeys: Passkeys,
+    private readonly guesses: FactorGuesses,
+    private readonly limits: AttemptLimits,
     private readonly clock: Clock,
   ) {}
 
   /** A passkey as the first and only factor: whose it is, its answer will tell. */
-  async beginPasskey(): Promise<PasskeySignInView> {
+  async beginPasskey(facts: RequestFacts): Promise<PasskeySignInView> {
+    await this.limits.countSource(facts.ip);
     const { challenge, options } = await this.passkeys.request([]);
     const id = await this.database.acrossOrgs('sign_in', (tx) =>
       openChallenge(tx, { kind: 'passkey', data: { webauthn: challenge } }),
@@ -65,21 +76,27 @@ export class SignInFactors {
   }
 
   /** Offers a factor to enroll, as the challenge of a sign-in asks for. */
-  async enroll({ challengeId, method }: LoginEnrollRequest): Promise<EnrolmentView> {
-    return this.database.acrossOrgs('sign_in', async (tx) => {
-      const waiting = await this.#waiting(tx, await findChallenge(tx, challengeId, ['enroll']));
-      requireOffered(waiting, method);
-      const { data, shown } = await this.enrolments.begin(tx, waiting.account, method);
-      await storeChallengeData(tx, waiting.challenge.id, data);
-      return { challengeId, expiresIn: CHALLENGE_SECONDS, ...shown };
-    });
+  enroll({ challengeId, method }: LoginEnrollRequest, facts: RequestFacts): Promise<EnrolmentView> {
+    return this.limits.countRefusals(facts, () =>
+      this.database.acrossOrgs('sign_in', async (tx) => {
+        const waiting = await this.#waiting(tx, await findChallenge(tx, challengeId, ['enroll']), undefined);
+        requireOffered(waiting, method);
+        const { data, shown } = await this.enrolments.begin(tx, waiting.account, method);
+        await storeChallengeData(tx, waiting.challenge.id, data);
+        return { challengeId, expiresIn: CHALLENGE_SECONDS, ...shown };
+      }),
+    );
   }
 
   /** Takes the answer to a challenge, and the next step of the sign-in. */
-  async verify(request: LoginVerifyRequest, facts: RequestFacts): Promise<VerifiedView> {
+  verify(request: LoginVerifyRequest, facts: RequestFacts): Promise<VerifiedView> {
+    return this.limits.countRefusals(facts, () => this.#verify(request, facts));
+  }
+
+  async #verify(request: LoginVerifyRequest, facts: RequestFacts): Promise<VerifiedView> {
     const found = await this.database.acrossOrgs('sign_in', async (tx) => {
       const challenge = await attemptChallenge(tx, request.challengeId, ['mfa', 'enroll', 'passkey']);
-      return challenge?.kind === 'passkey' ? challenge : this.#waiting(tx, challenge);
+      return challenge?.kind === 'passkey' ? challenge : this.#waiting(tx, challenge, request.deviceToken);
     });
     if (!('account' in found)) return this.#passkeyFirst(found, request, facts);
     requireOffered(found, request.method);
@@ -89,14 +106,26 @@ export class SignInFactors {
       : this.#proven(found, { ...request, method }, facts);
   }
 
-  async #proven(
-    { challenge, account, org, factors }: Waiting,
+  #proven(
+    { challenge, account, org, factors, limits, device }: Waiting,
     request: LoginVerifyRequest & { method: FactorMethod },
     facts: RequestFacts,
   ): Promise<VerifiedView> {
-    const refuse = refuser(account, org);
-    const proven = await this.proofs.check(account.id, factors, challenge.data, request, refuse);
-    return this.#go({ account, org, facts }, challenge, proven, request.method);
+    const guess = {
+      method: request.method,
+      challengeId: challenge.id,
+      person: account,
+      orgId: org.id,
+      limits,
+      deviceId: device?.id,
+      facts,
+      audit: refusal(account, org, 'too_many_attempts'),
+    };
+    return this.guesses.count(guess, async () => {
+      const refuse = refuser(account, org);
+      const proven = await this.proofs.check(account.id, factors, challenge.data, request, refuse);
+      return this.#go({ account, org, facts, device }, challenge, proven, request.method);
+    });
   }
 
   async #enrolled(
@@ -104,9 +133,9 @@ export class SignInFactors {
     request: LoginVerifyRequest & { method: EnrollMethod },
     facts: RequestFacts,
   ): Promise<VerifiedView> {
-    const { challenge, account, org } = waiting;
+    const { challenge, account, org, device } = waiting;
     const factor = await this.enrolments.check(challenge.data, request, refuser(account, org));
-    const journey = { account, org, facts };
+    const journey = { account, org, facts, device };
     let recoveryCodes: string[] | undefined;
     const tokens = await this.path.go(journey, async (tx) => {
       await lockPerson(tx, account.id);
@@ -129,21 +158,29 @@ export class SignInFactors {
   ): Promise<VerifiedView> {
     if (request.method !== 'passkey') throw notOffered(['passkey']);
     const credentialId = (request.assertion as { id?: unknown } | undefined)?.id;
-    const { factor, account, orgs } = await this.database.acrossOrgs('sign_in', async (tx) => {
+    const { deviceToken } = request;
+    const { factor, account, orgs, device } = await this.database.acrossOrgs('sign_in', async (tx) => {
       const known = typeof credentialId === 'string' ? await findPasskey(tx, credentialId) : undefined;
       const owner = known && (await findAccount(tx, { id: known.user_id }));
-      return { factor: known, account: owner, orgs: owner ? await readAccountOrgs(tx, owner.id) : [] };
+      return {
+        factor: known,
+        account: owner,
+        orgs: owner ? await readAccountOrgs(tx, owner.id) : [],
+        device: owner && (await deviceOf(tx, owner.id, deviceToken)),
+      };
     });
     if (!factor || !account) throw refuseUnknown('unknown_passkey');
     const refuse = refuser(account, orgs.length === 1 ? orgs[0] : undefined);
     const answer = { method: 'passkey', assertion: request.assertion } as const;
     const proven = await this.proofs.check(account.id, [factor], challenge.data, answer, refuse);
     if (account.status !== 'active') throw refuse('account_disabled');
-    if (orgs.length === 0) throw refuse('no_membership');
-    // Where the organization is not clear the challenge stays open, and takes the same answer with its name.
-    const org = chooseOrg(account, orgs, request.organization);
+    const [org, ...others] = choicesOf(orgs, request.organization);
+    if (!org) throw refuse(orgs.length === 0 ? 'no_membership' : 'not_a_member');
+    // The challenge stays open then, and takes the same answer with the name of an organization.
+    if (others.length > 0) throw organizationRequired(account, orgs);
     requireActive(account, org);
-    return this.#go({ account, org, facts }, { ...challenge, proof: nothingProven }, proven, 'passkey');
+    const journey = { account, org, facts, device };
+    return this.#go(journey, { ...challenge, proof: nothingProven }, proven, 'passkey');
   }
 
   async #go(
@@ -165,14 +202,19 @@ export class SignInFactors {
     return { ...tokens, recoveryCodesLeft: left, fewRecoveryCodes: left <= FEW_CODES };
   }
 
-  /** Whose sign-in waits, and all that decides how it goes on. */
-  async #waiting(tx: SystemTx, challenge: Challenge | undefined): Promise<Waiting> {
+  async #waiting(
+    tx: SystemTx,
+    challenge: Challenge | undefined,
+    deviceToken: string | undefined,
+  ): Promise<Waiting> {
     const resumed = await resume(tx, challenge);
     const { account, org } = resumed;
     return {
       ...resumed,
       person: await this.path.facts(tx, account.id, org.id),
       factors: await readFactors(tx, account.id),
+      limits: strictest(await readPoliciesOf(tx, account.id)).limits,
+      device: await deviceOf(tx, account.id, deviceToken),
     };
   }
 }

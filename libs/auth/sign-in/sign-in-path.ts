@@ -7,10 +7,11 @@ import type { Proof } from '../assurance.ts';
 import type { TokensView } from '../auth.contract.ts';
 import { AuthFault } from '../auth.faults.ts';
 import { CHALLENGE_SECONDS, openChallenge } from '../challenges/challenge.store.ts';
+import { Devices, type KnownDevice, type SeenDevice } from '../devices/devices.ts';
 import { readFactors, readPersonFacts } from '../factors/factor.store.ts';
 import { credentialsOf } from '../factors/factor-view.ts';
 import { Passkeys } from '../factors/passkeys.ts';
-import { SessionIssuer } from '../session-issuer.ts';
+import { type Opened, SessionIssuer } from '../sessions/session-issuer.ts';
 import { nextStep, type PersonFacts, type Step } from './sign-in-steps.ts';
 
 /** Who signs in, to what, by which request. */
@@ -18,6 +19,8 @@ export interface Journey {
   readonly account: Pick<Account, 'id' | 'email' | 'name'>;
   readonly org: CallerOrg;
   readonly facts: RequestFacts;
+  /** The device it comes from, where that is known. */
+  readonly device: KnownDevice | undefined;
 }
 
 /**
@@ -29,27 +32,44 @@ export class SignInPath {
   constructor(
     private readonly database: Database,
     private readonly issuer: SessionIssuer,
+    private readonly devices: Devices,
     private readonly passkeys: Passkeys,
   ) {}
 
   /**
    * Runs `prove` (which uses an answer up, and answers all that was proven until now) and takes the next step, in one
-   * transaction. Throws `auth.mfa_required` or `auth.password_change_required` where the session does not open yet.
+   * transaction; `proven` hears whether that opens the session, and works beside it. Throws `auth.mfa_required` or
+   * `auth.password_change_required` where the session does not open yet.
    */
-  async go(journey: Journey, prove: (tx: SystemTx) => Promise<Proof>): Promise<TokensView> {
+  async go(
+    journey: Journey,
+    prove: (tx: SystemTx) => Promise<Proof>,
+    proven: (opens: boolean) => Promise<void> = async () => undefined,
+  ): Promise<TokensView> {
+    const { account, org } = journey;
     const arrived = await this.database.acrossOrgs('sign_in', async (tx) => {
       const proof = await prove(tx);
-      const { account, org } = journey;
       const step = nextStep(await this.facts(tx, account.id, org.id), proof.authMethods);
-      if (step.step !== 'open') return this.#wait(tx, journey, proof, step);
-      return this.issuer.open(tx, { person: account, org, proof, facts: journey.facts });
+      const opens = step.step === 'open';
+      const [next] = await Promise.all([
+        opens ? this.#open(tx, journey, proof) : this.#wait(tx, journey, proof, step),
+        proven(opens),
+      ]);
+      return next;
     });
     if (arrived instanceof Fault) throw arrived;
-    return this.issuer.answer(arrived.session, journey.account, journey.org, arrived.refreshToken);
+    const tokens = await this.issuer.answer(arrived.session, account, org, arrived.refreshToken);
+    return { ...tokens, ...(arrived.device.token !== undefined && { deviceToken: arrived.device.token }) };
   }
 
   async facts(tx: SystemTx, userId: string, orgId: string): Promise<PersonFacts> {
     return { ...(await readPersonFacts(tx, userId, orgId)), passkeysWork: this.passkeys.work };
+  }
+
+  async #open(tx: SystemTx, journey: Journey, proof: Proof): Promise<Opened & { device: SeenDevice }> {
+    const { account: person, org, facts, device: known } = journey;
+    const device = await this.devices.seen(tx, known, { person, org, facts });
+    return { ...(await this.issuer.open(tx, { person, org, proof, facts, deviceId: device.id })), device };
   }
 
   /** Opens the challenge for a step. Answers the fault that carries it. */

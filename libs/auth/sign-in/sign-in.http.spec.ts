@@ -8,7 +8,7 @@ import {
   type SignedIn,
   startApp,
 } from '../../../test/kit/app-in-process.ts';
-import { formatHash, isOutdated } from '../password-hash.ts';
+import { formatHash, isOutdated } from '../passwords/password-hash.ts';
 
 const ada = { email: 'ada@acme.example', name: 'Ada', password: 'slow green harbour candle 4' };
 const gus = { email: 'gus@globex.example', name: 'Gus', password: 'early winter orchard gate 5' };
@@ -111,27 +111,42 @@ describe('a refused sign-in', () => {
     expect((await product.signIn(ada)).organization.slug).toBe('acme');
   });
 
-  it('takes as long for nobody as for a wrong password', async () => {
-    const took: Record<'unknown' | 'wrong', number[]> = { unknown: [], wrong: [] };
+  it('takes as long for nobody, for a wrong password and beyond the limit of wrong ones', async () => {
+    await product.forgetAttempts();
+    const kinds = ['unknown', 'wrong', 'locked'] as const;
+    const took: Record<(typeof kinds)[number], number[]> = { unknown: [], wrong: [], locked: [] };
+    // From one source the limit is reached; from each of the others there is one attempt.
+    const from = (ip: string) => ({ ip });
+    for (let n = 0; n < 10; n += 1) {
+      const wrong = { email: ada.email, password: 'wrong wrong wrong' };
+      expectStatus(await product.post('/auth/login', wrong, from('192.0.2.1')), 401);
+    }
     for (let n = 0; n < 30; n += 1) {
-      const order = n % 2 === 0 ? (['unknown', 'wrong'] as const) : (['wrong', 'unknown'] as const);
-      for (const which of order) {
-        const email = which === 'wrong' ? ada.email : `nobody-${n}@acme.example`;
+      for (let turn = 0; turn < kinds.length; turn += 1) {
+        const which = kinds[(n + turn) % kinds.length]!;
+        const email = which === 'unknown' ? `nobody-${n}@acme.example` : ada.email;
+        const source = from(which === 'locked' ? '192.0.2.1' : `198.51.100.${n}`);
         const before = performance.now();
-        expectStatus(await login({ email, password: 'wrong wrong wrong' }), 401);
+        const answer = await product.post('/auth/login', { email, password: 'wrong wrong wrong' }, source);
         took[which].push(performance.now() - before);
+        expectStatus(answer, 401, 'auth.invalid_credentials');
       }
     }
+    const reasons = (await product.records(admin.organization.id)).map((record) => record.reason);
+    expect(reasons, 'nothing was verified beyond the limit').toContain('account_locked');
     const median = (list: number[]): number => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)]!;
-    const [unknown, wrongOne] = [median(took.unknown), median(took.wrong)];
+    const wrongOne = median(took.wrong);
     const spread = median(took.wrong.map((ms) => Math.abs(ms - wrongOne)));
     console.info(
-      `sign-in refused: unknown ${unknown.toFixed(1)} ms, wrong password ${wrongOne.toFixed(1)} ms ` +
+      `sign-in refused: ${kinds.map((which) => `${which} ${median(took[which]).toFixed(1)} ms`).join(', ')} ` +
         `(medians of 30, median deviation ${spread.toFixed(1)} ms)`,
     );
-    // Without the decoy the unknown one would take a few milliseconds of the tens that a hash takes.
-    expect(unknown).toBeGreaterThan(wrongOne / 2);
-    expect(unknown).toBeLessThan(wrongOne * 2);
+    // Without the decoy the others would take a few milliseconds of the tens that a hash takes.
+    for (const which of kinds) {
+      expect(median(took[which])).toBeGreaterThan(wrongOne / 2);
+      expect(median(took[which])).toBeLessThan(wrongOne * 2);
+    }
+    await product.forgetAttempts();
   }, 60_000);
 });
 

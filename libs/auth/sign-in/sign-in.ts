@@ -1,20 +1,32 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
-import { Database, type SystemTx } from '#database';
-import { type CallerOrg, Clock, type RequestFacts } from '#kernel';
-import { type Account, findAccount, readAccountOrgs, storePassword } from '../account.store.ts';
+import { Database } from '#database';
+import { Clock, type RequestFacts, tokenDigest } from '#kernel';
+import {
+  type Account,
+  hasRunOut,
+  holdPassword,
+  readAccountOrgs,
+  storePassword,
+  storeUpgradedHash,
+} from '../account.store.ts';
 import { nothingProven, withPassword } from '../assurance.ts';
 import type { LoginRequest, PasswordChangeRequest, TokensView } from '../auth.contract.ts';
 import { AuthFault } from '../auth.faults.ts';
-import { attemptChallenge, spendChallenge } from '../challenges/challenge.store.ts';
-import { isOutdated } from '../password-hash.ts';
-import { Passwords } from '../passwords.ts';
-import { chooseOrg, requireActive, resume } from './sign-in-account.ts';
+import { findChallenge, spendChallenge } from '../challenges/challenge.store.ts';
+import { type Attempt, AttemptLimits } from '../limits/attempt-limits.ts';
+import { Lockouts } from '../limits/lockouts.ts';
+import { isOutdated } from '../passwords/password-hash.ts';
+import { ChosenPasswords } from '../passwords/chosen-passwords.ts';
+import { Passwords } from '../passwords/passwords.ts';
+import { strictest } from '../policy/org-policy.ts';
+import { choicesOf, deviceOf, organizationRequired, requireActive, resume } from './sign-in-account.ts';
 import { recordBase, refusal, SignInPath } from './sign-in-path.ts';
+import { readForSignIn, type SignInFacts } from './sign-in.store.ts';
 
 /**
  * Sign-in by password. Unknown account, wrong password, locked, disabled and no membership get the same answer
- * after the same work: one read, one hash, one audit record.
+ * after the same work: one read, one count, one hash, one audit record.
  */
 @Injectable()
 export class SignIn {
@@ -22,45 +34,91 @@ export class SignIn {
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly passwords: Passwords,
+    private readonly chosen: ChosenPasswords,
+    private readonly limits: AttemptLimits,
+    private readonly lockouts: Lockouts,
     private readonly path: SignInPath,
     private readonly clock: Clock,
   ) {}
 
   async login(request: LoginRequest, facts: RequestFacts): Promise<TokensView> {
-    const { account, orgs } = await this.database.acrossOrgs('sign_in', (tx) =>
-      readAccount(tx, request.email),
-    );
-    const right = await this.passwords.verify(request.password, account?.hash ?? undefined);
-    const known = this.#require(account, orgs, right, request);
-    const org = chooseOrg(known, orgs, request.organization);
-    requireActive(known, org);
-    const upgraded = isOutdated(known.hash ?? '') ? await this.passwords.hash(request.password) : undefined;
-    const journey = { account: known, org, facts };
-    return this.path.go(journey, async (tx) => {
-      if (upgraded !== undefined) {
-        await this.audit.record(tx, {
-          ...recordBase(journey),
-          outcome: 'success',
-          action: 'auth.password_upgraded',
-        });
-        await storePassword(tx, known.id, upgraded, known.must_change ?? false);
-      }
-      return withPassword(nothingProven, this.clock.now());
+    const digest = request.deviceToken === undefined ? undefined : tokenDigest(request.deviceToken);
+    const found = await readForSignIn(this.database.alone('sign_in'), request.email, digest);
+    const choices = choicesOf(found.orgs, request.organization);
+    const attempt = await this.limits.countPassword({
+      email: request.email,
+      ip: facts.ip,
+      deviceId: found.device?.id,
+      limits: strictest(found.orgs.map(({ policy }) => policy)).limits,
+      org: choices[0] && { id: choices[0].id, limits: choices[0].policy.limits },
+      platform: found.platform.policy.limits,
     });
+    // Where the attempt was not admitted nothing is verified, by the same work.
+    const hash = (attempt.admitted && found.account?.hash) || undefined;
+    const right = await attempt.verify(() => this.passwords.verify(request.password, hash));
+    const reason = attempt.admitted
+      ? this.#refusalReason(found.account, found.orgs, right)
+      : found.account && 'account_locked';
+    const { account } = found;
+    if (!account || reason !== undefined) throw await this.#refused(found, attempt, reason, request, facts);
+    const [org, ...others] = choices;
+    if (!org) throw AuthFault.invalid_credentials({ audit: refusal(account, undefined, 'not_a_member') });
+    try {
+      if (others.length > 0) throw organizationRequired(account, found.orgs);
+      requireActive(account, org);
+    } catch (stop) {
+      await attempt.giveBackGuess();
+      throw stop;
+    }
+    const upgraded = isOutdated(account.hash ?? '') ? await this.passwords.hash(request.password) : undefined;
+    const journey = { account, org, facts, device: found.device };
+    return this.path.go(
+      journey,
+      async (tx) => {
+        if (!(await holdPassword(tx, account, upgraded === undefined ? 'to read' : 'to change')))
+          throw AuthFault.invalid_credentials({ audit: refusal(account, org, 'password_changed_meanwhile') });
+        if (upgraded !== undefined) {
+          await this.audit.record(tx, {
+            ...recordBase(journey),
+            outcome: 'success',
+            action: 'auth.password_upgraded',
+          });
+          await storeUpgradedHash(tx, account.id, upgraded);
+        }
+        return withPassword(nothingProven, this.clock.now());
+      },
+      // Beside the transaction: it takes no longer, and holds no row that other sign-ins wait for.
+      (opens) => (opens ? attempt.giveBack() : attempt.giveBackGuess()),
+    );
   }
 
   /** Ends a `auth.password_change_required` refusal: sets the password and goes on. */
-  async changeRequired(request: PasswordChangeRequest, facts: RequestFacts): Promise<TokensView> {
-    const { account, org, challenge } = await this.database.acrossOrgs('sign_in', async (tx) =>
-      resume(tx, await attemptChallenge(tx, request.challengeId, ['password_change'])),
+  changeRequired(request: PasswordChangeRequest, facts: RequestFacts): Promise<TokensView> {
+    return this.limits.countRefusals(facts, () => this.#changeRequired(request, facts));
+  }
+
+  async #changeRequired(request: PasswordChangeRequest, facts: RequestFacts): Promise<TokensView> {
+    const { deviceToken } = request;
+    const { account, org, challenge, orgs, device } = await this.database.acrossOrgs(
+      'sign_in',
+      async (tx) => {
+        // Not counted: nothing is guessed here, and who chooses a password may be refused often.
+        const resumed = await resume(tx, await findChallenge(tx, request.challengeId, ['password_change']));
+        const { id } = resumed.account;
+        return {
+          ...resumed,
+          orgs: await readAccountOrgs(tx, id),
+          device: await deviceOf(tx, id, deviceToken),
+        };
+      },
     );
     if (await this.passwords.verify(request.newPassword, account.hash ?? undefined)) {
       throw AuthFault.password_unchanged({
         errors: [{ path: 'newPassword', message: 'must not be the old one' }],
       });
     }
-    const hash = await this.passwords.hash(request.newPassword);
-    const journey = { account, org, facts };
+    const hash = await this.chosen.hash(request.newPassword, { ...account, organizations: orgs });
+    const journey = { account, org, facts, device };
     return this.path.go(journey, async (tx) => {
       if (!(await spendChallenge(tx, challenge.id)))
         throw AuthFault.invalid_challenge({ audit: refusal(account, org, 'invalid_challenge') });
@@ -69,20 +127,26 @@ export class SignIn {
         outcome: 'success',
         action: 'auth.password_changed',
       });
-      await storePassword(tx, account.id, hash, false);
+      await storePassword(tx, account.id, hash);
       return withPassword(challenge.proof, this.clock.now());
     });
   }
 
-  /** Throws the one answer that all refusals share; the audit record tells them apart. */
-  #require(account: Account | undefined, orgs: CallerOrg[], right: boolean, request: LoginRequest): Account {
-    const reason = this.#refusalReason(account, orgs, right);
-    if (account && reason === undefined) return account;
+  /** The one answer that all refusals share; the audit record tells them apart. */
+  async #refused(
+    { account, orgs, platform }: SignInFacts,
+    attempt: Attempt,
+    reason: string | undefined,
+    request: LoginRequest,
+    facts: RequestFacts,
+  ): Promise<Error> {
     const tenants = orgs.filter((org) => org.kind === 'tenant');
     const org =
       orgs.find((one) => one.slug === request.organization) ??
       (tenants.length === 1 ? tenants[0] : undefined);
-    throw AuthFault.invalid_credentials({
+    const orgId = org?.id ?? platform.id;
+    await this.lockouts.announce(attempt, { account, email: request.email, orgId }, facts);
+    return AuthFault.invalid_credentials({
       audit: account
         ? refusal(account, org, reason ?? 'unknown')
         : {
@@ -93,21 +157,16 @@ export class SignIn {
     });
   }
 
-  #refusalReason(account: Account | undefined, orgs: CallerOrg[], right: boolean): string | undefined {
+  #refusalReason(
+    account: Account | undefined,
+    orgs: SignInFacts['orgs'],
+    right: boolean,
+  ): string | undefined {
     if (!account) return 'unknown_account';
     if (account.status !== 'active') return 'account_disabled';
     if (account.locked_until && account.locked_until > this.clock.now()) return 'account_locked';
     if (!right) return 'wrong_password';
+    if (hasRunOut(account, this.clock.now())) return 'one_time_password_expired';
     return orgs.length === 0 ? 'no_membership' : undefined;
   }
-}
-
-async function readAccount(
-  tx: SystemTx,
-  email: string,
-): Promise<{ account: Account | undefined; orgs: CallerOrg[] }> {
-  const account = await findAccount(tx, { email });
-  // Asked for nobody too, so that the work is the same.
-  const orgs = await readAccountOrgs(tx, account?.id ?? '00000000-0000-7000-8000-000000000000');
-  return { account, orgs };
 }

@@ -1,11 +1,11 @@
-import type { Caller } from '#kernel';
+import type { Caller, FaultAudit } from '#kernel';
 import { assuranceOf, type Proof } from '../assurance.ts';
 import { AuthFault } from '../auth.faults.ts';
 import { AuthorityCaller, type SessionFacts } from '../authority.ts';
 import type { Challenge } from '../challenges/challenge.store.ts';
 import type { RecordBase, Refuse } from '../factors/factor-proofs.ts';
 import type { SessionView } from '../auth.contract.ts';
-import { sessionView } from '../session-view.ts';
+import { sessionView } from '../sessions/session-view.ts';
 
 /** A person in the session they use. */
 export interface OwnSession {
@@ -37,9 +37,13 @@ export function ownChallenge({ session }: OwnSession, challenge: Challenge | und
   return challenge;
 }
 
-export function ownRefuser({ caller, userId }: OwnSession): Refuse {
+export function ownRefusal({ caller, userId }: OwnSession, reason: string): FaultAudit {
   const target = { type: 'user', id: userId, display: caller.authority.email };
-  return (reason) => AuthFault.factor_refused({ audit: { action: 'auth.step_up_refused', reason, target } });
+  return { action: 'auth.step_up_refused', reason, target };
+}
+
+export function ownRefuser(own: OwnSession): Refuse {
+  return (reason) => AuthFault.factor_refused({ audit: ownRefusal(own, reason) });
 }
 
 /** The session as it is now that this is what it stands on. */

@@ -18,6 +18,7 @@ export class StepUpController {
       AuthFault.factor_refused,
       AuthFault.method_not_offered,
       AuthFault.busy,
+      AuthFault.too_many_requests,
     ],
     description:
       'Prove yourself again, as `data.challenge` of a refusal asks; the same access token goes on.',

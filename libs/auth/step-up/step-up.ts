@@ -14,17 +14,22 @@ import {
   openChallenge,
   spendChallenge,
 } from '../challenges/challenge.store.ts';
-import { type FactorRow, lockPerson, readFactors, readPersonFacts } from '../factors/factor.store.ts';
-import { FactorProofs, type Proven, type Refuse } from '../factors/factor-proofs.ts';
+import { lockPerson, readFactors, readPersonFacts } from '../factors/factor.store.ts';
+import { FactorGuesses } from '../factors/factor-guesses.ts';
+import { FactorProofs, type Proven } from '../factors/factor-proofs.ts';
 import { credentialsOf } from '../factors/factor-view.ts';
 import type { StepUpRequest, StepUpView } from '../factors/factors.contract.ts';
 import { Passkeys } from '../factors/passkeys.ts';
-import { Passwords } from '../passwords.ts';
+import { AttemptLimits } from '../limits/attempt-limits.ts';
+import { Lockouts } from '../limits/lockouts.ts';
+import { Passwords } from '../passwords/passwords.ts';
+import { strictest } from '../policy/org-policy.ts';
 import { readPoliciesOf } from '../policy/policy.store.ts';
 import { type PersonFacts, stepUpMethods } from '../sign-in/sign-in-steps.ts';
 import {
   ownBase,
   ownChallenge,
+  ownRefusal,
   ownRefuser,
   type OwnSession,
   ownSessionOf,
@@ -44,6 +49,9 @@ export class StepUps {
     private readonly proofs: FactorProofs,
     private readonly passkeys: Passkeys,
     private readonly passwords: Passwords,
+    private readonly guesses: FactorGuesses,
+    private readonly limits: AttemptLimits,
+    private readonly lockouts: Lockouts,
     private readonly clock: Clock,
   ) {}
 
@@ -81,19 +89,47 @@ export class StepUps {
   /** Takes the answer to a challenge. The session, and every token of it, goes on with what was proven. */
   async answer(caller: Caller, request: StepUpRequest): Promise<StepUpView> {
     const own = ownSessionOf(caller);
-    const { challenge, account, person, factors } = await this.#inOwn(own, async (tx) => ({
+    const { challenge, person, limits, ...rest } = await this.#inOwn(own, async (tx) => ({
       challenge: ownChallenge(own, await attemptChallenge(tx, request.challengeId, ['step_up'])),
-      account: await findAccount(tx, { id: own.userId }),
       person: await this.#facts(tx, own),
+      account: await findAccount(tx, { id: own.userId }),
       factors: await readFactors(tx, own.userId),
+      limits: strictest(await readPoliciesOf(tx, own.userId)).limits,
     }));
     requireOffered(person, request.method);
+    const { method } = request;
+    if (method === 'password') {
+      await this.#requirePassword(own, rest.account, request.password ?? '');
+      return this.#raise(own, challenge, method, undefined);
+    }
     const refuse = ownRefuser(own);
-    const proven = await this.#check(own, account, factors, challenge, request, refuse);
+    const guess = {
+      method,
+      challengeId: challenge.id,
+      person: { id: own.userId, email: own.caller.authority.email },
+      orgId: caller.org.id,
+      limits,
+      deviceId: own.session.deviceId,
+      facts: caller.request,
+      audit: ownRefusal(own, 'too_many_attempts'),
+    };
+    return this.guesses.count(guess, async () => {
+      const answer = { ...request, method };
+      const proven = await this.proofs.check(own.userId, rest.factors, challenge.data, answer, refuse);
+      return this.#raise(own, challenge, method, proven);
+    });
+  }
+
+  async #raise(
+    own: OwnSession,
+    challenge: Challenge,
+    method: StepUpRequest['method'],
+    proven: Proven | undefined,
+  ): Promise<StepUpView> {
     const proof = await this.#inOwn(own, async (tx) => {
       await lockPerson(tx, own.userId);
       // Had the person got a factor meanwhile, the password would no longer do.
-      requireOffered(await this.#facts(tx, own), request.method);
+      requireOffered(await this.#facts(tx, own), method);
       if (!(await spendChallenge(tx, challenge.id))) throw AuthFault.invalid_challenge();
       await proven?.use(tx, ownBase(own));
       const raised = this.#raised(await lockProof(tx, own.session.id), proven);
@@ -101,7 +137,7 @@ export class StepUps {
         ...ownBase(own),
         outcome: 'success',
         action: 'auth.stepped_up',
-        changes: { session: { to: own.session.id }, method: { to: request.method } },
+        changes: { session: { to: own.session.id }, method: { to: method } },
       });
       await storeProof(tx, own.session.id, raised);
       return raised;
@@ -109,21 +145,16 @@ export class StepUps {
     return { session: provenView(own, proof, this.clock.now()) };
   }
 
-  /** What was proven besides the password, or undefined where it was that. */
-  async #check(
-    own: OwnSession,
-    account: Account | undefined,
-    factors: readonly FactorRow[],
-    challenge: Challenge,
-    request: StepUpRequest,
-    refuse: Refuse,
-  ): Promise<Proven | undefined> {
-    const { method } = request;
-    if (method !== 'password') {
-      return this.proofs.check(own.userId, factors, challenge.data, { ...request, method }, refuse);
-    }
-    if (await this.passwords.verify(request.password ?? '', account?.hash ?? undefined)) return undefined;
-    throw refuse('wrong_password');
+  /** Counted before it is verified, with the guesses at sign-in: a stolen session guesses no more often than anybody. */
+  async #requirePassword(own: OwnSession, account: Account | undefined, password: string): Promise<void> {
+    const { caller, userId } = own;
+    const { email } = caller.authority;
+    const attempt = await this.limits.countOwnPassword({ userId, email, ip: caller.request.ip });
+    if (!attempt.admitted) throw this.limits.tooMany(attempt, ownRefusal(own, 'too_many_attempts'));
+    const right = await attempt.verify(() => this.passwords.verify(password, account?.hash ?? undefined));
+    if (right) return attempt.giveBack();
+    await this.lockouts.announce(attempt, { account, email, orgId: caller.org.id }, caller.request);
+    throw ownRefuser(own)('wrong_password');
   }
 
   #raised(before: Proof, proven: Proven | undefined): Proof {

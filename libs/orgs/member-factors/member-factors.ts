@@ -28,7 +28,8 @@ export class MemberFactors {
     await this.database.acrossOrgsFor('manage_members', caller, async (tx) => {
       if (!(await this.#requireNotAbove(tx, caller, userId))) throw OrgFault.member_not_found();
       const isPlatform = caller.org.kind === 'platform';
-      if (!isPlatform && (await belongsElsewhere(tx, userId, caller.org.id))) throw AuthFault.factors_shared();
+      if (!isPlatform && (await belongsElsewhere(tx, userId, caller.org.id)))
+        throw AuthFault.factors_shared();
       await this.factors.reset(tx, caller, userId, factorId);
     });
   }

@@ -1,5 +1,5 @@
-import type { SessionFacts } from './authority.ts';
-import type { SessionView } from './auth.contract.ts';
+import type { SessionFacts } from '../authority.ts';
+import type { SessionView } from '../auth.contract.ts';
 import type { SessionRow } from './session.store.ts';
 
 /** A session as people and admins see it. `currentId` is the session that asks. */
@@ -39,6 +39,7 @@ export function sessionFactsOf(
     passwordAt: row.password_at?.toISOString(),
     factorAt: row.factor_at?.toISOString(),
     factorId: row.factor_id ?? undefined,
+    provenAt: row.proven_at?.toISOString(),
     ip: row.ip ?? undefined,
     userAgent: row.user_agent ?? undefined,
   };

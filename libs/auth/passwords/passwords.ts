@@ -2,7 +2,7 @@ import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { AuthFault } from './auth.faults.ts';
+import { AuthFault } from '../auth.faults.ts';
 import {
   CURRENT,
   formatHash,

@@ -1,6 +1,7 @@
 import type { OrgTx, SystemTx } from '#database';
 import { newId } from '#kernel';
-import type { SessionFacts } from './authority.ts';
+import type { SessionFacts } from '../authority.ts';
+import type { OrgPolicy } from '../policy/org-policy.ts';
 
 export interface SessionRow {
   readonly id: string;
@@ -16,14 +17,16 @@ export interface SessionRow {
   readonly password_at: Date | null;
   readonly factor_at: Date | null;
   readonly factor_id: string | null;
+  readonly proven_at: Date | null;
   readonly revoked_at: Date | null;
   readonly revoked_reason: string | null;
   readonly last_seen_at: Date;
 }
 
-const COLUMNS = `s.id, s.org_id, s.user_id, s.created_at, s.expires_at, s.idle_seconds, s.auth_methods, s.assurance,
-  s.ip, s.user_agent, s.password_at, s.factor_at, s.factor_id, s.revoked_at, s.revoked_reason, a.last_seen_at`;
-const LIVE = `s.revoked_at IS NULL AND s.expires_at > now()
+export const COLUMNS = `s.id, s.org_id, s.user_id, s.created_at, s.expires_at, s.idle_seconds, s.auth_methods, s.assurance,
+  s.ip, s.user_agent, s.password_at, s.factor_at, s.factor_id, s.proven_at,
+  s.revoked_at, s.revoked_reason, a.last_seen_at`;
+export const LIVE = `s.revoked_at IS NULL AND s.expires_at > now()
   AND a.last_seen_at + make_interval(secs => s.idle_seconds) > now()`;
 
 /** Stores a session that begins now, its activity and its first refresh token, in one round trip. */
@@ -35,8 +38,8 @@ export async function insertSession(
   await tx.query(
     `WITH session AS (
        INSERT INTO sessions (org_id, id, user_id, created_at, expires_at, idle_seconds, auth_methods, assurance, ip, user_agent,
-                             password_at, factor_at, factor_id)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $13, $14, $15)),
+                             password_at, factor_at, factor_id, proven_at, device_id)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $13, $14, $15, $16, $17)),
      activity AS (
        INSERT INTO session_activity (org_id, session_id, last_seen_at) VALUES ($1, $2, $4))
      INSERT INTO refresh_tokens (org_id, id, session_id, digest, expires_at) VALUES ($1, $11, $2, $12, $5)`,
@@ -56,6 +59,8 @@ export async function insertSession(
       session.passwordAt,
       session.factorAt,
       session.factorId,
+      session.provenAt,
+      session.deviceId,
     ],
   );
 }
@@ -116,39 +121,44 @@ export async function revokeSessions(
   );
 }
 
-export interface RefreshRow extends SessionRow {
-  readonly token_id: string;
-  readonly used_at: Date | null;
-  readonly live: boolean;
+/** The membership, locked: of several sign-ins of a person in an organization each sees what the other left. */
+export async function lockMembership(tx: SystemTx, orgId: string, userId: string): Promise<void> {
+  await tx.query('SELECT FROM memberships WHERE org_id = $1 AND user_id = $2 FOR NO KEY UPDATE', [
+    orgId,
+    userId,
+  ]);
 }
 
-/** The token and its session, both locked, so that of two refreshes with one token only one is the first. */
-export async function lockRefreshToken(tx: SystemTx, digest: string): Promise<RefreshRow | undefined> {
-  return tx.one<RefreshRow>(
-    `SELECT t.id AS token_id, t.used_at, ${COLUMNS},
-            (${LIVE} AND t.expires_at > now() AND u.status = 'active' AND m.status = 'active' AND o.status = 'active') AS live
-       FROM refresh_tokens t
-       JOIN sessions s ON s.id = t.session_id
-       JOIN session_activity a ON a.session_id = s.id
-       JOIN users u ON u.id = s.user_id
-       JOIN memberships m ON m.org_id = s.org_id AND m.user_id = s.user_id
-       JOIN organizations o ON o.id = s.org_id
-      WHERE t.digest = $1 FOR UPDATE OF t, s`,
-    [digest],
-  );
-}
-
-export async function insertRefreshToken(
+/** Ends a person's live sessions in an organization but the `keep` newest. Answers their ids. */
+export async function revokeOldest(
   tx: SystemTx,
-  token: { orgId: string; sessionId: string; digest: string; expiresAt: string },
-): Promise<void> {
-  await tx.query(
-    'INSERT INTO refresh_tokens (org_id, id, session_id, digest, expires_at) VALUES ($1, $2, $3, $4, $5)',
-    [token.orgId, newId(), token.sessionId, token.digest, token.expiresAt],
+  { orgId, userId, keep }: { orgId: string; userId: string; keep: number },
+  reason: string,
+): Promise<string[]> {
+  const rows = await tx.query<{ id: string }>(
+    `UPDATE sessions SET revoked_at = now(), revoked_reason = $4 WHERE id IN (
+       SELECT s.id FROM sessions s JOIN session_activity a ON a.session_id = s.id
+        WHERE s.org_id = $1 AND s.user_id = $2 AND ${LIVE} ORDER BY s.created_at DESC, s.id DESC OFFSET $3)
+      RETURNING id`,
+    [orgId, userId, keep, reason],
   );
+  return rows.map(({ id }) => id);
 }
 
-export async function markRefreshTokenUsed(tx: SystemTx, id: string, sessionId: string): Promise<void> {
-  await tx.query('UPDATE refresh_tokens SET used_at = now() WHERE id = $1', [id]);
-  await tx.query('UPDATE session_activity SET last_seen_at = now() WHERE session_id = $1', [sessionId]);
+/**
+ * Shortens the organization's live sessions to lifetimes that got stricter; no session gets longer. In the
+ * transaction of the policy's change, whose record is theirs. Answers how many changed.
+ */
+export async function tightenSessions(
+  tx: OrgTx | SystemTx,
+  orgId: string,
+  { idleSeconds, absoluteSeconds }: Pick<OrgPolicy['session'], 'idleSeconds' | 'absoluteSeconds'>,
+): Promise<number> {
+  return tx.change(
+    `UPDATE sessions SET idle_seconds = least(idle_seconds, $2::integer),
+            expires_at = least(expires_at, coalesce(proven_at, created_at) + make_interval(secs => $3))
+      WHERE org_id = $1 AND revoked_at IS NULL AND expires_at > now()
+        AND (idle_seconds > $2 OR expires_at > coalesce(proven_at, created_at) + make_interval(secs => $3))`,
+    [orgId, idleSeconds, absoluteSeconds],
+  );
 }

@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { Database } from '#database';
-import type { Authority } from './authority.ts';
+import type { Authority } from '../authority.ts';
 
 /** How far `lastSeenAt` may lag behind. The idle check in the database allows a minute more. */
 const FLUSH_MS = 10_000;

@@ -1,8 +1,8 @@
 import { Controller, Delete, Get, Param, Query, Req } from '@nestjs/common';
 import { Access, type AccessRequest, callerOf } from '#access';
 import { Answers, IdPipe } from '#http';
-import { RevokedView, SessionPage, SessionsQuery } from './auth.contract.ts';
-import { AuthFault } from './auth.faults.ts';
+import { RevokedView, SessionPage, SessionsQuery } from '../auth.contract.ts';
+import { AuthFault } from '../auth.faults.ts';
 import { Sessions } from './sessions.ts';
 
 @Controller('api/v1/orgs/:orgId')

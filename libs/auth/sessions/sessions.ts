@@ -2,9 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
 import { Database, type OrgTx, type SystemTx } from '#database';
 import { type Caller, callerIn, Clock, pageOf, readPage } from '#kernel';
-import { AuthFault } from './auth.faults.ts';
-import type { MeView, SessionPage, SessionsQuery } from './auth.contract.ts';
-import { AuthorityCaller } from './authority.ts';
+import { AuthFault } from '../auth.faults.ts';
+import type { MeView, SessionPage, SessionsQuery } from '../auth.contract.ts';
+import { AuthorityCaller } from '../authority.ts';
 import {
   readOrgSessions,
   readOwnSessions,
@@ -121,7 +121,8 @@ export class Sessions {
   }
 }
 
-function personOf(caller: Caller): string {
+/** The person who asks; throws `auth.sessions_only` for an API key. */
+export function personOf(caller: Caller): string {
   if (caller.kind !== 'user' || caller.userId === undefined) throw AuthFault.sessions_only();
   return caller.userId;
 }

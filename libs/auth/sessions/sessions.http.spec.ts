@@ -6,7 +6,7 @@ import {
   owner,
   type SignedIn,
   startApp,
-} from '../../test/kit/app-in-process.ts';
+} from '../../../test/kit/app-in-process.ts';
 
 const gus = { email: 'gus@globex.example', name: 'Gus', password: 'early winter orchard gate 5' };
 
@@ -21,78 +21,6 @@ afterAll(() => product.close());
 
 const refresh = (refreshToken: string): Promise<Answered> => product.post('/auth/refresh', { refreshToken });
 const me = ({ accessToken }: SignedIn): Promise<Answered> => product.get('/auth/me', { token: accessToken });
-
-describe('a refresh token', () => {
-  it('works once and answers the next one, of the same session', async () => {
-    const first = await product.signIn(owner);
-    const second = expectStatus(await refresh(first.refreshToken), 200) as SignedIn;
-    const third = expectStatus(await refresh(second.refreshToken), 200) as SignedIn;
-    expect(new Set([first.refreshToken, second.refreshToken, third.refreshToken]).size).toBe(3);
-    for (const one of [second, third]) {
-      expect(one.session.id).toBe(first.session.id);
-      expect(one.refreshToken).toMatch(/^pcr_[A-Za-z0-9_-]{43}$/);
-      expectStatus(await me(one), 200);
-    }
-  });
-
-  it('that comes a second time ends the session for both who hold it', async () => {
-    const first = await product.signIn(owner);
-    const second = expectStatus(await refresh(first.refreshToken), 200) as SignedIn;
-    expectStatus(await refresh(first.refreshToken), 401, 'auth.invalid_refresh_token');
-    for (const one of [first, second]) expectStatus(await me(one), 401);
-    expectStatus(await refresh(second.refreshToken), 401, 'auth.invalid_refresh_token');
-    const records = await product.records(tenant, 'auth.refresh_reused');
-    expect(records.at(-1)).toMatchObject({ outcome: 'denied', target: { id: first.session.id } });
-    const refused = await product.records(tenant, 'auth.refresh_refused');
-    expect(refused.map(({ reason }) => reason)).toContain('used_before');
-  });
-
-  it('that two use at once lets at most one go on', async () => {
-    const { refreshToken } = await product.signIn(owner);
-    const answers = await Promise.all(Array.from({ length: 6 }, () => refresh(refreshToken)));
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
-    const winner = answers.find(({ status }) => status === 200)!.body as SignedIn;
-    // Five came a second time, so the session is over for the winner too.
-    expectStatus(await me(winner), 401);
-  });
-
-  it('that is unknown, empty or of another kind is refused', async () => {
-    const { accessToken } = await product.signIn(owner);
-    for (const token of ['pcr_unknown', accessToken.slice(0, 200), 'x']) {
-      expectStatus(await refresh(token), 401, 'auth.invalid_refresh_token');
-    }
-    expectStatus(await refresh(''), 400, 'http.invalid_input');
-    expectStatus(await product.post('/auth/refresh', { refreshToken: { a: 1 } }), 400, 'http.invalid_input');
-  });
-
-  it('is not what the database stores', async () => {
-    const { refreshToken } = await product.signIn(owner);
-    const rows = await product.sql('SELECT digest FROM portcullis.refresh_tokens');
-    expect(rows.length).toBeGreaterThan(0);
-    expect(rows.some(({ digest }) => String(digest).includes(refreshToken.slice(4)))).toBe(false);
-  });
-
-  it('ends with the session: by time, by disuse, with the person and with the membership', async () => {
-    const ends: [string, string][] = [
-      [`UPDATE sessions SET expires_at = now() - interval '1 second' WHERE id = $1`, ''],
-      [`UPDATE session_activity SET last_seen_at = now() - interval '2 hours' WHERE session_id = $1`, ''],
-      [
-        `UPDATE memberships SET status = 'disabled' WHERE (org_id, user_id) IN (SELECT org_id, user_id FROM sessions WHERE id = $1)`,
-        `UPDATE memberships SET status = 'active'`,
-      ],
-      [
-        `UPDATE users SET status = 'disabled' WHERE id = (SELECT user_id FROM sessions WHERE id = $1)`,
-        `UPDATE users SET status = 'active'`,
-      ],
-    ];
-    for (const [end, restore] of ends) {
-      const one = await product.signIn(owner);
-      await product.change(end, [one.session.id]);
-      expectStatus(await refresh(one.refreshToken), 401, 'auth.invalid_refresh_token');
-      if (restore !== '') await product.change(restore);
-    }
-  });
-});
 
 describe('signing out', () => {
   it('ends the session at once, its refresh token too, and no other', async () => {
