@@ -23,6 +23,14 @@ export const auditActions = {
     retention: 'security',
   },
   'auth.signed_out': { description: 'A person ended the session they were using.', retention: 'security' },
+  'auth.switched': {
+    description: 'A person got a session here on the proof of one they had in another organization.',
+    retention: 'security',
+  },
+  'auth.switch_refused': {
+    description: 'A person was refused a session on the proof of another; the reason says why.',
+    retention: 'security',
+  },
   'auth.refreshed': {
     description: 'A session got a new access token for its refresh token.',
     retention: 'access',
@@ -85,6 +93,15 @@ export const auditActions = {
     retention: 'security',
   },
   'session.revoked': { description: 'A session was ended; the reason says by what.', retention: 'security' },
+  'session.revoked_in_bulk': {
+    description:
+      'Every session a filter found was ended, each with its own record; changes tells which and how many.',
+    retention: 'security',
+  },
+  'session.revocation_tried': {
+    description: 'Somebody looked which sessions a filter would end, and ended none.',
+    retention: 'access',
+  },
   'session.purged': {
     description: 'Records of sessions that ended long ago were removed, counted in changes.count.',
     retention: 'access',

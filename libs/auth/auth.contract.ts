@@ -37,6 +37,11 @@ export class RefreshRequest {
   refreshToken: string;
 }
 
+export class SwitchRequest {
+  @Slug({ description: 'The slug of the organization to get a session in.' })
+  organization: string;
+}
+
 export class PasswordChangeRequest {
   @Secret({ max: 200, description: '`data.challenge.id` of the refusal.' })
   challengeId: string;
@@ -112,6 +117,9 @@ export class SessionView {
 
   @Text({ optional: true })
   userAgent?: string;
+
+  @Text({ optional: true, description: 'What the user agent says it is, such as "Firefox on Linux".' })
+  deviceLabel?: string;
 
   @Flag({ description: 'The session that asks.' })
   current: boolean;

@@ -9,12 +9,14 @@ import {
   RefreshRequest,
   RevokedView,
   SessionPage,
+  SwitchRequest,
   TokensView,
 } from './auth.contract.ts';
 import { AuthFault } from './auth.faults.ts';
 import { Refresh } from './sessions/refresh.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { SignIn } from './sign-in/sign-in.ts';
+import { SwitchOrganization } from './sessions/switch-organization.ts';
 import { SigningKeys } from './signing-keys.ts';
 
 @Controller('api/v1/auth')
@@ -23,6 +25,7 @@ export class AuthController {
     private readonly signIn: SignIn,
     private readonly refreshes: Refresh,
     private readonly sessions: Sessions,
+    private readonly switches: SwitchOrganization,
   ) {}
 
   @Post('login')
@@ -70,6 +73,23 @@ export class AuthController {
   })
   refresh(@Body() body: RefreshRequest, @Req() request: AccessRequest): Promise<TokensView> {
     return this.refreshes.refresh(body.refreshToken, request.facts);
+  }
+
+  @Post('switch')
+  @SignedIn('everyone may enter the organizations they belong to')
+  @Answers(TokensView, {
+    faults: [
+      AuthFault.not_a_member,
+      AuthFault.sessions_only,
+      AuthFault.mfa_required,
+      AuthFault.passkeys_unavailable,
+      AuthFault.step_up_required,
+      AccessFault.org_suspended,
+    ],
+    description: 'Get a session in another of your organizations, on the proof of this one, which stays.',
+  })
+  switch(@Body() body: SwitchRequest, @Req() request: AccessRequest): Promise<TokensView> {
+    return this.switches.switch(callerOf(request), body.organization);
   }
 
   @Post('logout')

@@ -12,6 +12,7 @@ import { AuthorityCache } from './authority-cache.ts';
 import { BearerAuthenticator } from './bearer-authenticator.ts';
 import { Enrolments } from './factors/enrolments.ts';
 import { FactorGuesses } from './factors/factor-guesses.ts';
+import { FactorNotices } from './factors/factor-notices.ts';
 import { FactorProofs } from './factors/factor-proofs.ts';
 import { FactorsController } from './factors/factors.controller.ts';
 import { Factors } from './factors/factors.ts';
@@ -22,10 +23,11 @@ import { PasswordChanges } from './passwords/password-changes.ts';
 import { PasswordResets } from './passwords/password-resets.ts';
 import { PasswordsController } from './passwords/passwords.controller.ts';
 import { Passwords } from './passwords/passwords.ts';
-import { ResetMail } from './passwords/reset-mail.ts';
+import { PasswordNotice } from './passwords/password-notice.ts';
 import { Policies } from './policy/policies.ts';
 import { PolicyController } from './policy/policy.controller.ts';
 import { OrgSessionsController } from './sessions/org-sessions.controller.ts';
+import { BulkRevocation } from './sessions/bulk-revocation.ts';
 import { Refresh } from './sessions/refresh.ts';
 import { SessionActivity } from './sessions/session-activity.ts';
 import { SessionIssuer } from './sessions/session-issuer.ts';
@@ -34,6 +36,7 @@ import { SignInFactorsController } from './sign-in/sign-in-factors.controller.ts
 import { SignInFactors } from './sign-in/sign-in-factors.ts';
 import { SignInPath } from './sign-in/sign-in-path.ts';
 import { SignIn } from './sign-in/sign-in.ts';
+import { SwitchOrganization } from './sessions/switch-organization.ts';
 import { SigningKeys } from './signing-keys.ts';
 import { StepUps } from './step-up/step-up.ts';
 import { StepUpController } from './step-up/step-up.controller.ts';
@@ -63,22 +66,24 @@ export class AuthModule {
         AttemptLimits,
         AuthorityCache,
         BearerAuthenticator,
+        BulkRevocation,
         { provide: Authenticator, useExisting: BearerAuthenticator },
         ChosenPasswords,
         Devices,
         Enrolments,
         FactorGuesses,
+        FactorNotices,
         FactorProofs,
         Factors,
         Lockouts,
         Passkeys,
         PasswordChanges,
+        PasswordNotice,
         PasswordResets,
         Passwords,
         Policies,
         RecoveryCodes,
         Refresh,
-        ResetMail,
         SessionActivity,
         SessionIssuer,
         Sessions,
@@ -87,6 +92,7 @@ export class AuthModule {
         SignInPath,
         SigningKeys,
         StepUps,
+        SwitchOrganization,
       ],
       exports: [
         ApiKeySecrets,

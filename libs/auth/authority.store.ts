@@ -34,7 +34,7 @@ type SessionAuthorityRow = OrgColumns &
 export async function readSessionAuthority(tx: SystemTx, id: string): Promise<Authority | undefined> {
   const row = await tx.one<SessionAuthorityRow>(
     `SELECT s.id, s.created_at, s.expires_at, s.idle_seconds, s.auth_methods, s.assurance, s.ip, s.user_agent,
-            s.password_at, s.factor_at, s.factor_id, s.proven_at, a.last_seen_at,
+            s.password_at, s.factor_at, s.factor_id, s.device_id, s.proven_at, a.last_seen_at,
             EXISTS (SELECT FROM factors f WHERE f.user_id = u.id) AS has_factor, ${ORG_COLUMNS}
        FROM sessions s
        JOIN session_activity a ON a.session_id = s.id

@@ -113,7 +113,7 @@ export class Jobs implements OnModuleDestroy {
     try {
       await boss.start();
       for (const queue of this.#queues) await declare(boss, queue);
-      this.#ready = true;
+      this.#ready = !this.#stopped;
       if (this.#options?.works) await this.#work(boss);
     } catch (error) {
       this.#report(error);
@@ -127,16 +127,20 @@ export class Jobs implements OnModuleDestroy {
     for (const handler of this.catalogue.handlers) {
       const queue = handler.queue as JobQueue<object>;
       const options = {
-        localConcurrency: queue.settings.concurrency,
-        // A notice wakes the worker for a new job; what waits for a retry is found by looking.
+        // A notice wakes the workers for a new job; what waits for a retry is found by looking.
         pollingIntervalSeconds: 2,
         notifyPollingIntervalSeconds: 5,
         includeMetadata: true,
         perJobResults: true,
       } as const;
-      await boss.work(queue.name, options, (jobs: Taken[]) =>
-        Promise.all(jobs.map((job) => this.#run(queue, handler.run, job))),
-      );
+      for (let n = 0; n < queue.settings.concurrency; n += 1) {
+        const worker: string = await boss.work(queue.name, options, async (jobs: Taken[]) => {
+          const results = await Promise.all(jobs.map((job) => this.#run(queue, handler.run, job)));
+          // Where there was one job there may be more, and no notice comes for those.
+          boss.notifyWorker(worker);
+          return results;
+        });
+      }
     }
   }
 

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Database, type SystemTx } from '#database';
 import type { Caller } from '#kernel';
 import { Mail } from './index.ts';
-import type { MailMessage } from './templates.ts';
 import { type AppInProcess, mailFrom, owner, startApp, until } from '../../test/kit/app-in-process.ts';
 import { type MailServer, startMailServer } from '../../test/kit/mail-server.ts';
 
@@ -20,11 +19,11 @@ afterAll(async () => {
 });
 
 /** An invitation that no other spec sends. */
-function invitation(): MailMessage & { template: 'invitation' } {
+function invitation() {
   const to = `guest-${++count}@guests.example`;
   const url = `https://portcullis.example/invitations#pci_secret${count}`;
   const data = { organization: 'Acme', inviter: 'Olga Öwner', url, expiresAt: '2026-12-01T12:30:00Z' };
-  return { template: 'invitation', to, data };
+  return { template: 'invitation' as const, to, data };
 }
 const inTx = <T>(work: (tx: SystemTx) => Promise<T>): Promise<T> =>
   app.app.get(Database).acrossOrgs('manage_members', work);
@@ -72,6 +71,30 @@ describe('a message', () => {
     const caller = { kind: 'user', sessionId: olga.session.id, org: { id: olga.organization.id } } as Caller;
     await app.app.get(Database).inOrg(caller, (tx) => mail().send(tx, message));
     await server.waitFor((one) => one.to[0] === message.to);
+  });
+
+  it('takes no header and no recipient from a name, and shows the name', async () => {
+    const message = invitation();
+    message.data.organization = 'Äcme 李\r\nBcc: spy@evil.example\r\n\r\nHello';
+    message.data.inviter = `Olga\nTo: spy@evil.example ${'ö'.repeat(300)}`;
+    await inTx((tx) => mail().send(tx, message));
+    const { to, subject, text, parsed, raw } = await server.waitFor((one) => one.to[0] === message.to);
+    expect(to).toEqual([message.to]);
+    expect(subject).toBe('Invitation to “Äcme 李 Bcc: spy@ evil. example Hello”');
+    expect(text).toContain('“Olga To: spy@ evil. example ööö');
+    expect(parsed.headers.map(({ key }) => key).toSorted()).toEqual([
+      'auto-submitted',
+      'content-transfer-encoding',
+      'content-type',
+      'date',
+      'from',
+      'message-id',
+      'mime-version',
+      'subject',
+      'to',
+      'x-auto-response-suppress',
+    ]);
+    for (const line of raw.split('\r\n')) expect(line.length).toBeLessThan(998);
   });
 
   it('is refused an address that would be two, or a header', async () => {

@@ -29,7 +29,7 @@ export class MemberResets {
       if (!member) throw OrgFault.member_not_found();
       await requireNotAbove(caller, tx, member);
       const link = await this.resets.issue(tx, userId, caller.id);
-      const sent = await this.resets.deliver(tx, member, link);
+      const sent = await this.resets.deliver(tx, member.email, link, caller.display);
       if (!sent && (await belongsElsewhere(tx, userId, caller.org.id))) throw OrgFault.reset_needs_mail();
       await this.audit.append(tx, caller, {
         action: 'member.password_reset_started',

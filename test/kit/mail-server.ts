@@ -26,6 +26,8 @@ export interface MailServer {
   waitFor(holds: (mail: ReceivedMail) => boolean, withinMs?: number): Promise<ReceivedMail>;
   /** Refuses the next `times` recipients with this SMTP status; every one for Infinity. */
   refuse(status: number, times: number): void;
+  /** From now on recipients wait for an answer until what this answers is called. */
+  hold(): () => void;
   /** How many recipients were offered, refused ones too. */
   attempts(): number;
   close(): Promise<void>;
@@ -37,12 +39,14 @@ export async function startMailServer(
 ): Promise<MailServer> {
   const mails: ReceivedMail[] = [];
   let [status, times, attempts] = [0, 0, 0];
+  let held: Promise<void> | undefined;
   const server = new SMTPServer({
     authOptional: true,
     disabledCommands: options.cert ? [] : ['STARTTLS'],
     logger: false,
     onRcptTo: ({ address }, _session, done) => {
       attempts += 1;
+      if (held) return void held.then(() => done());
       if (times <= 0) return done();
       times -= 1;
       // As servers do, it names the recipient.
@@ -83,6 +87,14 @@ export async function startMailServer(
     waitFor: (holds, withinMs) => until(async () => mails.find(holds), withinMs),
     refuse: (code, count) => {
       [status, times] = [code, count];
+    },
+    hold: () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held = promise;
+      return () => {
+        held = undefined;
+        resolve();
+      };
     },
     attempts: () => attempts,
     close: () => new Promise((done) => server.close(() => done())),

@@ -14,6 +14,7 @@ import {
 } from '#kernel';
 import { Mail } from '#mail';
 import { AuthFault } from '../auth.faults.ts';
+import { deviceLabel } from '../sessions/device-label.ts';
 import { personOf } from '../sessions/sessions.ts';
 import { AttemptLimits } from '../limits/attempt-limits.ts';
 import type { DevicePage } from './device.contract.ts';
@@ -82,7 +83,7 @@ export class Devices {
       seconds: UNPROVEN_SECONDS,
     });
     if (unlike) {
-      const device = facts.userAgent ?? 'unknown';
+      const device = deviceLabel(facts.userAgent) ?? 'unknown';
       const data = { device, ip: facts.ip || 'unknown', at: now.toISOString(), organization: org.name };
       await this.mail.send(tx, { template: 'new_device', to: person.email, data });
     }

@@ -15,6 +15,7 @@ import {
   replaceRecoveryCodes,
 } from './factor.store.ts';
 import { passkeyMethods, type RecordBase, type Refuse, totpContext } from './factor-proofs.ts';
+import { FactorNotices } from './factor-notices.ts';
 import { credentialsOf } from './factor-view.ts';
 import { type NewCredential, Passkeys } from './passkeys.ts';
 import { RecoveryCodes } from './recovery-codes.ts';
@@ -58,6 +59,7 @@ export class Enrolments {
     private readonly passkeys: Passkeys,
     private readonly codes: RecoveryCodes,
     private readonly masterKey: MasterKey,
+    private readonly notices: FactorNotices,
     private readonly clock: Clock,
   ) {}
 
@@ -106,6 +108,7 @@ export class Enrolments {
   ): Promise<Added> {
     const existing = await readFactors(tx, userId);
     if (existing.length >= MAX_FACTORS) throw AuthFault.too_many_factors();
+    await this.notices.changed(tx, base.target.display, 'added', factor.kind);
     await this.audit.record(tx, {
       ...base,
       outcome: 'success',
@@ -121,12 +124,17 @@ export class Enrolments {
     return {
       id: factor.id,
       methods: factor.kind === 'totp' ? ['otp'] : passkeyMethods(factor.credential.deviceBound),
-      recoveryCodes: isFirst ? await this.renewCodes(tx, userId, base) : undefined,
+      recoveryCodes: isFirst ? await this.#newCodes(tx, userId, base) : undefined,
     };
   }
 
   /** New recovery codes in the place of all before. */
   async renewCodes(tx: SystemTx, userId: string, base: RecordBase): Promise<string[]> {
+    await this.notices.changed(tx, base.target.display, 'added', 'recovery_codes');
+    return this.#newCodes(tx, userId, base);
+  }
+
+  async #newCodes(tx: SystemTx, userId: string, base: RecordBase): Promise<string[]> {
     const codes = this.codes.generate();
     await this.audit.record(tx, { ...base, outcome: 'success', action: 'auth.recovery_codes_regenerated' });
     await replaceRecoveryCodes(

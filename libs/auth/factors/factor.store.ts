@@ -136,9 +136,17 @@ export async function useAssertion(
   return used > 0;
 }
 
-/** False where the person has no such factor. */
-export async function deleteFactor(tx: SystemTx, userId: string, id: string): Promise<boolean> {
-  return (await tx.change('DELETE FROM factors WHERE user_id = $1 AND id = $2', [userId, id])) > 0;
+/** What kind of factor it was that is gone; undefined where the person has no such one. */
+export async function deleteFactor(
+  tx: SystemTx,
+  userId: string,
+  id: string,
+): Promise<FactorKind | undefined> {
+  const row = await tx.one<{ kind: FactorKind }>(
+    'DELETE FROM factors WHERE user_id = $1 AND id = $2 RETURNING kind',
+    [userId, id],
+  );
+  return row?.kind;
 }
 
 /** The person's codes from now on; the ones before are gone. None are left where none are given. */

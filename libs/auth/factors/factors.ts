@@ -23,6 +23,7 @@ import {
 } from '../step-up/own-session.ts';
 import { lockProof, storeProof } from '../step-up/session-proof.store.ts';
 import { StepUps } from '../step-up/step-up.ts';
+import { findAccount } from '../account.store.ts';
 import { Enrolments } from './enrolments.ts';
 import {
   countRecoveryCodes,
@@ -32,6 +33,7 @@ import {
   readFactors,
   replaceRecoveryCodes,
 } from './factor.store.ts';
+import { FactorNotices } from './factor-notices.ts';
 import { passkeyMethods } from './factor-proofs.ts';
 import { factorView } from './factor-view.ts';
 import type {
@@ -55,6 +57,7 @@ export class Factors {
     private readonly passkeys: Passkeys,
     private readonly stepUps: StepUps,
     private readonly sessions: Sessions,
+    private readonly notices: FactorNotices,
     private readonly clock: Clock,
   ) {}
 
@@ -166,12 +169,15 @@ export class Factors {
 
   /** Takes a factor from a person, with the record of it; with the last one go the recovery codes. */
   async #take(tx: SystemTx, caller: Caller, userId: string, id: string, isLast: boolean): Promise<void> {
+    const display = (await findAccount(tx, { id: userId }))?.email;
+    const kind = await deleteFactor(tx, userId, id);
+    if (kind === undefined) throw AuthFault.factor_not_found();
     await this.audit.append(tx, caller, {
       action: 'auth.factor_removed',
-      target: { type: 'user', id: userId },
-      changes: { factor: { from: id } },
+      target: { type: 'user', id: userId, display },
+      changes: { factor: { from: id }, kind: { from: kind } },
     });
-    if (!(await deleteFactor(tx, userId, id))) throw AuthFault.factor_not_found();
+    await this.notices.changed(tx, display, 'removed', kind);
     if (isLast) await replaceRecoveryCodes(tx, userId, []);
   }
 

@@ -51,44 +51,64 @@ export interface FactorAttempt {
   readonly limits: Limits;
 }
 
+/** What an attempt asks of the counters. */
+interface Counter {
+  giveBack(points: readonly Point[]): Promise<void>;
+  /** Counts once more what was refused. */
+  again?(): Promise<Counted>;
+}
+
 /**
  * One counted attempt. Where it is not admitted nothing is verified: neither point nor promise depends on what the
  * answer would have been.
  */
 export class Attempt {
-  #points: readonly Point[];
+  #counted: Counted;
+  /** Taken and not given back: of the source, which count requests, and of the guess. */
+  #requests: readonly Point[];
+  #guess: readonly Point[];
 
+  /** `requests`: how many of the points are the source's. */
   constructor(
-    private readonly counted: Counted,
-    private readonly giving: (points: readonly Point[]) => Promise<void>,
-    /** How many of the points count a request, not a guess: the source's. */
-    private readonly requests: number,
+    counted: Counted,
+    private readonly counter: Counter,
+    requests: number,
   ) {
-    this.#points = counted.points;
+    this.#counted = counted;
+    this.#requests = counted.points.slice(0, requests);
+    this.#guess = counted.points.slice(requests);
   }
 
   get admitted(): boolean {
-    return this.counted.refusedBy === undefined;
+    return this.#counted.refusedBy === undefined;
   }
 
   /** The limit that refused; undefined where none did. */
   get quota(): Quota | undefined {
-    const { refusedBy } = this.counted;
+    const { refusedBy } = this.#counted;
     return refusedBy && quotaOf(refusedBy.pool, refusedBy.seconds);
   }
 
   /** The point that was the last of its pool; those of the source and of the organization are not the person's. */
   get lastOfAccount(): Point | undefined {
     if (!this.admitted) return undefined;
-    return this.counted.points.find(
+    return this.#counted.points.find(
       ({ pool, last }) => last && /^(device|pair|account|totp|recovery):/.test(pool),
     );
   }
 
-  /** Verifies. Where that fails, nothing was: an overload uses up nobody's points. */
-  async verify(work: () => Promise<boolean>): Promise<boolean> {
+  /**
+   * Verifies, or does the same work where it may not. What was not admitted asks once more after that work: a crowd
+   * of right passwords fills a pool too, and has given its points back by then. Where the work itself fails nothing
+   * was verified, and an overload uses up nobody's points.
+   */
+  async verify(work: (really: boolean) => Promise<boolean>): Promise<boolean> {
     try {
-      return await work();
+      const right = await work(this.admitted);
+      if (this.admitted || !this.counter.again) return right && this.admitted;
+      this.#counted = await this.counter.again();
+      this.#guess = this.#counted.points;
+      return this.admitted && (await work(true));
     } catch (error) {
       await this.giveBackGuess();
       throw error;
@@ -100,16 +120,20 @@ export class Attempt {
    * point that cannot be given back stays counted until its window ends.
    */
   giveBack(): Promise<void> {
-    const given = this.#points;
-    this.#points = [];
-    return this.giving(given);
+    const given = [...this.#requests, ...this.#guess];
+    [this.#requests, this.#guess] = [[], []];
+    return this.#give(given);
   }
 
   /** The same, but the request still counts for its source: the guess was right, and the sign-in goes on. */
   giveBackGuess(): Promise<void> {
-    const given = this.#points.slice(this.requests);
-    this.#points = this.#points.slice(0, this.requests);
-    return this.giving(given);
+    const given = this.#guess;
+    this.#guess = [];
+    return this.#give(given);
+  }
+
+  #give(points: readonly Point[]): Promise<void> {
+    return points.length === 0 ? Promise.resolve() : this.counter.giveBack(points).catch(() => undefined);
   }
 }
 
@@ -144,7 +168,7 @@ export class AttemptLimits {
     if (attempt.deviceId === undefined) pools.push(organizationPool(org, limits));
     const counted = await this.#count([source, ...pools], 1);
     this.#refuseSource(source, counted);
-    return this.#attempt(counted, 1);
+    return this.#attempt(counted, 1, () => this.#count(pools, 0));
   }
 
   /**
@@ -226,12 +250,10 @@ export class AttemptLimits {
     return countAttempts(this.database.alone('count_attempts'), pools, kept);
   }
 
-  #attempt(counted: Counted, requests: number): Attempt {
-    const give = (points: readonly Point[]): Promise<void> =>
-      points.length === 0
-        ? Promise.resolve()
-        : giveBackAttempts(this.database.alone('count_attempts'), points).catch(() => undefined);
-    return new Attempt(counted, give, requests);
+  #attempt(counted: Counted, requests: number, again?: () => Promise<Counted>): Attempt {
+    const giveBack = (points: readonly Point[]): Promise<void> =>
+      giveBackAttempts(this.database.alone('count_attempts'), points);
+    return new Attempt(counted, { giveBack, ...(again && { again }) }, requests);
   }
 
   #requireSource(name: string): void {

@@ -17,6 +17,7 @@ export interface Point {
 }
 
 export interface Counted {
+  /** What was taken and is still held. */
   readonly points: readonly Point[];
   /** The pool that had none left, and the seconds until it has. */
   readonly refusedBy?: { readonly pool: Pool; readonly seconds: number };
@@ -44,7 +45,8 @@ export async function countAttempts(asked: Asked, pools: readonly Pool[], kept: 
     last: row.last[index] ?? false,
   }));
   const pool = pools[row.refused - 1];
-  return pool ? { points, refusedBy: { pool, seconds: row.seconds } } : { points };
+  // Of what was refused, the other points were given back at once.
+  return pool ? { points: points.slice(0, kept), refusedBy: { pool, seconds: row.seconds } } : { points };
 }
 
 /** Gives points back, each to the window it was taken in; to a later window it gives nothing. */

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { Unattended } from '#access';
 import { Audit } from '#audit';
 import { Database, type SystemTx } from '#database';
 import {
@@ -10,6 +11,8 @@ import {
   type RequestFacts,
   tokenDigest,
 } from '#kernel';
+import { HandlesJob, type JobFacts, JobQueue, Jobs } from '#jobs';
+import { Mail } from '#mail';
 import { type Account, findAccount, readAccountOrgs, storePassword } from '../account.store.ts';
 import { AuthConfig } from '../auth.config.ts';
 import { AuthFault } from '../auth.faults.ts';
@@ -18,12 +21,26 @@ import { AttemptLimits } from '../limits/attempt-limits.ts';
 import { Sessions } from '../sessions/sessions.ts';
 import { ChosenPasswords } from './chosen-passwords.ts';
 import { countOwnResets, findReset, insertReset, useReset } from './password-reset.store.ts';
+import { PasswordNotice } from './password-notice.ts';
 import type { CompletePasswordResetRequest } from './passwords.contract.ts';
-import { ResetMail } from './reset-mail.ts';
 
 const VALID_MS = 30 * 60_000;
 /** Links a person may have asked for and not used: beyond them a stranger would fill the person's mailbox. */
 const OPEN_AT_ONCE = 3;
+
+interface WishForReset {
+  readonly email: string;
+  readonly request: RequestFacts;
+}
+
+/** Somebody waits for the link: it is tried for some minutes. */
+const resetQueue = new JobQueue<WishForReset>('password_reset', {
+  retries: 6,
+  firstDelay: 2,
+  longestDelay: 120,
+  within: 30,
+  concurrency: 2,
+});
 
 /** A link by which a person sets a new password. Shown once. */
 export interface ResetLink {
@@ -44,7 +61,9 @@ export class PasswordResets {
     private readonly sessions: Sessions,
     private readonly devices: Devices,
     private readonly limits: AttemptLimits,
-    private readonly mail: ResetMail,
+    private readonly jobs: Jobs,
+    private readonly mail: Mail,
+    private readonly notice: PasswordNotice,
     private readonly config: AuthConfig,
     private readonly clock: Clock,
   ) {}
@@ -52,11 +71,18 @@ export class PasswordResets {
   /** The same for every address: nothing is looked up before this answers. */
   async request(email: string, facts: RequestFacts): Promise<void> {
     await this.limits.countSource(facts.ip);
-    await this.mail.startLater(email, facts);
+    if (!this.mail.isConfigured) return;
+    const { id, method, route, ip, userAgent } = facts;
+    const request = { id, method, route, ...(ip && { ip }), ...(userAgent && { userAgent }) };
+    await this.database.acrossOrgs('reset_password', (tx) =>
+      this.jobs.enqueue(tx, resetQueue, { email, request }),
+    );
   }
 
   /** What `request` asked for: mails a link where the address is that of a person who could sign in. */
-  async start(email: string, facts: RequestFacts): Promise<void> {
+  @HandlesJob(resetQueue)
+  @Unattended('anybody may ask for a link; it goes to the person alone')
+  async start({ email, request }: WishForReset, _job: JobFacts): Promise<void> {
     await this.database.acrossOrgs('reset_password', async (tx) => {
       const account = await findAccount(tx, { email });
       const orgs = account ? await readAccountOrgs(tx, account.id) : [];
@@ -70,10 +96,10 @@ export class PasswordResets {
           action: 'auth.password_reset_requested',
           target: { type: 'user', id: account.id, display: account.email },
           outcome: 'success',
-          request: facts,
+          request,
         });
       }
-      await this.mail.send(tx, account.email, { name: account.name, ...link });
+      await this.mail.send(tx, { template: 'password_reset', to: account.email, data: link });
     });
   }
 
@@ -85,11 +111,10 @@ export class PasswordResets {
     return { url: `${this.config.pagesAt}/reset-password#${token}`, expiresAt: expiresAt.toISOString() };
   }
 
-  /** Mails the link to the person; false where there is no mail server. */
-  async deliver(tx: SystemTx, person: { email: string; name: string }, link: ResetLink): Promise<boolean> {
-    if (!this.mail.isReady) return false;
-    await this.mail.send(tx, person.email, { name: person.name, ...link });
-    return true;
+  /** Mails a link that an admin had made to the person; false where no mail server is configured. */
+  async deliver(tx: SystemTx, to: string, link: ResetLink, startedBy: string | undefined): Promise<boolean> {
+    const data = { ...link, ...(startedBy !== undefined && { startedBy }) };
+    return this.mail.send(tx, { template: 'password_reset', to, data });
   }
 
   /** Answers how many sessions it ended. A password that is refused leaves the link as it was. */
@@ -117,6 +142,7 @@ export class PasswordResets {
         });
       }
       await storePassword(tx, account.id, hash);
+      await this.notice.send(tx, account, facts);
       if (request.endOtherSessions === false) return 0;
       await this.devices.forgetAll(tx, account.id);
       return this.sessions.end(tx, person, { userId: account.id }, 'password_reset');

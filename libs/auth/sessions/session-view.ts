@@ -1,5 +1,6 @@
 import type { SessionFacts } from '../authority.ts';
 import type { SessionView } from '../auth.contract.ts';
+import { deviceLabel } from './device-label.ts';
 import type { SessionRow } from './session.store.ts';
 
 /** A session as people and admins see it. `currentId` is the session that asks. */
@@ -20,6 +21,7 @@ export function sessionView(
     assurance: session.assurance,
     ip: session.ip,
     userAgent: session.userAgent,
+    deviceLabel: deviceLabel(session.userAgent),
     current: session.id === currentId,
   };
 }
@@ -39,6 +41,7 @@ export function sessionFactsOf(
     passwordAt: row.password_at?.toISOString(),
     factorAt: row.factor_at?.toISOString(),
     factorId: row.factor_id ?? undefined,
+    deviceId: row.device_id ?? undefined,
     provenAt: row.proven_at?.toISOString(),
     ip: row.ip ?? undefined,
     userAgent: row.user_agent ?? undefined,

@@ -17,6 +17,7 @@ export interface SessionRow {
   readonly password_at: Date | null;
   readonly factor_at: Date | null;
   readonly factor_id: string | null;
+  readonly device_id: string | null;
   readonly proven_at: Date | null;
   readonly revoked_at: Date | null;
   readonly revoked_reason: string | null;
@@ -24,7 +25,7 @@ export interface SessionRow {
 }
 
 export const COLUMNS = `s.id, s.org_id, s.user_id, s.created_at, s.expires_at, s.idle_seconds, s.auth_methods, s.assurance,
-  s.ip, s.user_agent, s.password_at, s.factor_at, s.factor_id, s.proven_at,
+  s.ip, s.user_agent, s.password_at, s.factor_at, s.factor_id, s.device_id, s.proven_at,
   s.revoked_at, s.revoked_reason, a.last_seen_at`;
 export const LIVE = `s.revoked_at IS NULL AND s.expires_at > now()
   AND a.last_seen_at + make_interval(secs => s.idle_seconds) > now()`;

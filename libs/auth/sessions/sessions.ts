@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Audit } from '#audit';
+import { Audit, type AuditNote } from '#audit';
 import { Database, type OrgTx, type SystemTx } from '#database';
 import { type Caller, callerIn, Clock, pageOf, readPage } from '#kernel';
 import { AuthFault } from '../auth.faults.ts';
@@ -100,18 +100,10 @@ export class Sessions {
     reason: string,
   ): Promise<number> {
     const ended = await revokeSessions(tx, selection, reason);
-    for (const session of ended) {
-      await this.audit.append(
-        tx,
-        // The record belongs to the session's organization, which may be another of the same person's.
-        session.org_id === caller.org.id ? caller : callerIn(caller, { ...caller.org, id: session.org_id }),
-        {
-          action: 'session.revoked',
-          target: { type: 'session', id: session.id },
-          reason,
-          changes: { user: { to: session.user_id } },
-        },
-      );
+    for (const [orgId, sessions] of Map.groupBy(ended, (session) => session.org_id)) {
+      // The records belong to the sessions' organization, which may be another of the same person's.
+      const there = orgId === caller.org.id ? caller : callerIn(caller, { ...caller.org, id: orgId });
+      await this.audit.appendAll(tx, there, sessions.map(noteOf(reason)));
     }
     return ended.length;
   }
@@ -119,6 +111,16 @@ export class Sessions {
   #page(rows: SessionRow[], limit: number, caller: Caller): SessionPage {
     return pageOf(rows, limit, (row) => sessionView(sessionFactsOf(row), row.last_seen_at, caller.sessionId));
   }
+}
+
+/** The record of one session's end. */
+export function noteOf(reason: string): (session: { id: string; user_id: string }) => AuditNote {
+  return ({ id, user_id: userId }) => ({
+    action: 'session.revoked',
+    target: { type: 'session', id },
+    reason,
+    changes: { user: { to: userId } },
+  });
 }
 
 /** The person who asks; throws `auth.sessions_only` for an API key. */

@@ -49,7 +49,7 @@ export class SignInPath {
     const { account, org } = journey;
     const arrived = await this.database.acrossOrgs('sign_in', async (tx) => {
       const proof = await prove(tx);
-      const step = nextStep(await this.facts(tx, account.id, org.id), proof.authMethods);
+      const step = await this.#step(tx, journey, proof);
       const opens = step.step === 'open';
       const [next] = await Promise.all([
         opens ? this.#open(tx, journey, proof) : this.#wait(tx, journey, proof, step),
@@ -60,6 +60,16 @@ export class SignInPath {
     if (arrived instanceof Fault) throw arrived;
     const tokens = await this.issuer.answer(arrived.session, account, org, arrived.refreshToken);
     return { ...tokens, ...(arrived.device.token !== undefined && { deviceToken: arrived.device.token }) };
+  }
+
+  /** What is missing for a session in the organization, as a fault that carries a challenge; undefined for nothing. */
+  async missing(tx: SystemTx, journey: Journey, proof: Proof): Promise<Fault | undefined> {
+    const step = await this.#step(tx, journey, proof);
+    return step.step === 'open' ? undefined : this.#wait(tx, journey, proof, step);
+  }
+
+  async #step(tx: SystemTx, { account, org }: Journey, proof: Proof): Promise<Step> {
+    return nextStep(await this.facts(tx, account.id, org.id), proof.authMethods);
   }
 
   async facts(tx: SystemTx, userId: string, orgId: string): Promise<PersonFacts> {

@@ -53,9 +53,10 @@ export class SignIn {
       org: choices[0] && { id: choices[0].id, limits: choices[0].policy.limits },
       platform: found.platform.policy.limits,
     });
-    // Where the attempt was not admitted nothing is verified, by the same work.
-    const hash = (attempt.admitted && found.account?.hash) || undefined;
-    const right = await attempt.verify(() => this.passwords.verify(request.password, hash));
+    // Where the attempt is not admitted, a decoy is: the same work, and nothing is verified.
+    const right = await attempt.verify((really) =>
+      this.passwords.verify(request.password, (really && found.account?.hash) || undefined),
+    );
     const reason = attempt.admitted
       ? this.#refusalReason(found.account, found.orgs, right)
       : found.account && 'account_locked';

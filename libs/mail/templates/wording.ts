@@ -14,7 +14,7 @@ const LONGEST_NAME = 80;
 export function quoted(name: string): string {
   const plain = name
     .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, ' ')
-    .replaceAll(/([.:/@\u3002\uff0e])(?=[^\s.:/@])/gu, '$1 ')
+    .replaceAll(/([.:@\u3002\uff0e\uff61])(?=\S)/gu, '$1 ')
     .replaceAll(/\s+/gu, ' ')
     .trim();
   const characters = [...plain];
