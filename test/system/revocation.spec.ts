@@ -6,6 +6,7 @@ import { expectAnswer } from '../kit/client.ts';
 import { run } from '../kit/database.ts';
 import { ask, Load, type Sample, type Use } from '../kit/load.ts';
 import { StallingProxy } from '../kit/stalling-proxy.ts';
+import { totpCode } from '../kit/totp.ts';
 import { type Account, addKey, addMember, addTenant, setUp, type SignedIn, signIn } from '../kit/tenancy.ts';
 
 /**
@@ -193,6 +194,36 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
         const path = inOrg(`/members/${victim.user.id}`);
         const answer = await replicas[0]!.api.patch(path, { status: 'disabled' }, { token: token() });
         expectAnswer(answer, 200);
+      },
+    });
+  });
+
+  it('T15: of a factor, for every session that stands on it; the one that removes it lives on', async () => {
+    const account = members.at(-1)!;
+    const asks = await newMember();
+    const as = { token: asks.accessToken };
+    const begun = expectAnswer(await replicas[0]!.api.post('/auth/factors/totp', undefined, as), 200);
+    const { secret } = begun.totp;
+    const code = () => totpCode(secret, new Date());
+    const confirm = { challengeId: begun.challengeId, code: code() };
+    const { factor } = expectAnswer(
+      await replicas[0]!.api.post('/auth/factors/totp/confirm', confirm, as),
+      201,
+    );
+    const login = { email: account.email, password: account.password };
+    const refused = expectAnswer(await replicas[1]!.api.post('/auth/login', login), 401, 'auth.mfa_required');
+    // A step after the one that the enrolment used, which the window takes.
+    const next = totpCode(secret, new Date(Date.now() + 30_000));
+    const verify = { challengeId: refused.data.challenge.id, method: 'totp', code: next };
+    const victim = expectAnswer<SignedIn>(await replicas[2]!.api.post('/auth/login/verify', verify), 200);
+    await holds('factor removed', {
+      victims: [meOf('a session by the factor', victim)],
+      sessions: [victim],
+      others: [meOf('the session that removes it', asks), meOf('the admin', admin)],
+      refused: { status: 401 },
+      revoke: async () => {
+        const path = `/auth/factors/${factor.id}?endOtherSessions=false`;
+        expect(expectAnswer(await replicas[1]!.api.delete(path, as), 200).revoked).toBe(1);
       },
     });
   });

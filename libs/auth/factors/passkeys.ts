@@ -15,6 +15,8 @@ import { CHALLENGE_SECONDS } from '../challenges/challenge.store.ts';
 
 const NAME = 'Portcullis';
 const CHALLENGE_BYTES = 32;
+/** COSE (RFC 9053): EdDSA, ES256, RS256. Between them every authenticator has one. */
+const ALGORITHMS = [-8, -7, -257];
 
 /** A credential as far as a ceremony needs it. */
 export interface Credential {
@@ -89,6 +91,7 @@ export class Passkeys {
       timeout: CHALLENGE_SECONDS * 1_000,
       attestationType: 'none',
       excludeCredentials: existing.map(described),
+      supportedAlgorithmIDs: ALGORITHMS,
       authenticatorSelection: { residentKey: 'preferred', userVerification: 'required' },
     });
     return { challenge: options.challenge, options };
@@ -138,6 +141,7 @@ export class Passkeys {
         expectedOrigin: origin,
         expectedRPID: id,
         requireUserVerification: true,
+        supportedAlgorithmIDs: ALGORITHMS,
       });
       if (!verified) return undefined;
       const { credential, aaguid, credentialDeviceType, credentialBackedUp } = registrationInfo;

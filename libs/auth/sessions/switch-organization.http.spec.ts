@@ -73,7 +73,8 @@ describe('switching organization', () => {
 
   it('does not make the proof any younger, however often', async () => {
     await product.change(
-      `UPDATE portcullis.sessions SET created_at = created_at - interval '2 hours' WHERE id = $1`,
+      `UPDATE portcullis.sessions
+          SET created_at = created_at - interval '2 hours', password_at = password_at - interval '2 hours' WHERE id = $1`,
       [mine.session.id],
     );
     const began = expectStatus(await me(mine), 200).session.createdAt;
