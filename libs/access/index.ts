@@ -1,12 +1,4 @@
-export {
-  Access,
-  type AccessRule,
-  OWN,
-  PLATFORM,
-  Public,
-  SignedIn,
-  Unattended,
-} from './access-rule.ts';
+export { Access, type AccessRule, OWN, PLATFORM, Public, SignedIn, Unattended } from './access-rule.ts';
 export { AccessFault } from './access.faults.ts';
 export { AccessModule } from './access.module.ts';
 export { SealError } from './boot-seal.ts';

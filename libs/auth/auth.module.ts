@@ -12,7 +12,6 @@ import { AuthorityCache } from './authority-cache.ts';
 import { BearerAuthenticator } from './bearer-authenticator.ts';
 import { Enrolments } from './factors/enrolments.ts';
 import { FactorGuesses } from './factors/factor-guesses.ts';
-import { FactorNotices } from './factors/factor-notices.ts';
 import { FactorProofs } from './factors/factor-proofs.ts';
 import { FactorsController } from './factors/factors.controller.ts';
 import { Factors } from './factors/factors.ts';
@@ -23,7 +22,7 @@ import { PasswordChanges } from './passwords/password-changes.ts';
 import { PasswordResets } from './passwords/password-resets.ts';
 import { PasswordsController } from './passwords/passwords.controller.ts';
 import { Passwords } from './passwords/passwords.ts';
-import { PasswordNotice } from './passwords/password-notice.ts';
+import { PasswordMail } from './passwords/password-mail.ts';
 import { Policies } from './policy/policies.ts';
 import { PolicyController } from './policy/policy.controller.ts';
 import { OrgSessionsController } from './sessions/org-sessions.controller.ts';
@@ -37,6 +36,7 @@ import { SignInFactors } from './sign-in/sign-in-factors.ts';
 import { SignInPath } from './sign-in/sign-in-path.ts';
 import { SignIn } from './sign-in/sign-in.ts';
 import { SwitchOrganization } from './sessions/switch-organization.ts';
+import { SignInMail } from './sign-in-mail.ts';
 import { SigningKeys } from './signing-keys.ts';
 import { StepUps } from './step-up/step-up.ts';
 import { StepUpController } from './step-up/step-up.controller.ts';
@@ -72,13 +72,12 @@ export class AuthModule {
         Devices,
         Enrolments,
         FactorGuesses,
-        FactorNotices,
         FactorProofs,
         Factors,
         Lockouts,
         Passkeys,
         PasswordChanges,
-        PasswordNotice,
+        PasswordMail,
         PasswordResets,
         Passwords,
         Policies,
@@ -90,6 +89,7 @@ export class AuthModule {
         SignIn,
         SignInFactors,
         SignInPath,
+        SignInMail,
         SigningKeys,
         StepUps,
         SwitchOrganization,
@@ -99,6 +99,7 @@ export class AuthModule {
         AttemptLimits,
         Authenticator,
         ChosenPasswords,
+        PasswordMail,
         PasswordResets,
         Factors,
         Passwords,

@@ -9,6 +9,7 @@ export { rolePermissions } from './authority.ts';
 export { Factors } from './factors/factors.ts';
 export { MemberFactorsView } from './factors/factors.contract.ts';
 export { ChosenPasswords } from './passwords/chosen-passwords.ts';
+export { PasswordMail } from './passwords/password-mail.ts';
 export { PasswordResets } from './passwords/password-resets.ts';
 export { Passwords } from './passwords/passwords.ts';
 export { Sessions } from './sessions/sessions.ts';

@@ -48,7 +48,11 @@ type Handler<T> = (data: T, job: JobFacts) => Promise<void>;
  * or a JobFailure that is final. Needs an access word beside it: `@Unattended`.
  */
 export function HandlesJob<T extends object | undefined>(queue: JobQueue<T>) {
-  return (target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<Handler<T>>): void => {
+  return <M extends Handler<T>>(
+    target: object,
+    key: string | symbol,
+    descriptor: TypedPropertyDescriptor<M>,
+  ): void => {
     SetMetadata(HANDLES_JOB, queue)(target, key, descriptor);
   };
 }

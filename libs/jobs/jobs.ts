@@ -5,7 +5,7 @@ import { JobCatalogue } from '#access';
 import { isOutage, type OrgTx, type SystemTx } from '#database';
 import { newId } from '#kernel';
 import { makeBoss } from './boss.ts';
-import { asFailure } from './job-failure.ts';
+import { asFailure, JobFailure } from './job-failure.ts';
 import type { JobFacts, JobQueue } from './job-queue.ts';
 import { JobsFault } from './jobs.faults.ts';
 
@@ -168,7 +168,12 @@ export class Jobs implements OnModuleDestroy {
 
   #unseal(queue: string, data: Sealed | null): object | undefined {
     if (data === null) return undefined;
-    return JSON.parse(this.config.seal.unwrap(data.sealed, contextOf(queue, data.id)).toString()) as object;
+    try {
+      return JSON.parse(this.config.seal.unwrap(data.sealed, contextOf(queue, data.id)).toString()) as object;
+    } catch (error) {
+      // Of another deployment, or altered. A process with the right key may still read it.
+      throw new JobFailure('unreadable', false, { cause: error });
+    }
   }
 
   /** An outage shows at every look into the database: it is reported once a minute. */

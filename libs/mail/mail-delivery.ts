@@ -1,4 +1,4 @@
-import { createTransport, type Transporter } from 'nodemailer';
+import type { Transporter } from 'nodemailer';
 import { Unattended } from '#access';
 import { HandlesJob, JobFailure, type JobFacts } from '#jobs';
 import { compose } from './compose.ts';
@@ -9,25 +9,29 @@ import type { MailMessage } from './templates.ts';
 
 /** Renders mail and hands it to the mail server. */
 export class MailDelivery {
-  readonly #transport: Transporter | undefined;
+  #transport: Promise<Transporter> | undefined;
 
-  constructor(private readonly config: MailConfig | undefined) {
-    this.#transport = config && createTransport(smtpOptions(config));
-  }
+  constructor(private readonly config: MailConfig | undefined) {}
 
   @HandlesJob(mailQueue)
   @Unattended(
     'what it sends, and to whom, was decided by a use case whose caller was let in; it changes nothing',
   )
   async deliver({ at, ...message }: MailMessage & { readonly at: string }, { id }: JobFacts): Promise<void> {
-    if (!this.config || !this.#transport) throw new JobFailure('not_configured');
+    if (!this.config) throw new JobFailure('not_configured');
     const mail = compose(message, this.config.from, { id, at: new Date(at) });
     try {
-      await this.#transport.sendMail(mail);
+      await (await (this.#transport ??= open(this.config))).sendMail(mail);
     } catch (error) {
       throw smtpFailure(error);
     }
   }
+}
+
+/** nodemailer takes as much memory as a small room, so it is loaded for the first mail. */
+async function open(config: MailConfig): Promise<Transporter> {
+  const { createTransport } = await import('nodemailer');
+  return createTransport(smtpOptions(config));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
-import { PasswordResets } from '#auth';
+import { PasswordMail, PasswordResets } from '#auth';
 import { Database } from '#database';
 import type { Caller } from '#kernel';
 import { belongsElsewhere, lockMember } from './member.store.ts';
@@ -15,6 +15,7 @@ export class MemberResets {
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly resets: PasswordResets,
+    private readonly mail: PasswordMail,
   ) {}
 
   /**
@@ -29,7 +30,7 @@ export class MemberResets {
       if (!member) throw OrgFault.member_not_found();
       await requireNotAbove(caller, tx, member);
       const link = await this.resets.issue(tx, userId, caller.id);
-      const sent = await this.resets.deliver(tx, member.email, link, caller.display);
+      const sent = await this.mail.sendLink(tx, member.email, link, caller.display);
       if (!sent && (await belongsElsewhere(tx, userId, caller.org.id))) throw OrgFault.reset_needs_mail();
       await this.audit.append(tx, caller, {
         action: 'member.password_reset_started',

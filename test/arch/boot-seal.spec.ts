@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { Body, Controller, Delete, Get, Module, Param, Patch, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Injectable, Module, Param, Patch, Post, Query } from '@nestjs/common';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { Access, Public, SealError, SignedIn } from '#access';
 import { Answers, AppLogger, createHttpApp, IdPipe, Text } from '#http';
+import { HandlesJob, JobQueue } from '#jobs';
 import { MasterKey } from '#secrets';
 import { AppModule } from '../../apps/api/app.module.ts';
 import { cloneDatabase, type TestDatabase } from '../kit/database.ts';
@@ -41,6 +42,21 @@ class BadController {
   remove(@Param('boxId', IdPipe) _id: string): void {}
 }
 
+const queue = new JobQueue<{ box: string }>('boxes', {
+  retries: 1,
+  firstDelay: 1,
+  longestDelay: 1,
+  within: 60,
+  concurrency: 1,
+});
+
+/** Would run for whoever can add a row. */
+@Injectable()
+class BadHandler {
+  @HandlesJob(queue)
+  async forgotten(): Promise<void> {}
+}
+
 let database: TestDatabase;
 beforeAll(async () => {
   database = await cloneDatabase();
@@ -48,14 +64,17 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 
 /** Starts the product with these controllers beside its own. Answers what kept it from listening. */
-async function start(controllers: (new () => object)[]): Promise<unknown> {
+async function start(
+  controllers: (new () => object)[],
+  providers: (new () => object)[] = [],
+): Promise<unknown> {
   const product = AppModule.with({
     database: { urls: database.urls, poolSize: 1 },
     masterKey: new MasterKey(randomBytes(32)),
     publicUrl: 'https://portcullis.example',
     issuer: undefined,
   });
-  @Module({ imports: [product], controllers })
+  @Module({ imports: [product], controllers, providers })
   class Sample {}
   const app = await createHttpApp(Sample, { logger: new AppLogger({ write: () => undefined }) });
   const server = app.getHttpServer() as { listening: boolean };
@@ -89,6 +108,14 @@ it('the product does not listen with a route that is declared wrong, and names e
     'GET /boxes/open (BadController.open) says @public without a reason',
   ]);
   for (const offender of offenders) expect(message).toContain(offender);
+});
+
+it('nor with a job handler that does not say why it may run', async () => {
+  const error = await start([], [BadHandler]);
+  expect(error).toBeInstanceOf(SealError);
+  expect((error as SealError).offenders).toEqual([
+    'job boxes (BadHandler.forgotten) has no access word: @Unattended',
+  ]);
 });
 
 it.each(['production', 'development', 'test', ''])('NODE_ENV=%s opens nothing', async (value) => {

@@ -106,7 +106,7 @@ function sampleOf(name: string, schema: Schema): unknown {
 
 /** Calls a route as if it were the victim's: their organization and their objects in its path. */
 function callAtVictim(route: Route): Promise<Answer> {
-  const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId } = victim;
+  const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId, deviceId } = victim;
   const ids: Record<string, string> = {
     orgId,
     userId,
@@ -115,6 +115,7 @@ function callAtVictim(route: Route): Promise<Answer> {
     invitationId,
     keyId: apiKeyId,
     accountId: serviceAccountId,
+    deviceId,
   };
   const path = route.path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? `unknown-${name}`);
   return harness.call(route.method, path, { body: bodyFor(route) });
@@ -129,6 +130,7 @@ async function victimRows(): Promise<string> {
     const sql = `SELECT count(*), md5(string_agg(t::text, '|' ORDER BY t::text)) FROM portcullis.${table} t WHERE ${column} = $1`;
     digests.push(table, await harness.sql(sql, [victim.orgId]));
   }
+  digests.push(await harness.sql('SELECT * FROM portcullis.devices WHERE user_id = $1', [victim.userId]));
   digests.push(await harness.sql('SELECT * FROM portcullis.users WHERE id = $1', [victim.userId]));
   return JSON.stringify(digests);
 }

@@ -7,6 +7,8 @@ const withoutOrgPolicy: Record<string, string> = {
   users: 'a person may belong to several organizations: the app sees those with a membership in its own',
   passwords: 'belongs to a person, not to an organization; the app has no privilege on it at all',
   password_resets: 'belongs to a person, as the password does; the app has no privilege on it at all',
+  factors: 'belong to a person, not to an organization; the app has no privilege on them at all',
+  recovery_codes: 'the same',
   challenges: 'a sign-in that has not ended; only the system reads it, before there is a caller',
   devices: 'belong to a person, not to an organization; the app has no privilege on them at all',
   attempt_counters: 'from before there is a caller; the app has no privilege on them at all',
@@ -189,6 +191,43 @@ describe('every function', () => {
       expect(row).toEqual({ open: false });
     });
   });
+});
+
+/** What the schema of jobs, which is pg-boss's, grants; its tables hold what the master key wrapped. */
+const jobGrants = [
+  'portcullis_app: INSERT on job_common',
+  'portcullis_app: SELECT (id, start_after) on job_common',
+  'portcullis_app: SELECT on queue',
+  'portcullis_system: DELETE, INSERT, SELECT, UPDATE on job',
+  'portcullis_system: DELETE, INSERT, SELECT, UPDATE on job_common',
+  'portcullis_system: DELETE, INSERT, SELECT, UPDATE on schedule',
+  'portcullis_system: DELETE, SELECT on job_dependency',
+  'portcullis_system: INSERT, SELECT, UPDATE on queue',
+  'portcullis_system: SELECT, UPDATE on version',
+];
+
+it('the schema of jobs grants what adding and working off takes, and nothing to everybody', async () => {
+  const granted = (acl: string, column = 'NULL') => `
+    SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS role, a.privilege_type, c.relname,
+           ${column} AS attname
+      FROM pg_class c ${column === 'NULL' ? '' : 'JOIN pg_attribute t ON t.attrelid = c.oid'}, aclexplode(${acl}) a
+     WHERE c.relnamespace = 'pgboss'::regnamespace AND a.grantee <> c.relowner`;
+  const found = await list(`
+    SELECT role || ': ' || string_agg(DISTINCT privilege_type, ', ' ORDER BY privilege_type)
+           || coalesce(' (' || string_agg(attname, ', ' ORDER BY attname) || ')', '') || ' on ' || relname
+      FROM (${granted('c.relacl')} UNION ALL ${granted('t.attacl', 't.attname')}) g
+     GROUP BY role, relname, attname IS NULL ORDER BY 1`);
+  expect(found).toEqual(jobGrants);
+  expect(
+    await list(`
+      SELECT p.proname || ' by ' || a.grantee::regrole::text
+        FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+       WHERE p.pronamespace = 'pgboss'::regnamespace AND a.grantee <> p.proowner ORDER BY 1`),
+  ).toEqual([
+    'create_queue by portcullis_system',
+    'job_now by portcullis_app',
+    'job_now by portcullis_system',
+  ]);
 });
 
 describe('the roles of the product', () => {

@@ -29,9 +29,13 @@ console.log(JSON.stringify(result));
 
 async function keepSigningIn(index: number): Promise<void> {
   const { email, password } = people[index % people.length] as Person;
+  // As a client does, it keeps the token of its device.
+  let deviceToken: string | undefined;
   while (performance.now() < until) {
-    const { status } = await client.call('POST', '/api/v1/auth/login', undefined, { email, password });
-    if (status === 200) done += 1;
+    const body = { email, password, ...(deviceToken !== undefined && { deviceToken }) };
+    const answer = await client.call('POST', '/api/v1/auth/login', undefined, body);
+    deviceToken ??= (answer.body as { deviceToken?: string }).deviceToken;
+    if (answer.status === 200) done += 1;
     else refused += 1;
     lastAt = performance.now();
   }

@@ -10,6 +10,7 @@ export interface SeededTenant {
   readonly serviceAccountId: string;
   readonly apiKeyId: string;
   readonly invitationId: string;
+  readonly deviceId: string;
   /** Stands in every text of this tenant's rows. */
   readonly mark: string;
 }
@@ -17,7 +18,7 @@ export interface SeededTenant {
 /** Makes a tenant by SQL alone, as the superuser, with the audit record that the database asks even of them. */
 export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
   const [orgId, userId, roleId, sessionId] = [newId(), newId(), newId(), newId()];
-  const [serviceAccountId, apiKeyId, invitationId] = [newId(), newId(), newId()];
+  const [serviceAccountId, apiKeyId, invitationId, deviceId] = [newId(), newId(), newId(), newId()];
   const mark = `mark-${newId()}`;
   await asRole(adminUrl, async (query) => {
     await query('BEGIN');
@@ -36,6 +37,11 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       `INSERT INTO password_resets (id, digest, user_id, expires_at)
        VALUES (gen_random_uuid(), $2, $1, now() + interval '1 hour')`,
       [userId, mark],
+    );
+    await query(
+      `INSERT INTO devices (id, user_id, digest, likeness, expires_at)
+       VALUES ($1, $2, $3, $3, now() + interval '1 hour')`,
+      [deviceId, userId, mark],
     );
     await query('INSERT INTO roles (org_id, id, name, permissions) VALUES ($1, $2, $3, $4)', [
       orgId,
@@ -81,7 +87,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     await query('INSERT INTO org_policies (org_id, settings) VALUES ($1, $2)', [orgId, { mark }]);
     await query('COMMIT');
   });
-  return { orgId, userId, roleId, sessionId, serviceAccountId, apiKeyId, invitationId, mark };
+  return { orgId, userId, roleId, sessionId, serviceAccountId, apiKeyId, invitationId, deviceId, mark };
 }
 
 /** A caller with the tenant's session; `permissions` are nobody's business below the guard. */

@@ -12,12 +12,11 @@ import {
   type RequestFacts,
   tokenDigest,
 } from '#kernel';
-import { Mail } from '#mail';
 import { AuthFault } from '../auth.faults.ts';
-import { deviceLabel } from '../sessions/device-label.ts';
 import { personOf } from '../sessions/sessions.ts';
 import { AttemptLimits } from '../limits/attempt-limits.ts';
 import type { DevicePage } from './device.contract.ts';
+import { SignInMail } from '../sign-in-mail.ts';
 import { deleteDevices, insertDevice, readDevices, renewDevice } from './device.store.ts';
 
 const KNOWN_SECONDS = 180 * 86_400;
@@ -57,7 +56,7 @@ export class Devices {
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly limits: AttemptLimits,
-    private readonly mail: Mail,
+    private readonly mail: SignInMail,
     private readonly clock: Clock,
   ) {}
 
@@ -82,11 +81,7 @@ export class Devices {
       likeness: this.limits.digest('likeness', `${networkOf(facts.ip)}\0${facts.userAgent ?? ''}`),
       seconds: UNPROVEN_SECONDS,
     });
-    if (unlike) {
-      const device = deviceLabel(facts.userAgent) ?? 'unknown';
-      const data = { device, ip: facts.ip || 'unknown', at: now.toISOString(), organization: org.name };
-      await this.mail.send(tx, { template: 'new_device', to: person.email, data });
-    }
+    if (unlike) await this.mail.sendNewDevice(tx, person.email, org.name, facts);
     return { id, token };
   }
 

@@ -6,6 +6,7 @@ import { MasterKey } from '#secrets';
 import type { AuthMethod } from '../assurance.ts';
 import { AuthFault } from '../auth.faults.ts';
 import type { ChallengeData } from '../challenges/challenge.store.ts';
+import { SignInMail } from '../sign-in-mail.ts';
 import type { EnrollMethod } from '../sign-in/sign-in-steps.ts';
 import {
   countRecoveryCodes,
@@ -15,7 +16,6 @@ import {
   replaceRecoveryCodes,
 } from './factor.store.ts';
 import { passkeyMethods, type RecordBase, type Refuse, totpContext } from './factor-proofs.ts';
-import { FactorNotices } from './factor-notices.ts';
 import { credentialsOf } from './factor-view.ts';
 import { type NewCredential, Passkeys } from './passkeys.ts';
 import { RecoveryCodes } from './recovery-codes.ts';
@@ -59,7 +59,7 @@ export class Enrolments {
     private readonly passkeys: Passkeys,
     private readonly codes: RecoveryCodes,
     private readonly masterKey: MasterKey,
-    private readonly notices: FactorNotices,
+    private readonly mail: SignInMail,
     private readonly clock: Clock,
   ) {}
 
@@ -108,7 +108,7 @@ export class Enrolments {
   ): Promise<Added> {
     const existing = await readFactors(tx, userId);
     if (existing.length >= MAX_FACTORS) throw AuthFault.too_many_factors();
-    await this.notices.changed(tx, base.target.display, 'added', factor.kind);
+    await this.#tell(tx, base, factor.kind);
     await this.audit.record(tx, {
       ...base,
       outcome: 'success',
@@ -130,8 +130,13 @@ export class Enrolments {
 
   /** New recovery codes in the place of all before. */
   async renewCodes(tx: SystemTx, userId: string, base: RecordBase): Promise<string[]> {
-    await this.notices.changed(tx, base.target.display, 'added', 'recovery_codes');
+    await this.#tell(tx, base, 'recovery_codes');
     return this.#newCodes(tx, userId, base);
+  }
+
+  async #tell(tx: SystemTx, base: RecordBase, kind: NewFactor['kind'] | 'recovery_codes'): Promise<void> {
+    const { display } = base.target;
+    if (display !== undefined) await this.mail.sendFactorChanged(tx, display, 'added', kind);
   }
 
   async #newCodes(tx: SystemTx, userId: string, base: RecordBase): Promise<string[]> {

@@ -104,7 +104,7 @@ describe('a person’s own factors', () => {
     for (let n = 0; n < 3; n += 1) expectStatus(await confirm(ada.wrongCode()), 401, 'auth.factor_refused');
     const code = ada.code();
     const both = await Promise.all([confirm(code), confirm(code)]);
-    expect(both.map(({ status }) => status).sort()).toEqual([201, 401]);
+    expect(both.filter(({ status }) => status === 201)).toHaveLength(1);
     expectStatus(await confirm(ada.code()), 401, 'auth.invalid_challenge');
     expect(expectStatus(await ada.get('/auth/factors'), 200).items).toHaveLength(1);
   });
@@ -334,7 +334,7 @@ describe('removing a factor', () => {
     expectStatus(await remove(ada, ada.totpId), 409, 'auth.factor_required');
     await ada.addPasskey();
     const both = await Promise.all([remove(ada, ada.totpId), remove(ada, ada.passkeyId)]);
-    expect(both.map(({ status }) => status).sort()).toEqual([200, 409]);
+    expect(new Set(both.map(({ status }) => status))).toEqual(new Set([200, 409]));
     expect(expectStatus(await ada.get('/auth/factors'), 200).items).toHaveLength(1);
   });
 

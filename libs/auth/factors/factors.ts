@@ -12,6 +12,7 @@ import {
 } from '../challenges/challenge.store.ts';
 import { readPoliciesOf } from '../policy/policy.store.ts';
 import { Sessions } from '../sessions/sessions.ts';
+import { SignInMail } from '../sign-in-mail.ts';
 import { type EnrollMethod, hasGoodFactor } from '../sign-in/sign-in-steps.ts';
 import {
   ownBase,
@@ -33,7 +34,6 @@ import {
   readFactors,
   replaceRecoveryCodes,
 } from './factor.store.ts';
-import { FactorNotices } from './factor-notices.ts';
 import { passkeyMethods } from './factor-proofs.ts';
 import { factorView } from './factor-view.ts';
 import type {
@@ -57,7 +57,7 @@ export class Factors {
     private readonly passkeys: Passkeys,
     private readonly stepUps: StepUps,
     private readonly sessions: Sessions,
-    private readonly notices: FactorNotices,
+    private readonly mail: SignInMail,
     private readonly clock: Clock,
   ) {}
 
@@ -177,7 +177,7 @@ export class Factors {
       target: { type: 'user', id: userId, display },
       changes: { factor: { from: id }, kind: { from: kind } },
     });
-    await this.notices.changed(tx, display, 'removed', kind);
+    if (display !== undefined) await this.mail.sendFactorChanged(tx, display, 'removed', kind);
     if (isLast) await replaceRecoveryCodes(tx, userId, []);
   }
 

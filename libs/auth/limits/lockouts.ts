@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
 import { Database } from '#database';
-import { Clock, type RequestFacts } from '#kernel';
-import { Mail } from '#mail';
+import type { RequestFacts } from '#kernel';
+import { SignInMail } from '../sign-in-mail.ts';
 import type { Attempt } from './attempt-limits.ts';
 import { announceOnce } from './attempt.store.ts';
 
@@ -20,8 +20,7 @@ export class Lockouts {
   constructor(
     private readonly database: Database,
     private readonly audit: Audit,
-    private readonly mail: Mail,
-    private readonly clock: Clock,
+    private readonly mail: SignInMail,
   ) {}
 
   /** After a guess that was wrong. Does nothing unless it was the last there was; for nobody's address it does the same. */
@@ -41,13 +40,7 @@ export class Lockouts {
         reason: point.pool.slice(0, point.pool.indexOf(':')),
         request: facts,
       });
-      if (!account) return;
-      const at = this.clock.now().toISOString();
-      await this.mail.send(tx, {
-        template: 'lockout',
-        to: account.email,
-        data: { at, ip: facts.ip || 'unknown' },
-      });
+      if (account) await this.mail.sendLockout(tx, account.email, facts);
     });
   }
 }

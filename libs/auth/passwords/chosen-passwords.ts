@@ -20,7 +20,7 @@ export class ChosenPasswords {
    */
   async hash(password: string, owner: PasswordOwner, path = 'newPassword'): Promise<string> {
     const common = await commonPasswords();
-    const minLength = this.#minLength();
+    const minLength = this.#minLength(owner.organizations);
     const reasons = passwordFaults(password, {
       minLength,
       owner,
@@ -31,7 +31,7 @@ export class ChosenPasswords {
   }
 
   /** POLICY: the strictest `password.minLength` of the person's organizations belongs here. */
-  #minLength(): number {
+  #minLength(_organizations: PasswordOwner['organizations']): number {
     return MIN_LENGTH;
   }
 }

@@ -33,7 +33,7 @@ export function isLike(password: string, words: readonly string[]): boolean {
   const length = rest.length;
   if (length === 0) return false;
   const plainWords = words.map(plain).filter((word) => word.length >= MIN_PIECE);
-  const wanted = plainWords.flatMap((word) => [word, [...word].reverse().join('')]);
+  const wanted = plainWords.flatMap((word) => [word, [...word].toReversed().join('')]);
   for (;;) {
     const piece = longestPiece(rest, wanted);
     if (piece === '') return false;

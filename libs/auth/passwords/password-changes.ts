@@ -9,7 +9,7 @@ import { AttemptLimits } from '../limits/attempt-limits.ts';
 import { Lockouts } from '../limits/lockouts.ts';
 import { personOf, Sessions } from '../sessions/sessions.ts';
 import { ChosenPasswords } from './chosen-passwords.ts';
-import { PasswordNotice } from './password-notice.ts';
+import { PasswordMail } from './password-mail.ts';
 import type { ChangePasswordRequest } from './passwords.contract.ts';
 import { Passwords } from './passwords.ts';
 
@@ -25,7 +25,7 @@ export class PasswordChanges {
     private readonly devices: Devices,
     private readonly limits: AttemptLimits,
     private readonly lockouts: Lockouts,
-    private readonly notice: PasswordNotice,
+    private readonly mail: PasswordMail,
   ) {}
 
   /** Answers how many other sessions it ended. */
@@ -52,7 +52,7 @@ export class PasswordChanges {
         });
       }
       await storePassword(tx, userId, hash);
-      await this.notice.send(tx, account, caller.request);
+      await this.mail.sendChanged(tx, account.email, caller.request);
       if (request.endOtherSessions === false) return 0;
       await this.devices.forgetAll(tx, userId);
       return this.sessions.end(tx, caller, { userId, except: caller.sessionId }, 'password_changed');

@@ -116,7 +116,7 @@ describe('a password that somebody chooses', () => {
       product.post('/auth/password/change-required', { challengeId, newPassword });
     expect(reasonsOf(await finish('qwertyuiop'))).toEqual(['common', 'predictable']);
     const answers = await Promise.all(Array.from({ length: 5 }, () => finish(SECOND)));
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, 401, 401, 401, 401]);
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 401, 401, 401, 401]);
   });
 });
 

@@ -12,7 +12,6 @@ import {
   tokenDigest,
 } from '#kernel';
 import { HandlesJob, type JobFacts, JobQueue, Jobs } from '#jobs';
-import { Mail } from '#mail';
 import { type Account, findAccount, readAccountOrgs, storePassword } from '../account.store.ts';
 import { AuthConfig } from '../auth.config.ts';
 import { AuthFault } from '../auth.faults.ts';
@@ -21,7 +20,7 @@ import { AttemptLimits } from '../limits/attempt-limits.ts';
 import { Sessions } from '../sessions/sessions.ts';
 import { ChosenPasswords } from './chosen-passwords.ts';
 import { countOwnResets, findReset, insertReset, useReset } from './password-reset.store.ts';
-import { PasswordNotice } from './password-notice.ts';
+import { PasswordMail, type ResetLink } from './password-mail.ts';
 import type { CompletePasswordResetRequest } from './passwords.contract.ts';
 
 const VALID_MS = 30 * 60_000;
@@ -42,12 +41,6 @@ const resetQueue = new JobQueue<WishForReset>('password_reset', {
   concurrency: 2,
 });
 
-/** A link by which a person sets a new password. Shown once. */
-export interface ResetLink {
-  readonly url: string;
-  readonly expiresAt: string;
-}
-
 /**
  * Resets by a link that works once, for half an hour. It sets the password and nothing else: the person signs in
  * after it, with every factor they have.
@@ -62,8 +55,7 @@ export class PasswordResets {
     private readonly devices: Devices,
     private readonly limits: AttemptLimits,
     private readonly jobs: Jobs,
-    private readonly mail: Mail,
-    private readonly notice: PasswordNotice,
+    private readonly mail: PasswordMail,
     private readonly config: AuthConfig,
     private readonly clock: Clock,
   ) {}
@@ -99,7 +91,7 @@ export class PasswordResets {
           request,
         });
       }
-      await this.mail.send(tx, { template: 'password_reset', to: account.email, data: link });
+      await this.mail.sendLink(tx, account.email, link);
     });
   }
 
@@ -109,12 +101,6 @@ export class PasswordResets {
     const expiresAt = new Date(this.clock.now().getTime() + VALID_MS);
     await insertReset(tx, { digest: tokenDigest(token), userId, startedBy, expiresAt });
     return { url: `${this.config.pagesAt}/reset-password#${token}`, expiresAt: expiresAt.toISOString() };
-  }
-
-  /** Mails a link that an admin had made to the person; false where no mail server is configured. */
-  async deliver(tx: SystemTx, to: string, link: ResetLink, startedBy: string | undefined): Promise<boolean> {
-    const data = { ...link, ...(startedBy !== undefined && { startedBy }) };
-    return this.mail.send(tx, { template: 'password_reset', to, data });
   }
 
   /** Answers how many sessions it ended. A password that is refused leaves the link as it was. */
@@ -142,7 +128,7 @@ export class PasswordResets {
         });
       }
       await storePassword(tx, account.id, hash);
-      await this.notice.send(tx, account, facts);
+      await this.mail.sendChanged(tx, account.email, facts);
       if (request.endOtherSessions === false) return 0;
       await this.devices.forgetAll(tx, account.id);
       return this.sessions.end(tx, person, { userId: account.id }, 'password_reset');

@@ -26,7 +26,8 @@ export type PasswordReason = keyof typeof passwordReasons;
 export interface PasswordOwner {
   readonly email: string;
   readonly name: string;
-  readonly organizations: readonly { readonly name: string; readonly slug: string }[];
+  /** `id` is absent where the organization is only being made. */
+  readonly organizations: readonly { readonly id?: string; readonly name: string; readonly slug: string }[];
 }
 
 export interface PasswordRules {

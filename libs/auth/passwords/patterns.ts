@@ -16,7 +16,7 @@ const ROWS = [
   '1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,9ol.0p;/',
   'qazwsxedcrfvtgbyhnujmikolp',
 ];
-const PATHS = ROWS.flatMap((row) => [row, [...row].reverse().join('')]);
+const PATHS = ROWS.flatMap((row) => [row, [...row].toReversed().join('')]);
 
 /** Words have runs of two, and some of three. */
 const MIN_RUN = 3;

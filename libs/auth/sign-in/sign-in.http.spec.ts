@@ -118,7 +118,6 @@ describe('a refused sign-in', () => {
     // From one source the limit is reached; from each of the others there is one attempt.
     const from = (ip: string) => ({ ip });
     for (let n = 0; n < 10; n += 1) {
-      const wrong = { email: ada.email, password: 'wrong wrong wrong' };
       expectStatus(await product.post('/auth/login', wrong, from('192.0.2.1')), 401);
     }
     for (let n = 0; n < 30; n += 1) {
