@@ -80,6 +80,7 @@ export class AuthController {
   @Answers(TokensView, {
     faults: [
       AuthFault.not_a_member,
+      AuthFault.same_organization,
       AuthFault.sessions_only,
       AuthFault.mfa_required,
       AuthFault.passkeys_unavailable,

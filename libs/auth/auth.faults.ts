@@ -50,6 +50,7 @@ export const AuthFault = faults('auth', {
   current_password_wrong: ['forbidden', 'The current password is not right.'],
   invalid_reset: ['unauthenticated', 'The link is not valid or no longer; ask for another.'],
   not_a_member: ['not_found', 'You belong to no organization of this name.'],
+  same_organization: ['conflict', 'This session is in that organization already.'],
   bad_filter: ['invalid', 'Say which sessions to end: by a filter, or all of them.'],
   session_not_found: ['not_found', 'There is no such session.'],
   sessions_only: ['forbidden', 'Only a signed-in person can do this, not an API key.'],

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Harness, type Person } from '../../test/kit/harness.ts';
+import { Harness, OWNER, type Person } from '../../test/kit/harness.ts';
 import { Housekeeping } from './housekeeping.ts';
 
 let harness: Harness;
@@ -46,6 +46,27 @@ describe('housekeeping', () => {
     expect(await harness.sql('SELECT pool FROM portcullis.attempt_counters')).toEqual([{ pool: 'open' }]);
     expect(await harness.sql('SELECT likeness FROM portcullis.devices')).toEqual([{ likeness: 'open' }]);
     expect(await count(`audit_events WHERE action = 'auth.device_forgotten'`)).toBe(1);
+  });
+
+  it('erases the successors of refresh tokens whose grace is over, and no other', async () => {
+    const { email } = OWNER;
+    for (const ago of ['1 second', '-5 seconds']) {
+      const signedIn = await harness.call('POST', '/api/v1/auth/login', {
+        body: { email, password: OWNER.password },
+      });
+      const { refreshToken } = signedIn.body;
+      expect((await harness.call('POST', '/api/v1/auth/refresh', { body: { refreshToken } })).status).toBe(
+        200,
+      );
+      await harness.sql(
+        `UPDATE portcullis.refresh_successors SET erase_at = now() - $1::interval WHERE erase_at > now() + interval '6 seconds'`,
+        [ago],
+      );
+    }
+    expect(await count('refresh_successors')).toBe(2);
+    await sweep();
+    expect(await count('refresh_successors')).toBe(1);
+    expect(await count('refresh_successors WHERE erase_at > now()')).toBe(1);
   });
 
   it('keeps the newest invalidation, for positions go on after it', async () => {

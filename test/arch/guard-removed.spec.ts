@@ -87,6 +87,8 @@ function sampleOf(name: string, schema: Schema): unknown {
         ...((schema['required'] as string[] | undefined) ?? []),
         'role',
         'description',
+        // A filter must say something.
+        'assurance',
       ]);
       const fields = Object.entries((schema['properties'] ?? {}) as Record<string, Schema>);
       return Object.fromEntries(
@@ -106,7 +108,8 @@ function sampleOf(name: string, schema: Schema): unknown {
 
 /** Calls a route as if it were the victim's: their organization and their objects in its path. */
 function callAtVictim(route: Route): Promise<Answer> {
-  const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId, deviceId } = victim;
+  const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId, deviceId, factorId } =
+    victim;
   const ids: Record<string, string> = {
     orgId,
     userId,
@@ -116,6 +119,7 @@ function callAtVictim(route: Route): Promise<Answer> {
     keyId: apiKeyId,
     accountId: serviceAccountId,
     deviceId,
+    factorId,
   };
   const path = route.path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? `unknown-${name}`);
   return harness.call(route.method, path, { body: bodyFor(route) });
@@ -131,6 +135,7 @@ async function victimRows(): Promise<string> {
     digests.push(table, await harness.sql(sql, [victim.orgId]));
   }
   digests.push(await harness.sql('SELECT * FROM portcullis.devices WHERE user_id = $1', [victim.userId]));
+  digests.push(await harness.sql('SELECT * FROM portcullis.factors WHERE user_id = $1', [victim.userId]));
   digests.push(await harness.sql('SELECT * FROM portcullis.users WHERE id = $1', [victim.userId]));
   return JSON.stringify(digests);
 }

@@ -6,8 +6,16 @@ import { expectAnswer } from '../kit/client.ts';
 import { run } from '../kit/database.ts';
 import { ask, Load, type Sample, type Use } from '../kit/load.ts';
 import { StallingProxy } from '../kit/stalling-proxy.ts';
-import { totpCode } from '../kit/totp.ts';
-import { type Account, addKey, addMember, addTenant, setUp, type SignedIn, signIn } from '../kit/tenancy.ts';
+import {
+  type Account,
+  addKey,
+  addMember,
+  addTenant,
+  enrollTotp,
+  setUp,
+  type SignedIn,
+  signIn,
+} from '../kit/tenancy.ts';
 
 /**
  * When a revocation answers, nothing accepts what it revoked: three processes on one database, each with the
@@ -37,7 +45,7 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
     admin = await signIn(first, owner);
     operator = await signIn(first, owner, 'platform');
     tenantOwner = await signIn(first, await addTenant(first, operator, 'globex'));
-    for (let n = 0; n < 16; n += 1) members.push(await addMember(first, admin, `member-${n}`));
+    for (let n = 0; n < 20; n += 1) members.push(await addMember(first, admin, `member-${n}`));
   }, 180_000);
   afterAll(async () => {
     for (const [what, ms] of latencies) console.log(`${what}: answered after ${ms.toFixed(1)} ms`);
@@ -133,7 +141,7 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
     });
   });
 
-  it('of all sessions of a member, and of no other member', async () => {
+  it('T15: of all sessions of a member, and of no other member', async () => {
     const account = members.at(-1)!;
     const sessions = [
       await newMember(),
@@ -171,6 +179,22 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
     });
   });
 
+  it('T15: of all other sessions of a person, by the person, who stays signed in', async () => {
+    const account = members.at(-1)!;
+    const asking = await newMember();
+    const others = [await signIn(replicas[1]!, account), await signIn(replicas[2]!, account)];
+    await holds('own other sessions revoked', {
+      victims: others.map((one, n) => meOf(`session ${n}`, one)),
+      sessions: others,
+      others: [meOf('the one that asks', asking), meOf('the admin', admin)],
+      refused: { status: 401 },
+      revoke: async () => {
+        const answer = await replicas[0]!.api.delete('/auth/sessions', { token: asking.accessToken });
+        expect(expectAnswer(answer, 200).revoked).toBeGreaterThanOrEqual(others.length);
+      },
+    });
+  });
+
   it('of a membership that is removed', async () => {
     const victim = await newMember();
     await holds('member removed', {
@@ -201,20 +225,10 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
   it('T15: of a factor, for every session that stands on it; the one that removes it lives on', async () => {
     const account = members.at(-1)!;
     const asks = await newMember();
-    const as = { token: asks.accessToken };
-    const begun = expectAnswer(await replicas[0]!.api.post('/auth/factors/totp', undefined, as), 200);
-    const { secret } = begun.totp;
-    const code = () => totpCode(secret, new Date());
-    const confirm = { challengeId: begun.challengeId, code: code() };
-    const { factor } = expectAnswer(
-      await replicas[0]!.api.post('/auth/factors/totp/confirm', confirm, as),
-      201,
-    );
+    const { id, nextCode } = await enrollTotp(replicas[0]!, asks);
     const login = { email: account.email, password: account.password };
     const refused = expectAnswer(await replicas[1]!.api.post('/auth/login', login), 401, 'auth.mfa_required');
-    // A step after the one that the enrolment used, which the window takes.
-    const next = totpCode(secret, new Date(Date.now() + 30_000));
-    const verify = { challengeId: refused.data.challenge.id, method: 'totp', code: next };
+    const verify = { challengeId: refused.data.challenge.id, method: 'totp', code: nextCode };
     const victim = expectAnswer<SignedIn>(await replicas[2]!.api.post('/auth/login/verify', verify), 200);
     await holds('factor removed', {
       victims: [meOf('a session by the factor', victim)],
@@ -222,8 +236,9 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
       others: [meOf('the session that removes it', asks), meOf('the admin', admin)],
       refused: { status: 401 },
       revoke: async () => {
-        const path = `/auth/factors/${factor.id}?endOtherSessions=false`;
-        expect(expectAnswer(await replicas[1]!.api.delete(path, as), 200).revoked).toBe(1);
+        const path = `/auth/factors/${id}?endOtherSessions=false`;
+        const answer = await replicas[1]!.api.delete(path, { token: asks.accessToken });
+        expect(expectAnswer(answer, 200).revoked).toBe(1);
       },
     });
   });
@@ -311,7 +326,7 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
     agent.destroy();
   });
 
-  it('while the notification connections are cut again and again', async () => {
+  it('T16: while the notification connections are cut again and again', async () => {
     const victim = await newMember();
     let cut = 0;
     const cutting = new AbortController();
@@ -339,7 +354,7 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
     expect(cut).toBeGreaterThan(10);
   });
 
-  it('while a notification connection is silent; that replica then asks the database every time', async () => {
+  it('T16: while a notification connection is silent; that replica then asks the database every time', async () => {
     const [victim, other] = [await newMember(), await newMember()];
     const silent = replicas[2]!;
     const agent = new Agent({ keepAlive: true });
@@ -376,7 +391,7 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
     }
   });
 
-  it('while a replica reaches no database: it says so soon, and recovers by itself', async () => {
+  it('T16: while a replica reaches no database: it says so soon, and recovers by itself', async () => {
     const victim = await newMember();
     const cutOff = replicas[2]!;
     proxy.stall();

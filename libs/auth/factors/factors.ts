@@ -11,6 +11,7 @@ import {
   spendChallenge,
 } from '../challenges/challenge.store.ts';
 import { readPoliciesOf } from '../policy/policy.store.ts';
+import { lockSessionsOf } from '../sessions/session.store.ts';
 import { Sessions } from '../sessions/sessions.ts';
 import { SignInMail } from '../sign-in-mail.ts';
 import { type EnrollMethod, hasGoodFactor } from '../sign-in/sign-in-steps.ts';
@@ -100,13 +101,15 @@ export class Factors {
       ownChallenge(own, await attemptChallenge(tx, request.challengeId, ['add_factor'])),
     );
     const factor = await this.enrolments.check(challenge.data, { ...request, method }, ownRefuser(own));
+    const endOthers = request.endOtherSessions === true;
     return this.#inOwn(own, async (tx) => {
+      if (endOthers) await lockSessionsOf(tx, own.userId, 'end_all');
       await lockPerson(tx, own.userId);
       if (!(await spendChallenge(tx, challenge.id))) throw AuthFault.invalid_challenge();
       const added = await this.enrolments.add(tx, own.userId, factor, request.name, ownBase(own));
       const proof = withFactor(await lockProof(tx, own.session.id), added, this.clock.now());
       await storeProof(tx, own.session.id, proof);
-      const revoked = request.endOtherSessions === true ? await this.#endOthers(tx, own, 'factor_added') : 0;
+      const revoked = endOthers ? await this.#endOthers(tx, own, 'factor_added') : 0;
       const stored = (await readFactors(tx, own.userId)).find(({ id }) => id === added.id);
       if (!stored) throw new Error('the factor that was stored is not there');
       return {
@@ -136,6 +139,7 @@ export class Factors {
     const own = ownSessionOf(caller);
     await this.stepUps.requireStrongest(caller);
     return this.#inOwn(own, async (tx) => {
+      if (endOtherSessions) await lockSessionsOf(tx, own.userId, 'end_all');
       await lockPerson(tx, own.userId);
       const left = (await readFactors(tx, own.userId)).filter((one) => one.id !== id);
       const factors = new Set(left.map(({ kind }) => kind));
@@ -161,6 +165,7 @@ export class Factors {
 
   /** Removes a factor that its owner has lost, whatever a policy asks for: a new one is enrolled at the next sign-in. */
   async reset(tx: SystemTx, caller: Caller, userId: string, id: string): Promise<void> {
+    await lockSessionsOf(tx, userId, 'end_all');
     await lockPerson(tx, userId);
     const left = (await readFactors(tx, userId)).filter((one) => one.id !== id);
     await this.#take(tx, caller, userId, id, left.length === 0);

@@ -68,7 +68,7 @@ describe('ending sessions by a filter', () => {
     });
     for (const record of each)
       expect(record).toMatchObject({ action: 'session.revoked', reason: 'revoked_in_bulk' });
-    expect(each.map(({ target }) => target.id).sort()).toEqual([one.session.id, two.session.id].sort());
+    expect(new Set(each.map(({ target }) => target.id))).toEqual(new Set([one.session.id, two.session.id]));
   });
 
   /** What each condition finds of the sessions below. */
@@ -206,6 +206,10 @@ describe('ending sessions by a filter', () => {
     // The newest of them: what goes first, were it not the caller's.
     const { accessToken: token, session } = await product.signIn(owner, 'acme');
     const body = { filter: { userId: admin.user.id }, exceptCurrent: false };
+    const live = await product.sql(
+      'SELECT id FROM portcullis.sessions WHERE user_id = $1 AND revoked_at IS NULL',
+      [admin.user.id],
+    );
     const began = performance.now();
     const tried = expectStatus(await revoke({ ...body, dryRun: true }, token), 200);
     const middle = performance.now();
@@ -220,11 +224,7 @@ describe('ending sessions by a filter', () => {
     expect(answer.sessions[0].id).toBe(session.id);
     const records = await product.records(acme, 'session.revoked');
     const ended = new Set(records.map(({ target }) => target.id));
-    const rows = await product.sql(
-      `SELECT id FROM portcullis.sessions WHERE user_id = $1 AND revoked_reason = 'revoked_in_bulk'`,
-      [admin.user.id],
-    );
-    expect(rows.filter(({ id }) => ended.has(id))).toHaveLength(5_002);
+    expect(live.filter(({ id }) => ended.has(id))).toHaveLength(5_002);
     expect(await isLive(admin)).toBe(false);
     expect(ms).toBeLessThan(8_000);
   });

@@ -36,10 +36,11 @@ export class BulkRevocation {
     requireMeant(request);
     const { exceptCurrent = true, dryRun = false } = request;
     const { ids, shown } = await this.#find(caller, { ...request, exceptCurrent, dryRun });
+    if (dryRun) return { matched: ids.length, revoked: 0, sessions: shown };
     // The caller's own goes last: nothing goes on with a session that has ended.
     const ordered = ids.toSorted((a, b) => Number(a === caller.sessionId) - Number(b === caller.sessionId));
     let revoked = 0;
-    for (let at = 0; !dryRun && at < ordered.length; at += PORTION)
+    for (let at = 0; at < ordered.length; at += PORTION)
       revoked += await this.#end(caller, ordered.slice(at, at + PORTION));
     return { matched: ids.length, revoked, sessions: shown };
   }

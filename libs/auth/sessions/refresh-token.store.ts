@@ -9,8 +9,19 @@ export interface RefreshRow extends SessionRow {
   readonly live: boolean;
 }
 
-/** The token and its session, both locked, so that of two refreshes with one token only one is the first. */
+/**
+ * The token and its session. The first to come has both alone. Those who come at the same moment wait for the first and
+ * then find the token used, all of them at once: one by one, fifty would be too slow.
+ */
 export async function lockRefreshToken(tx: SystemTx, digest: string): Promise<RefreshRow | undefined> {
+  const first = await readToken(tx, digest, 'AND t.used_at IS NULL FOR UPDATE OF t, s SKIP LOCKED');
+  if (first) return first;
+  const again = await readToken(tx, digest, 'FOR SHARE OF t');
+  // Who was first has failed, or somebody else held the session.
+  return again && again.used_at === null ? readToken(tx, digest, 'FOR UPDATE OF t, s') : again;
+}
+
+async function readToken(tx: SystemTx, digest: string, how: string): Promise<RefreshRow | undefined> {
   return tx.one<RefreshRow>(
     `SELECT t.id AS token_id, t.used_at, ${COLUMNS},
             (${LIVE} AND t.expires_at > now() AND u.status = 'active' AND m.status = 'active' AND o.status = 'active') AS live
@@ -20,7 +31,7 @@ export async function lockRefreshToken(tx: SystemTx, digest: string): Promise<Re
        JOIN users u ON u.id = s.user_id
        JOIN memberships m ON m.org_id = s.org_id AND m.user_id = s.user_id
        JOIN organizations o ON o.id = s.org_id
-      WHERE t.digest = $1 FOR UPDATE OF t, s`,
+      WHERE t.digest = $1 ${how}`,
     [digest],
   );
 }

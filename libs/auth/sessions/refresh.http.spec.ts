@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Housekeeping } from '#platform';
 import {
   type Answered,
   type AppInProcess,
@@ -84,19 +83,6 @@ describe('a refresh token', () => {
       await expectReused(first, second, 'after_grace');
     },
   );
-
-  it('that housekeeping has taken the successor of ends the session too', async () => {
-    const first = await product.signIn(owner);
-    const second = expectStatus(await refresh(first.refreshToken), 200) as SignedIn;
-    const kept = await product.signIn(owner);
-    expectStatus(await refresh(kept.refreshToken), 200);
-    await graceOver(first, '11 seconds');
-    await product.app.get(Housekeeping, { strict: false }).sweep();
-    expect((await successors(first)).length).toBe(0);
-    expect((await successors(kept)).length).toBe(1);
-    expectStatus(await refresh(first.refreshToken), 401, 'auth.invalid_refresh_token');
-    await expectReused(first, second, 'after_grace');
-  });
 
   it.each([
     ['from another network', { ip: '192.0.3.7' }],

@@ -6,9 +6,10 @@ import { AccessTokens } from '../access-tokens.ts';
 import { assuranceOf, type Proof } from '../assurance.ts';
 import type { SessionFacts } from '../authority.ts';
 import type { TokensView } from '../auth.contract.ts';
+import { AuthFault } from '../auth.faults.ts';
 import type { OrgPolicy } from '../policy/org-policy.ts';
 import { holdPolicy } from '../policy/policy.store.ts';
-import { insertSession, lockMembership, revokeOldest } from './session.store.ts';
+import { insertSession, isUnrevoked, lockMembership, lockSessionsOf, revokeOldest } from './session.store.ts';
 import { sessionView } from './session-view.ts';
 
 export interface Person {
@@ -50,11 +51,15 @@ export class SessionIssuer {
   ) {}
 
   /**
-   * A new session with its record and its first refresh token, in the caller's transaction. Where the organization
+   * A new session with its record and its first refresh token, in the caller's transaction. What the proof was checked
+   * against must be looked at again after this, for until here all of the person's sessions might have been ended:
+   * of a session that it is made from, this does it. Where the organization
    * limits how many a person may have, the oldest make room: parallel sign-ins wait for each other then, and only then.
    */
   async open(tx: SystemTx, opening: Opening): Promise<Opened> {
     const { session: policy } = await holdPolicy(tx, opening.org.id);
+    await lockSessionsOf(tx, opening.person.id, 'open_one');
+    if (opening.from !== undefined && !(await isUnrevoked(tx, opening.from))) throw AuthFault.session_ended();
     const session = this.#begin(opening, policy);
     const record = recordOf(opening, session);
     await this.audit.record(tx, record);

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   type Answered,
   type AppInProcess,
@@ -11,6 +11,7 @@ import {
 import { Database } from '#database';
 import { newId } from '#kernel';
 import { findAccount, readAccountOrgs } from '../account.store.ts';
+import { Passwords } from '../passwords/passwords.ts';
 import { type Opened, SessionIssuer } from './session-issuer.ts';
 
 const member = { email: 'mia@acme.example', name: 'Mia', password: 'a long walk to the harbor 9' };
@@ -229,5 +230,63 @@ describe('T9: the limit of sessions a person may have', () => {
     for (const { refreshToken } of [first, second])
       expectStatus(await product.post('/auth/refresh', { refreshToken }), 200);
     expect(await Promise.all([first, second].map(isLive))).toEqual([true, true]);
+  });
+});
+
+describe('a session that is being made while all of the person’s are ended', () => {
+  it('is ended with them', async () => {
+    const asking = await product.signIn(member);
+    const { session } = await besideOpening(async () => {
+      expectStatus(await product.delete('/auth/sessions', { token: asking.accessToken }), 200);
+    });
+    const rows = await product.sql('SELECT revoked_reason FROM portcullis.sessions WHERE id = $1', [
+      session.id,
+    ]);
+    expect(rows).toEqual([{ revoked_reason: 'revoked_by_owner' }]);
+    expect(await isLive(asking)).toBe(true);
+  });
+
+  it('is not made from one of those that were ended', async () => {
+    const from = await product.signIn(owner, 'acme');
+    const admin = await product.signIn(owner, 'acme');
+    // Admitted by the guard and by the database, and then too late.
+    const database = product.app.get(Database);
+    const acrossOrgsFor = database.acrossOrgsFor.bind(database);
+    const late = vi.spyOn(database, 'acrossOrgsFor').mockImplementationOnce((reason, caller, work) =>
+      acrossOrgsFor(reason, caller, async (tx) => {
+        expectStatus(await product.delete('/auth/sessions', { token: admin.accessToken }), 200);
+        return work(tx);
+      }),
+    );
+    const answer = await product.post(
+      '/auth/switch',
+      { organization: 'platform' },
+      { token: from.accessToken },
+    );
+    late.mockRestore();
+    expectStatus(answer, 401, 'auth.session_ended');
+    expect(await product.sql(`SELECT FROM portcullis.audit_events WHERE action = 'auth.switched'`)).toEqual(
+      [],
+    );
+  });
+
+  it('is not made with a password that was replaced since it was verified', async () => {
+    const passwords = product.app.get(Passwords, { strict: false });
+    const verify = passwords.verify.bind(passwords);
+    const spy = vi.spyOn(passwords, 'verify').mockImplementationOnce(async (password, hash) => {
+      const right = await verify(password, hash);
+      await product.change(
+        `UPDATE portcullis.passwords SET hash = hash || 'x'
+          WHERE user_id = (SELECT id FROM portcullis.users WHERE email = $1)`,
+        [member.email],
+      );
+      return right;
+    });
+    const { email, password } = member;
+    const answer = await product.post('/auth/login', { email, password });
+    spy.mockRestore();
+    expectStatus(answer, 401, 'auth.invalid_credentials');
+    expect(await liveOf(member)).toBe(0);
+    expect((await product.records(acme, 'auth.sign_in_refused')).at(-1).reason).toBe('password_replaced');
   });
 });

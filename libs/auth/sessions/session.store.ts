@@ -103,7 +103,7 @@ export interface SessionSelection {
   /** Those that stand on this factor. */
   readonly factorId?: string;
   /** All but this one. */
-  readonly except?: string;
+  readonly except?: string | undefined;
 }
 
 /** Ends sessions and answers whose they were. Sessions already ended stay as they ended. */
@@ -120,6 +120,25 @@ export async function revokeSessions(
       RETURNING id, org_id, user_id`,
     [id, userId, orgId, except, reason, factorId],
   );
+}
+
+/**
+ * Whoever makes a session of a person holds this with others who do; whoever ends all of them holds it alone. So
+ * none is made on a proof that the ending took away, and none escapes it for not being there yet.
+ */
+export async function lockSessionsOf(
+  tx: OrgTx | SystemTx,
+  userId: string,
+  to: 'open_one' | 'end_all',
+): Promise<void> {
+  const lock = to === 'end_all' ? 'pg_advisory_xact_lock' : 'pg_advisory_xact_lock_shared';
+  await tx.query(`SELECT ${lock}(hashtextextended('sessions:' || $1::text, 0))`, [userId]);
+}
+
+/** Has the session not been ended, as far as this transaction can see now? */
+export async function isUnrevoked(tx: SystemTx, id: string): Promise<boolean> {
+  const row = await tx.one('SELECT FROM sessions WHERE id = $1 AND revoked_at IS NULL', [id]);
+  return row !== undefined;
 }
 
 /** The membership, locked: of several sign-ins of a person in an organization each sees what the other left. */

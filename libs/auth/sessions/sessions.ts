@@ -6,6 +6,7 @@ import { AuthFault } from '../auth.faults.ts';
 import type { MeView, SessionPage, SessionsQuery } from '../auth.contract.ts';
 import { AuthorityCaller } from '../authority.ts';
 import {
+  lockSessionsOf,
   readOrgSessions,
   readOwnSessions,
   revokeSessions,
@@ -77,7 +78,7 @@ export class Sessions {
   endOwnOthers(caller: Caller): Promise<number> {
     const selection = { userId: personOf(caller), except: caller.sessionId };
     return this.database.acrossOrgsFor('own_sessions', caller, (tx) =>
-      this.end(tx, caller, selection, 'revoked_by_owner'),
+      this.endEvery(tx, caller, selection, 'revoked_by_owner'),
     );
   }
 
@@ -89,7 +90,21 @@ export class Sessions {
 
   /** Ends a member's sessions in the organization. Answers how many. */
   endOfMember(caller: Caller, userId: string): Promise<number> {
-    return this.database.inOrg(caller, (tx) => this.end(tx, caller, { userId }, 'revoked_by_admin'));
+    return this.database.inOrg(caller, (tx) => this.endEvery(tx, caller, { userId }, 'revoked_by_admin'));
+  }
+
+  /**
+   * Ends all of a person's sessions but one, also those that are being made at this moment. Before anything else that
+   * the transaction locks.
+   */
+  async endEvery(
+    tx: OrgTx | SystemTx,
+    caller: Caller,
+    selection: { userId: string; except?: string | undefined },
+    reason: string,
+  ): Promise<number> {
+    await lockSessionsOf(tx, selection.userId, 'end_all');
+    return this.end(tx, caller, selection, reason);
   }
 
   /** Ends the selected sessions in a transaction of another use case, each with its record. Answers how many. */

@@ -148,6 +148,10 @@ describe('switching organization', () => {
     expect(Date.parse(session.idleExpiresAt) - Date.parse(session.lastSeenAt)).toBe(120_000);
   });
 
+  it('makes no second session in the organization one is in', async () => {
+    expectStatus(await switchTo('acme'), 409, 'auth.same_organization');
+  });
+
   it('is for people who are signed in', async () => {
     const { key } = await product.apiKey(mine, { permissions: ['org:read'] });
     const asKey = await product.post('/auth/switch', { organization: 'platform' }, { token: key });

@@ -30,6 +30,7 @@ export class SwitchOrganization {
     const session = caller instanceof AuthorityCaller ? caller.authority.session : undefined;
     if (!(caller instanceof AuthorityCaller) || !session) throw AuthFault.sessions_only();
     const { userId, email, userName } = caller.authority;
+    if (slug === caller.org.slug) throw AuthFault.same_organization();
     const person = { id: userId, email, name: userName };
     const switched = await this.database.acrossOrgsFor('own_sessions', caller, async (tx) => {
       const found = (await readAccountOrgs(tx, userId)).find((one) => one.slug === slug);

@@ -157,7 +157,7 @@ export class SignInFactors {
     facts: RequestFacts,
   ): Promise<VerifiedView> {
     if (request.method !== 'passkey') throw notOffered(['passkey']);
-    const credentialId = (request.assertion as { id?: unknown } | undefined)?.id;
+    const { id: credentialId } = (request.assertion ?? {}) as { id?: unknown };
     const { deviceToken } = request;
     const { factor, account, orgs, device } = await this.database.acrossOrgs('sign_in', async (tx) => {
       const known = typeof credentialId === 'string' ? await findPasskey(tx, credentialId) : undefined;

@@ -12,6 +12,7 @@ import { readFactors, readPersonFacts } from '../factors/factor.store.ts';
 import { credentialsOf } from '../factors/factor-view.ts';
 import { Passkeys } from '../factors/passkeys.ts';
 import { type Opened, SessionIssuer } from '../sessions/session-issuer.ts';
+import { lockSessionsOf } from '../sessions/session.store.ts';
 import { nextStep, type PersonFacts, type Step } from './sign-in-steps.ts';
 
 /** Who signs in, to what, by which request. */
@@ -48,6 +49,8 @@ export class SignInPath {
   ): Promise<TokensView> {
     const { account, org } = journey;
     const arrived = await this.database.acrossOrgs('sign_in', async (tx) => {
+      // Before anything else: who ends all sessions of the person locks in this order too.
+      await lockSessionsOf(tx, account.id, 'open_one');
       const proof = await prove(tx);
       const step = await this.#step(tx, journey, proof);
       const opens = step.step === 'open';

@@ -79,8 +79,8 @@ export class StepUps {
     const refused = await this.#inOwn(own, async (tx) => {
       const person = await this.#facts(tx, own);
       const policies = await readPoliciesOf(tx, own.userId);
-      const strictest = policies.some(({ mfa }) => mfa === 'phishing-resistant');
-      if (!strictest || !person.factors.has('passkey')) return undefined;
+      const isStrict = policies.some(({ mfa }) => mfa === 'phishing-resistant');
+      if (!isStrict || !person.factors.has('passkey')) return undefined;
       return this.#challenge(tx, own, { ...person, mfa: 'phishing-resistant' }, false);
     });
     if (refused) throw refused;
