@@ -4,7 +4,7 @@ import { Clock, Fault, type RequestFacts } from '#kernel';
 import { Mail } from '#mail';
 import { deviceLabel } from './sessions/device-label.ts';
 
-/** What people are mailed about sign-ins to their account. */
+/** What people are mailed about sign-ins to their account, and what those are made by. */
 @Injectable()
 export class SignInMail {
   constructor(
@@ -23,6 +23,17 @@ export class SignInMail {
 
   async sendLockout(tx: SystemTx, to: string, facts: RequestFacts): Promise<void> {
     await this.#send(tx, { template: 'lockout', to, data: this.#when(facts) });
+  }
+
+  /** Whoever has taken over an account would rather not have this known (ASVS 6.3.7). */
+  async sendFactorChanged(
+    tx: SystemTx,
+    to: string,
+    change: 'added' | 'removed',
+    kind: 'totp' | 'passkey' | 'recovery_codes',
+  ): Promise<void> {
+    const at = this.clock.now().toISOString();
+    await this.#send(tx, { template: 'factor_changed', to, data: { change, kind, at } });
   }
 
   #when({ ip }: RequestFacts): { at: string; ip: string } {

@@ -108,7 +108,8 @@ function sampleOf(name: string, schema: Schema): unknown {
 
 /** Calls a route as if it were the victim's: their organization and their objects in its path. */
 function callAtVictim(route: Route): Promise<Answer> {
-  const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId, deviceId } = victim;
+  const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId, deviceId, factorId } =
+    victim;
   const ids: Record<string, string> = {
     orgId,
     userId,
@@ -119,6 +120,7 @@ function callAtVictim(route: Route): Promise<Answer> {
     accountId: serviceAccountId,
     deviceId,
     kid: 'k'.repeat(43),
+    factorId,
   };
   const path = route.path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? `unknown-${name}`);
   return harness.call(route.method, path, { body: bodyFor(route) });
@@ -134,6 +136,7 @@ async function victimRows(): Promise<string> {
     digests.push(table, await harness.sql(sql, [victim.orgId]));
   }
   digests.push(await harness.sql('SELECT * FROM portcullis.devices WHERE user_id = $1', [victim.userId]));
+  digests.push(await harness.sql('SELECT * FROM portcullis.factors WHERE user_id = $1', [victim.userId]));
   digests.push(await harness.sql('SELECT * FROM portcullis.users WHERE id = $1', [victim.userId]));
   return JSON.stringify(digests);
 }

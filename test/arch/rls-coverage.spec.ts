@@ -7,6 +7,8 @@ const withoutOrgPolicy: Record<string, string> = {
   users: 'a person may belong to several organizations: the app sees those with a membership in its own',
   passwords: 'belongs to a person, not to an organization; the app has no privilege on it at all',
   password_resets: 'belongs to a person, as the password does; the app has no privilege on it at all',
+  factors: 'belong to a person, not to an organization; the app has no privilege on them at all',
+  recovery_codes: 'the same',
   challenges: 'a sign-in that has not ended; only the system reads it, before there is a caller',
   devices: 'belong to a person, not to an organization; the app has no privilege on them at all',
   attempt_counters: 'from before there is a caller; the app has no privilege on them at all',
