@@ -76,6 +76,18 @@ function bodyFor(route: Route): unknown {
   return input && sampleOf('', schemaOf(input.type as new () => object));
 }
 
+/** The query parameters that the route cannot do without. */
+function queryFor(route: Route): string {
+  const input = route.inputs.find(({ from }) => from === 'query');
+  const schema = input && schemaOf(input.type as new () => object);
+  const required = (schema?.['required'] as string[] | undefined) ?? [];
+  const properties = (schema?.['properties'] ?? {}) as Record<string, Schema>;
+  const asked = required
+    .filter((name) => properties[name]?.['type'] === 'integer')
+    .map((name) => `${name}=${String(sampleOf(name, properties[name] ?? {}))}`);
+  return asked.length > 0 ? `?${asked.join('&')}` : '';
+}
+
 type Schema = Record<string, unknown>;
 
 function sampleOf(name: string, schema: Schema): unknown {
@@ -123,7 +135,7 @@ function callAtVictim(route: Route): Promise<Answer> {
     factorId,
   };
   const path = route.path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? `unknown-${name}`);
-  return harness.call(route.method, path, { body: bodyFor(route) });
+  return harness.call(route.method, `${path}${queryFor(route)}`, { body: bodyFor(route) });
 }
 
 /** A digest of every row of the victim, its log aside. */
