@@ -148,7 +148,7 @@ export const editsOf = (
   'API keys, deleted': ['app', 'DELETE FROM api_keys WHERE id = $1', () => [tenants().mine.apiKeyId]],
   'signing keys, inserted': [
     'system',
-    `INSERT INTO signing_keys (kid, public_jwk, wrapped_private) VALUES ($1, '{}', '')`,
+    `INSERT INTO signing_keys (kid, public_jwk, wrapped_private, state, signs_until) VALUES ($1, '{}', 'x', 'retiring', now())`,
     () => [newId()],
   ],
   'audit keys, inserted': [
