@@ -6,16 +6,7 @@ import { expectAnswer } from '../kit/client.ts';
 import { run } from '../kit/database.ts';
 import { ask, Load, type Sample, type Use } from '../kit/load.ts';
 import { StallingProxy } from '../kit/stalling-proxy.ts';
-import {
-  type Account,
-  addKey,
-  addMember,
-  addTenant,
-  enrollTotp,
-  setUp,
-  type SignedIn,
-  signIn,
-} from '../kit/tenancy.ts';
+import { type Account, addKey, addMember, addTenant, setUp, type SignedIn, signIn } from '../kit/tenancy.ts';
 
 /**
  * When a revocation answers, nothing accepts what it revoked: three processes on one database, each with the
@@ -218,27 +209,6 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
         const path = inOrg(`/members/${victim.user.id}`);
         const answer = await replicas[0]!.api.patch(path, { status: 'disabled' }, { token: token() });
         expectAnswer(answer, 200);
-      },
-    });
-  });
-
-  it('T15: of a factor, for every session that stands on it; the one that removes it lives on', async () => {
-    const account = members.at(-1)!;
-    const asks = await newMember();
-    const { id, nextCode } = await enrollTotp(replicas[0]!, asks);
-    const login = { email: account.email, password: account.password };
-    const refused = expectAnswer(await replicas[1]!.api.post('/auth/login', login), 401, 'auth.mfa_required');
-    const verify = { challengeId: refused.data.challenge.id, method: 'totp', code: nextCode };
-    const victim = expectAnswer<SignedIn>(await replicas[2]!.api.post('/auth/login/verify', verify), 200);
-    await holds('factor removed', {
-      victims: [meOf('a session by the factor', victim)],
-      sessions: [victim],
-      others: [meOf('the session that removes it', asks), meOf('the admin', admin)],
-      refused: { status: 401 },
-      revoke: async () => {
-        const path = `/auth/factors/${id}?endOtherSessions=false`;
-        const answer = await replicas[1]!.api.delete(path, { token: asks.accessToken });
-        expect(expectAnswer(answer, 200).revoked).toBe(1);
       },
     });
   });
