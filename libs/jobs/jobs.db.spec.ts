@@ -1,10 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { JobCatalogue } from '#access';
 import { Database, type SystemTx } from '#database';
-import { MasterKey } from '#secrets';
-import { until } from '../../test/kit/app-in-process.ts';
+import { newMasterKey, until } from '../../test/kit/app-in-process.ts';
 import { cloneDatabase, run, type TestDatabase } from '../../test/kit/database.ts';
 import { StallingProxy } from '../../test/kit/stalling-proxy.ts';
 import { asRole, stateOf } from '../../test/kit/tenants.ts';
@@ -17,7 +15,7 @@ interface Letter {
 type Handle = (data: Letter, job: { id: string; attempt: number }) => Promise<void>;
 
 const settings = { retries: 2, firstDelay: 1, longestDelay: 1, within: 60, concurrency: 2 };
-const key = new MasterKey(randomBytes(32));
+const key = newMasterKey();
 let clone: TestDatabase;
 let database: Database;
 const started: Jobs[] = [];
@@ -79,7 +77,10 @@ describe('a job', () => {
     const adder = await process(queue);
     await Promise.all([process(queue, handle), process(queue, handle), process(queue, handle)]);
     const texts = Array.from({ length: 20 }, (_, n) => `letter ${n}`);
-    await Promise.all(texts.map((text) => add(adder, queue, text)));
+    // One transaction gives one notice for all.
+    await inTx(async (tx) => {
+      for (const text of texts) await adder.enqueue(tx, queue, { text });
+    });
     await until(async () => (await rows(queue.name, 'completed')).length === 20);
     expect(seen.toSorted()).toEqual(texts.toSorted());
   });
@@ -154,7 +155,7 @@ describe('a job', () => {
   });
 
   it.each([
-    ['another key', { seal: new MasterKey(randomBytes(32)) }, ''],
+    ['another key', { seal: newMasterKey() }, ''],
     ['the data of another job', {}, `data = data || '{"id": "01890000-0000-7000-8000-000000000000"}'`],
   ])('is not run with %s', async (_what, other, tampering) => {
     const queue = newQueue({ retries: 0 });

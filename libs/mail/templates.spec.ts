@@ -24,7 +24,7 @@ const messages: MailMessage[] = (
     { template: 'factor_changed', data: { change: 'removed', kind: 'recovery_codes', at } },
     { template: 'lockout', data: { at, ip: '192.0.2.7' } },
   ] as const
-).map((message) => ({ ...message, to: 'anna@x.example' }) as MailMessage);
+).map((message) => ({ ...message, to: 'anna@x.example' }));
 
 describe('every template', () => {
   it('says what it was agreed to say', async () => {
@@ -33,7 +33,7 @@ describe('every template', () => {
       return `== ${message.template}: ${subject}\n${text}`;
     });
     expect(new Set(messages.map(({ template }) => template)).size).toBe(6);
-    await expect(`${all.join('\n')}`).toMatchFileSnapshot('golden/templates.txt');
+    await expect(all.join('\n')).toMatchFileSnapshot('golden/templates.txt');
   });
 
   it('fits its subject on one line, holds no markup and leaves no value out', () => {

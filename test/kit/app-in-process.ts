@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,7 +9,6 @@ import { Jobs } from '#jobs';
 import { Clock } from '#kernel';
 import { MailConfig } from '#mail';
 import { Setup, SystemState } from '#platform';
-import { MasterKey } from '#secrets';
 import { AppModule } from '../../apps/api/app.module.ts';
 import { cloneDatabase, run, type TestDatabase } from './database.ts';
 
@@ -70,6 +68,9 @@ export const owner = {
   name: 'Olga Öwner',
   password: 'correct horse battery staple 1',
 };
+
+/** A master key that no file holds. */
+export const newMasterKey = (): MasterKey => new MasterKey(randomBytes(32));
 
 /** Whom the product's mail comes from. */
 export const mailFrom = { name: 'Portcullis', address: 'noreply@portcullis.example' };
@@ -231,7 +232,7 @@ export async function startApp({
   const app = await createHttpApp(
     AppModule.with({
       database: { urls: database.urls, poolSize: 8 },
-      masterKey: new MasterKey(randomBytes(32)),
+      masterKey: newMasterKey(),
       publicUrl,
       issuer: undefined,
       mail: smtp === undefined ? undefined : new MailConfig(smtp, mailFrom),
