@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,7 @@ import { Jobs } from '#jobs';
 import { Clock } from '#kernel';
 import { MailConfig } from '#mail';
 import { Setup, SystemState } from '#platform';
+import { MasterKey } from '#secrets';
 import { AppModule } from '../../apps/api/app.module.ts';
 import { cloneDatabase, run, type TestDatabase } from './database.ts';
 
