@@ -117,6 +117,8 @@ export function mutations(schema: Schema, resolve: Resolve, prefix = ''): Mutati
     }
     return list;
   });
+  // What is open by its schema takes any field.
+  if (schema['additionalProperties'] === true) return here;
   const extra = prefix === '' ? 'no_such_field' : `${prefix}.no_such_field`;
   return [
     ...here,
