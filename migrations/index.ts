@@ -9,7 +9,11 @@ import { KeepPasswordRules1763769600011 } from './1763769600011-keep-password-ru
 import { CreatePoliciesAndProofs1763769600012 } from './1763769600012-create-policies-and-proofs.ts';
 import { CreateLimitsAndDevices1763769600013 } from './1763769600013-create-limits-and-devices.ts';
 import { KeepSuccessors1763769600014 } from './1763769600014-keep-successors.ts';
+import { KeepKeyPeppers1763769600015 } from './1763769600015-keep-key-peppers.ts';
+import { RotateSigningKeys1763769600016 } from './1763769600016-rotate-signing-keys.ts';
 import { CreateFactors1763769600017 } from './1763769600017-create-factors.ts';
+import { KeepInviters1763769600018 } from './1763769600018-keep-inviters.ts';
+import { KeepAuditTiles1763769600020 } from './1763769600020-keep-audit-tiles.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -24,5 +28,9 @@ export const migrations = [
   CreatePoliciesAndProofs1763769600012,
   CreateLimitsAndDevices1763769600013,
   KeepSuccessors1763769600014,
+  KeepKeyPeppers1763769600015,
+  RotateSigningKeys1763769600016,
   CreateFactors1763769600017,
+  KeepInviters1763769600018,
+  KeepAuditTiles1763769600020,
 ];

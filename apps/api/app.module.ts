@@ -1,6 +1,6 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { AccessModule } from '#access';
-import { AuditModule } from '#audit';
+import { AuditConfig, AuditModule } from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
 import { HttpModule } from '#http';
@@ -19,6 +19,8 @@ export interface AppParts {
   readonly issuer: string | undefined;
   /** How mail leaves; without it none does. */
   readonly mail?: MailConfig | undefined;
+  /** Seconds between checkpoints of the audit logs, and where they are published. */
+  readonly audit?: { readonly checkpointSeconds: number; readonly anchorDir: string | undefined };
   /** For tests; the system's where unsaid. */
   readonly clock?: Clock;
 }
@@ -36,6 +38,7 @@ export class AppModule {
     publicUrl,
     issuer,
     mail,
+    audit = { checkpointSeconds: 60, anchorDir: undefined },
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
     return {
@@ -47,8 +50,8 @@ export class AppModule {
         AccessModule,
         JobsModule.with(new JobsConfig(database.urls.system, masterKey)),
         MailModule.with(mail),
-        AuditModule,
         AuthModule.with(new AuthConfig(issuer, publicUrl)),
+        AuditModule.with(new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir)),
         OrgsModule.with(new OrgConfig(publicUrl)),
         PlatformModule,
         HttpModule,

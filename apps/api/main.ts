@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { CheckpointRounds } from '#audit';
 import { AppLogger, batchedSink, createHttpApp } from '#http';
 import { Jobs } from '#jobs';
 import { ConfigError, readPrivateFile, readProcessConfig, StartError, type Values } from '#kernel';
@@ -69,6 +70,10 @@ async function serve(config: Config): Promise<void> {
         publicUrl,
         issuer: config.publicUrl,
         mail: mailConfig(config),
+        audit: {
+          checkpointSeconds: config.auditCheckpointSeconds,
+          anchorDir: config.auditAnchorDir,
+        },
       }),
       {
         logger,
@@ -80,11 +85,14 @@ async function serve(config: Config): Promise<void> {
     close = () => app.close();
     await app.get(SystemState).open();
     await app.init();
-    if (config.role !== 'api') app.get(Housekeeping).start((error) => logger.error(error, 'housekeeping'));
     await app.get(Jobs).start({
       works: config.role !== 'api',
       report: (failure) => logger.error(failure, 'jobs'),
     });
+    if (config.role !== 'api') {
+      app.get(Housekeeping).start((error) => logger.error(error, 'housekeeping'));
+      app.get(CheckpointRounds).start((error) => logger.error(error, 'audit'));
+    }
     const token = await app.get(Setup).offer(join(config.dataDir, 'setup-token'));
     await app.listen(config.port, config.host);
     // What waits in the log goes first, so that the URL is the last thing to read.

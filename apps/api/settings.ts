@@ -1,3 +1,4 @@
+import { auditSettings } from '#audit';
 import { databaseSettings } from '#database';
 import { httpSettings } from '#http';
 import { setting } from '#kernel';
@@ -8,6 +9,7 @@ export const settings = {
   ...httpSettings,
   ...databaseSettings,
   ...mailSettings,
+  ...auditSettings,
   dataDir: setting.required('PORTCULLIS_DATA_DIR', 'Where the product keeps its files.', './.portcullis'),
   role: setting.choice(
     'PORTCULLIS_ROLE',

@@ -25,6 +25,16 @@ export const permissions = {
     roles: ['admin'],
     platform: true,
   },
+  'user:read': {
+    description: 'Find the accounts of people by e-mail address, whatever organization they belong to.',
+    roles: ['admin', 'auditor'],
+    platform: true,
+  },
+  'user:update': {
+    description: 'Disable a person’s account everywhere, and enable it again.',
+    roles: ['admin'],
+    platform: true,
+  },
   'org:read': {
     description: 'See the organization itself.',
     roles: ['admin', 'auditor', 'operator', 'viewer'],
@@ -35,6 +45,10 @@ export const permissions = {
   },
   'org:delete': {
     description: 'Delete the organization and end everything in it.',
+    roles: [],
+  },
+  'org:transfer': {
+    description: 'Hand the ownership of the organization to another member.',
     roles: [],
   },
   'policy:read': {
@@ -93,6 +107,16 @@ export const permissions = {
     description: 'Create, rotate and revoke service accounts and API keys.',
     roles: ['admin'],
   },
+  'crypto:read': {
+    description: 'See the signing keys and key peppers of the deployment (never their secrets).',
+    roles: ['admin', 'auditor'],
+    platform: true,
+  },
+  'crypto:rotate': {
+    description: 'Rotate the signing keys and key peppers of the deployment, and withdraw a signing key.',
+    roles: ['admin'],
+    platform: true,
+  },
   'audit:read': {
     description: 'Search the audit log of the organization.',
     roles: ['admin', 'auditor'],
@@ -100,6 +124,11 @@ export const permissions = {
   'audit:export': {
     description: 'Export the audit log with its proofs, as a SIEM does.',
     roles: ['admin', 'auditor'],
+  },
+  'audit:rotate': {
+    description: 'Rotate the key that signs checkpoints of audit logs.',
+    roles: ['admin'],
+    platform: true,
   },
 } as const satisfies Record<string, Entry>;
 

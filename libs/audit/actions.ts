@@ -13,6 +13,27 @@ export const auditActions = {
     retention: 'administration',
   },
   'signing_key.created': { description: 'A key that signs access tokens was made.', retention: 'security' },
+  'signing_key.rotated': {
+    description: 'Another key signs access tokens from now on; the one before only verifies.',
+    retention: 'security',
+  },
+  'signing_key.retired': {
+    description:
+      'A signing key whose last token has expired is accepted no more; its private half was erased.',
+    retention: 'security',
+  },
+  'signing_key.withdrawn': {
+    description: 'A signing key was withdrawn: every token it signed ended at once.',
+    retention: 'security',
+  },
+  'key_pepper.created': {
+    description: 'A pepper for the digests of API keys was made; new digests use it.',
+    retention: 'security',
+  },
+  'key_pepper.retired': {
+    description: 'A pepper that no live API key uses any more was erased.',
+    retention: 'security',
+  },
   'auth.signed_in': { description: 'A person signed in and got a session.', retention: 'security' },
   'auth.sign_in_refused': {
     description: 'A sign-in was refused; the reason says why.',
@@ -117,8 +138,20 @@ export const auditActions = {
     description: 'An organization and everything in it was deleted.',
     retention: 'administration',
   },
+  'org.ownership_transferred': {
+    description: 'An owner made a member owner in their place; changes.previousOwner names them.',
+    retention: 'security',
+  },
   'policy.changed': {
     description: 'What the organization decides of its security was changed.',
+    retention: 'security',
+  },
+  'user.disabled': {
+    description: 'A person’s account was disabled everywhere; their sessions and keys ended.',
+    retention: 'security',
+  },
+  'user.enabled': {
+    description: 'A person’s account was enabled again; they sign in anew.',
     retention: 'security',
   },
   'member.added': { description: 'A person became a member.', retention: 'administration' },
@@ -134,6 +167,10 @@ export const auditActions = {
   'invitation.created': { description: 'A person was invited.', retention: 'administration' },
   'invitation.revoked': { description: 'An invitation was taken back.', retention: 'administration' },
   'service_account.created': { description: 'A service account was created.', retention: 'administration' },
+  'service_account.updated': {
+    description: 'A service account and its keys were handed to another person.',
+    retention: 'administration',
+  },
   'service_account.deleted': {
     description: 'A service account and its keys were deleted.',
     retention: 'administration',
@@ -141,6 +178,10 @@ export const auditActions = {
   'api_key.created': { description: 'An API key was created.', retention: 'security' },
   'api_key.rotated': { description: 'An API key got a new secret.', retention: 'security' },
   'api_key.revoked': { description: 'An API key was ended; the reason says by what.', retention: 'security' },
+  'api_key.rehashed': {
+    description: 'The digest of an API key was computed anew under the current pepper; the key is the same.',
+    retention: 'security',
+  },
   'access.denied': {
     description: 'A request was refused; the reason is the fault code.',
     retention: 'security',
@@ -151,6 +192,23 @@ export const auditActions = {
   },
   'audit.read': { description: 'Somebody searched the audit log.', retention: 'access' },
   'audit.exported': { description: 'Somebody exported from the audit log.', retention: 'access' },
+  'audit.proved': {
+    description: 'Somebody took a checkpoint or proofs of the audit log.',
+    retention: 'access',
+  },
+  'audit.alteration_found': {
+    description: 'The audit log is not what was written; the reason says how, changes.pos where.',
+    retention: 'security',
+  },
+  'audit.fork_detected': {
+    description: 'The audit log does not continue what was signed of it before, as after a restore.',
+    retention: 'security',
+  },
+  'audit_key.created': { description: 'The key that signs checkpoints was made.', retention: 'security' },
+  'audit_key.rotated': {
+    description: 'The key that signs checkpoints got a successor.',
+    retention: 'security',
+  },
 } as const satisfies Record<string, Entry>;
 
 export type AuditAction = keyof typeof auditActions;

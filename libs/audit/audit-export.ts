@@ -3,15 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pgCopy from 'pg-copy-streams';
 import { Database, type OrgTx } from '#database';
 import { type Caller, Clock } from '#kernel';
-import { Audit } from './audit.ts';
 import { AuditFault } from './audit.faults.ts';
 import { nativeLines, readHead, readRange } from './audit.store.ts';
-import { Coalescer, READS } from './coalescer.ts';
-import { ocsfLine } from './ocsf.ts';
-import { OrgTrees } from './org-tree.ts';
-
-export const exportFormats = ['native', 'ocsf'] as const;
-export type ExportFormat = (typeof exportFormats)[number];
+import { type ExportFormat, lineOf } from './formats/format.ts';
+import { Readings } from './readings.ts';
+import { isAltered, OrgTrees } from './tree/org-trees.ts';
 
 export interface ExportRequest {
   /** The position to continue after; 0 for the beginning. */
@@ -26,8 +22,8 @@ export interface Export {
   /** Use as `after` of the next request. */
   readonly next: number;
   readonly treeSize: number;
-  /** RFC 6962 root over all `treeSize` leaves, hex. */
-  readonly root: string;
+  /** RFC 6962 root over all `treeSize` leaves, hex. Absent where the log is not what was written: nothing vouches. */
+  readonly root: string | undefined;
   /** NDJSON in order of position; pull at your own pace. */
   readonly lines: AsyncIterable<Buffer>;
 }
@@ -42,18 +38,17 @@ const POLL_MS = 200;
  */
 @Injectable()
 export class AuditExport {
-  readonly #reads = new Coalescer<true>(READS);
-
   constructor(
     private readonly database: Database,
-    private readonly audit: Audit,
+    private readonly readings: Readings,
     private readonly trees: OrgTrees,
     private readonly clock: Clock,
   ) {}
 
   async start(caller: Caller, request: ExportRequest): Promise<Export> {
-    await this.#record(caller, request);
-    const { size, root } = await this.#head(caller, request);
+    const changes = { after: { to: request.after }, format: { to: request.format } };
+    await this.readings.record(caller, 'audit.exported', changes);
+    const { size, root } = await this.#headOf(caller, await this.#waited(caller, request));
     if (request.after > size) {
       throw AuditFault.beyond_log({
         errors: [{ path: 'after', message: `must be at most ${size}` }],
@@ -64,17 +59,24 @@ export class AuditExport {
     return { next, treeSize: size, root, lines: this.#lines(caller, request.after, next, request.format) };
   }
 
-  /** The head of the log, after waiting up to `wait` seconds for something beyond `after`. */
-  async #head(caller: Caller, { after, wait }: ExportRequest): Promise<{ size: number; root: string }> {
+  /** The size of the log, after waiting up to `wait` seconds for something beyond `after`. */
+  async #waited(caller: Caller, { after, wait }: ExportRequest): Promise<number> {
     const until = this.clock.monotonic() + wait * 1_000;
     for (;;) {
-      const head = await this.database.inOrg(caller, async (tx) => {
-        const size = await readHead(tx);
-        if (size <= after && this.clock.monotonic() < until) return undefined;
-        return this.trees.at(tx, size);
-      });
-      if (head) return head;
+      const size = await this.database.inOrg(caller, readHead);
+      if (size > after || this.clock.monotonic() >= until) return size;
       await sleep(POLL_MS);
+    }
+  }
+
+  /** A log that was tampered with is still exported, for that is the evidence; only its root is not vouched for. */
+  async #headOf(caller: Caller, size: number): Promise<{ size: number; root: string | undefined }> {
+    try {
+      const root = await this.trees.read(caller, (tree) => tree.rootAt(size));
+      return { size, root: root.toString('hex') };
+    } catch (error) {
+      if (isAltered(error)) return { size, root: undefined };
+      throw error;
     }
   }
 
@@ -82,25 +84,8 @@ export class AuditExport {
     for (let from = after; from < upTo; from += BATCH) {
       const to = Math.min(from + BATCH, upTo);
       yield await this.database.inOrg(caller, (tx) =>
-        format === 'native' ? copyNative(tx, from, to) : mapOcsf(tx, from, to),
+        format === 'native' ? copyNative(tx, from, to) : mapped(tx, from, to, format),
       );
-    }
-  }
-
-  async #record(caller: Caller, { after, format }: ExportRequest): Promise<void> {
-    this.#reads.take(this.clock.monotonic());
-    if (!this.#reads.admit(caller.org.id, caller.id, true, this.clock.monotonic())) return;
-    try {
-      await this.database.inOrg(caller, (tx) =>
-        this.audit.append(tx, caller, {
-          action: 'audit.exported',
-          target: { type: 'audit_log', id: caller.org.id },
-          changes: { after: { to: after }, format: { to: format } },
-        }),
-      );
-    } catch (error) {
-      this.#reads.forget(caller.org.id, caller.id);
-      throw error;
     }
   }
 }
@@ -120,7 +105,12 @@ async function copyNative(tx: OrgTx, after: number, upTo: number): Promise<Buffe
   return Buffer.concat(chunks);
 }
 
-async function mapOcsf(tx: OrgTx, after: number, upTo: number): Promise<Buffer> {
+async function mapped(
+  tx: OrgTx,
+  after: number,
+  upTo: number,
+  format: Exclude<ExportFormat, 'native'>,
+): Promise<Buffer> {
   const rows = await readRange(tx, after, upTo);
-  return Buffer.from(rows.map((row) => `${ocsfLine(row)}\n`).join(''));
+  return Buffer.from(rows.map((row) => `${lineOf(format, row)}\n`).join(''));
 }

@@ -1,6 +1,6 @@
 import { Anything, Choice, Id, ListOf, Text, Time, Whole } from '#http';
 import { auditActions } from './actions.ts';
-import { exportFormats, type ExportFormat } from './audit-export.ts';
+import { exportFormats, type ExportFormat } from './formats/format.ts';
 
 export class AuditQuery {
   @Choice(Object.keys(auditActions), { optional: true, description: 'Only this action.' })

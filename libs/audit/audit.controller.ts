@@ -6,6 +6,7 @@ import { AuditExport } from './audit-export.ts';
 import { AuditPage, AuditQuery, ExportQuery } from './audit.contract.ts';
 import { AuditFault } from './audit.faults.ts';
 import { AuditSearch } from './audit-search.ts';
+import { contentTypeOf } from './formats/format.ts';
 
 interface HeaderReply {
   header(name: string, value: string): unknown;
@@ -31,7 +32,7 @@ export class AuditController {
     contentType: 'application/x-ndjson',
     faults: [AuditFault.beyond_log],
     description:
-      'Events in order of position, one JSON object a line. Continue with `after` = the header x-audit-next. A range once read is complete and stays identical.',
+      'Events in order of position, one a line: JSON, or text for cef and leef. Continue with `after` = the header x-audit-next. A range once read is complete and stays identical.',
   })
   async export(
     @Req() request: AccessRequest,
@@ -46,7 +47,8 @@ export class AuditController {
     });
     reply.header('x-audit-next', String(started.next));
     reply.header('x-audit-tree-size', String(started.treeSize));
-    reply.header('x-audit-root', started.root);
-    return new StreamableFile(Readable.from(started.lines), { type: 'application/x-ndjson' });
+    if (started.root !== undefined) reply.header('x-audit-root', started.root);
+    const type = contentTypeOf(query.format ?? 'native');
+    return new StreamableFile(Readable.from(started.lines), { type });
   }
 }

@@ -3,4 +3,16 @@ import { faults } from '#kernel';
 export const AuditFault = faults('audit', {
   beyond_log: ['invalid', 'There is no such position yet; `after` may be at most the size of the log.'],
   bad_cursor: ['invalid', 'The cursor is not one this list gave out.'],
+  log_altered: [
+    'unavailable',
+    'The log is not what was written: see `data.kind` and `data.pos`. Nothing is proven or signed of it until that is settled; the export still gives what there is.',
+  ],
+  fork_detected: [
+    'unavailable',
+    'The log does not continue what was signed of it before, as after a restore: see `data`. No checkpoint is signed until that is settled.',
+  ],
+  anchor_unreadable: [
+    'unavailable',
+    'The anchored checkpoint of this log cannot be read or is not a checkpoint of ours, so nothing is signed.',
+  ],
 });

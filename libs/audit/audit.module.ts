@@ -1,24 +1,44 @@
-import { Global, Module } from '@nestjs/common';
+import { type DynamicModule, Module } from '@nestjs/common';
 import { Denials } from '#access';
+import { AuditConfig } from './audit.config.ts';
 import { AuditExport } from './audit-export.ts';
 import { AuditSearch } from './audit-search.ts';
 import { Audit } from './audit.ts';
 import { AuditController } from './audit.controller.ts';
+import { AuditKeys } from './checkpoint/audit-keys.ts';
+import { CheckpointRounds } from './checkpoint/checkpoint-rounds.ts';
+import { Checkpoints } from './checkpoint/checkpoints.ts';
+import { AuditKeysController, ProofsController } from './checkpoint/proofs.controller.ts';
+import { Proofs } from './checkpoint/proofs.ts';
 import { DenialLog } from './denial-log.ts';
-import { OrgTrees } from './org-tree.ts';
+import { Readings } from './readings.ts';
+import { Findings } from './tree/findings.ts';
+import { OrgTrees } from './tree/org-trees.ts';
 
 /** Global: every room that changes something appends to the log. */
-@Global()
-@Module({
-  controllers: [AuditController],
-  providers: [
-    Audit,
-    AuditSearch,
-    AuditExport,
-    OrgTrees,
-    DenialLog,
-    { provide: Denials, useExisting: DenialLog },
-  ],
-  exports: [Audit, Denials],
-})
-export class AuditModule {}
+@Module({})
+export class AuditModule {
+  static with(config: AuditConfig): DynamicModule {
+    return {
+      module: AuditModule,
+      global: true,
+      controllers: [AuditController, ProofsController, AuditKeysController],
+      providers: [
+        { provide: AuditConfig, useValue: config },
+        Audit,
+        AuditExport,
+        AuditKeys,
+        AuditSearch,
+        CheckpointRounds,
+        Checkpoints,
+        DenialLog,
+        { provide: Denials, useExisting: DenialLog },
+        Findings,
+        OrgTrees,
+        Proofs,
+        Readings,
+      ],
+      exports: [Audit, CheckpointRounds, Denials],
+    };
+  }
+}

@@ -51,20 +51,6 @@ export async function readHead(tx: OrgTx): Promise<number> {
   return Number(row?.pos ?? 0);
 }
 
-/** Leaf hashes of the positions `after + 1` to `upTo`, in order, at most `limit`. */
-export async function readLeafHashes(
-  tx: OrgTx,
-  after: number,
-  upTo: number,
-  limit: number,
-): Promise<Buffer[]> {
-  const rows = await tx.query<{ leaf_hash: Buffer }>(
-    'SELECT leaf_hash FROM audit_positions WHERE org_id = $1 AND pos > $2 AND pos <= $3 ORDER BY pos LIMIT $4',
-    [tx.orgId, after, upTo, limit],
-  );
-  return rows.map((row) => row.leaf_hash);
-}
-
 /** The rows of the positions `after + 1` to `upTo`, in order. */
 export async function readRange(tx: OrgTx, after: number, upTo: number): Promise<AuditRow[]> {
   return tx.query<AuditRow>(

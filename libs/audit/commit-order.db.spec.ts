@@ -6,7 +6,9 @@ import { cloneDatabase, run, type TestDatabase } from '../../test/kit/database.t
 import { type ExpectedLog, verifyExport } from '../../test/system/verify-export.ts';
 import { AuditExport } from './audit-export.ts';
 import { Audit } from './audit.ts';
-import { OrgTrees } from './org-tree.ts';
+import { Readings } from './readings.ts';
+import { Findings } from './tree/findings.ts';
+import { OrgTrees } from './tree/org-trees.ts';
 
 /**
  * Positions follow the order of commits, whatever order transactions began or spoke in. Each transaction here takes
@@ -85,6 +87,14 @@ async function newOrg(orgId: string): Promise<Caller> {
 const callerIn = (orgId: string): Caller => callers.get(orgId)!;
 const pause = (): Promise<void> => sleep(Math.random() < 0.05 ? 200 : Math.random() * 20);
 
+const newExporter = (): AuditExport =>
+  new AuditExport(
+    database,
+    new Readings(database, audit, clock),
+    new OrgTrees(database, new Findings(database, audit)),
+    clock,
+  );
+
 class Planned extends Error {}
 
 /** What each organization's log must hold in the end: the target ids of all records whose transaction committed. */
@@ -158,7 +168,7 @@ async function writeToSeveral(targets: Map<string, string>): Promise<void> {
 
 /** Follows a log by `after` as a SIEM does, until the writers are done and it has reached the head. */
 async function follow(reader: Reader, orgId: string, over: () => boolean): Promise<void> {
-  const exporter = new AuditExport(database, audit, new OrgTrees(), clock);
+  const exporter = newExporter();
   let after = 0;
   for (;;) {
     const last = over();
@@ -254,7 +264,7 @@ describe('the order of commits', () => {
   });
 
   it('is contiguous, chained and hashed as an independent verifier computes it', async () => {
-    const exporter = new AuditExport(database, audit, new OrgTrees(), clock);
+    const exporter = newExporter();
     for (const orgId of [hot, ...others]) {
       const head = await exporter.start(callerIn(orgId), { after: 0, limit: 1, format: 'native', wait: 0 });
       const pages = orgId === hot ? readers[0]!.pages : otherReaders.get(orgId)!.pages;
@@ -268,7 +278,7 @@ describe('the order of commits', () => {
   });
 
   it('gives the same bytes for a page whenever it is read', async () => {
-    const exporter = new AuditExport(database, audit, new OrgTrees(), clock);
+    const exporter = newExporter();
     for (const { pages, limit } of readers) {
       const sample = limit === 1 ? pages.filter((_, index) => index % 20 === 0) : pages;
       expect(sample.length).toBeGreaterThan(3);

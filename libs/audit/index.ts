@@ -1,4 +1,7 @@
 export { type AuditAction, auditActions } from './actions.ts';
 export { Audit, type AuditNote } from './audit.ts';
+export { AuditConfig } from './audit.config.ts';
 export { type AuditActor, type AuditEntry, type Changes, personal } from './audit-event.ts';
 export { AuditModule } from './audit.module.ts';
+export { auditSettings } from './audit.settings.ts';
+export { CheckpointRounds } from './checkpoint/checkpoint-rounds.ts';

@@ -150,10 +150,20 @@ const edits: Record<string, Edit> = {
     `INSERT INTO signing_keys (kid, public_jwk, wrapped_private) VALUES ($1, '{}', '')`,
     () => [newId()],
   ],
+  'audit keys, inserted': [
+    'system',
+    `INSERT INTO audit_keys (name, id, public_key) VALUES ($1, '00000000', decode(repeat('00', 32), 'hex'))`,
+    () => [newId()],
+  ],
+  'audit findings, inserted': [
+    'system',
+    `INSERT INTO audit_findings (org_id, id, kind, pos, detail) VALUES ($1, $2, 'fork', 1, '{}')`,
+    () => [mine.orgId, newId()],
+  ],
 };
 
 /** Tables whose rows no one organization has: the record of any will do. */
-const anyRecord = /^(users|passwords|password resets|signing keys),/;
+const anyRecord = /^(users|passwords|password resets|signing keys|audit keys),/;
 const begin = async (query: Query, sql = 'BEGIN'): Promise<void> => {
   await query(sql);
   await query(`SELECT set_config('app.org_id', $1, true)`, [mine.orgId]);
@@ -315,6 +325,15 @@ describe('the log itself', () => {
     'delete of a position': 'DELETE FROM audit_positions',
     'truncation of positions': 'TRUNCATE audit_positions',
     'truncation of both': 'TRUNCATE audit_events, audit_positions',
+    'update of a tile': 'UPDATE audit_tiles SET root = root',
+    'delete of a tile': 'DELETE FROM audit_tiles',
+    'truncation of tiles': 'TRUNCATE audit_tiles',
+    'update of a checkpoint': 'UPDATE audit_checkpoints SET size = 0',
+    'delete of a checkpoint': 'DELETE FROM audit_checkpoints',
+    'truncation of checkpoints': 'TRUNCATE audit_checkpoints',
+    'update of a finding': `UPDATE audit_findings SET kind = 'fork'`,
+    'delete of a finding': 'DELETE FROM audit_findings',
+    'delete of a key': 'DELETE FROM audit_keys',
   };
 
   test.each(Object.entries(tampering))('refuses %s to everybody', async (_name, sql) => {

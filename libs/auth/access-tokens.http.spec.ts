@@ -16,7 +16,7 @@ import {
   type SignedIn,
   startApp,
 } from '../../test/kit/app-in-process.ts';
-import { SigningKeys } from './signing-keys.ts';
+import { SigningKeys } from './signing/signing-keys.ts';
 
 /** Tokens are taken apart and forged with Node's own crypto: the library that made them has no say here. */
 let product: AppInProcess;

@@ -6,7 +6,7 @@ import { ExtractJwt, Strategy } from 'passport-jwt';
 import { Clock, Fault, isId, newId } from '#kernel';
 import { AuthFault } from './auth.faults.ts';
 import type { SessionFacts } from './authority.ts';
-import { SigningKeys } from './signing-keys.ts';
+import { SigningKeys } from './signing/signing-keys.ts';
 
 export const ACCESS_TOKEN_SECONDS = 300;
 const AUDIENCE = 'portcullis';
@@ -68,6 +68,11 @@ export class AccessTokenStrategy extends PassportStrategy(Strategy, STRATEGY) {
   }
 }
 
+/** The id of the key that a token says it is signed by; empty where it says none. */
+export function keyIdOf(token: string): string {
+  return jsonwebtoken.decode(token, { complete: true })?.header.kid ?? '';
+}
+
 @Injectable()
 export class AccessTokens {
   constructor(
@@ -106,7 +111,9 @@ export class AccessTokens {
   verify(token: string): Promise<AccessClaims> {
     return new Promise((resolve, reject) => {
       const answer = (error: unknown, claims: AccessClaims | false, info: unknown): void => {
-        if (error instanceof Fault) reject(error);
+        // What the strategy could not find out comes as `info`: that keys could not be read is no bad token.
+        const fault = [error, info].find((one) => one instanceof Fault);
+        if (fault) reject(fault);
         else if ((info as Error | undefined)?.name === 'TokenExpiredError') reject(AuthFault.token_expired());
         // Again by our clock, which everything that is remembered of the token goes by.
         else if (claims && claims.exp * 1_000 <= this.clock.now().getTime())

@@ -17,7 +17,7 @@ import { Refresh } from './sessions/refresh.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { SignIn } from './sign-in/sign-in.ts';
 import { SwitchOrganization } from './sessions/switch-organization.ts';
-import { SigningKeys } from './signing-keys.ts';
+import { SigningKeys } from './signing/signing-keys.ts';
 
 @Controller('api/v1/auth')
 export class AuthController {

@@ -56,5 +56,12 @@ export const AuthFault = faults('auth', {
   sessions_only: ['forbidden', 'Only a signed-in person can do this, not an API key.'],
   too_many_requests: ['limited', 'Too many attempts; try again after the time in Retry-After.'],
   device_not_found: ['not_found', 'There is no such device.'],
+  signing_key_not_found: ['not_found', 'There is no such signing key whose tokens are accepted.'],
+  next_key_too_new: [
+    'conflict',
+    'The next key was published too short a time ago to sign; data.rotatableAt says when it may.',
+  ],
+  bad_key_id: ['invalid', 'A key id has 43 letters, digits, hyphens and underscores.'],
+  not_an_api_key: ['invalid', 'This is no API key of this product: its form or its checksum is wrong.'],
   busy: ['limited', 'Too many sign-ins at once; try again in a moment.'],
 });

@@ -1,7 +1,13 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { Authenticator } from '#access';
 import { AccessTokens, AccessTokenStrategy } from './access-tokens.ts';
-import { ApiKeySecrets } from './api-key-secret.ts';
+import { ApiKeySecrets } from './api-keys/api-key-secrets.ts';
+import { ReportedKeysController, SecretPatternsController } from './api-keys/api-keys.controller.ts';
+import { KeyActivity } from './api-keys/key-activity.ts';
+import { KeyPeppersController } from './api-keys/key-peppers.controller.ts';
+import { KeyRehash } from './api-keys/key-rehash.ts';
+import { KeyRevocation } from './api-keys/key-revocation.ts';
+import { PepperRotation } from './api-keys/pepper-rotation.ts';
 import { AuthConfig } from './auth.config.ts';
 import { AuthController, JwksController } from './auth.controller.ts';
 import { Devices } from './devices/devices.ts';
@@ -37,9 +43,11 @@ import { SignInPath } from './sign-in/sign-in-path.ts';
 import { SignIn } from './sign-in/sign-in.ts';
 import { SwitchOrganization } from './sessions/switch-organization.ts';
 import { SignInMail } from './sign-in-mail.ts';
-import { SigningKeys } from './signing-keys.ts';
 import { StepUps } from './step-up/step-up.ts';
 import { StepUpController } from './step-up/step-up.controller.ts';
+import { SigningKeyRotation } from './signing/signing-key-rotation.ts';
+import { SigningKeysController } from './signing/signing-keys.controller.ts';
+import { SigningKeys } from './signing/signing-keys.ts';
 
 @Module({})
 export class AuthModule {
@@ -54,9 +62,13 @@ export class AuthModule {
         JwksController,
         OrgSessionsController,
         PasswordsController,
+        KeyPeppersController,
+        ReportedKeysController,
+        SecretPatternsController,
         PolicyController,
         SignInFactorsController,
         StepUpController,
+        SigningKeysController,
       ],
       providers: [
         { provide: AuthConfig, useValue: config },
@@ -79,7 +91,11 @@ export class AuthModule {
         PasswordChanges,
         PasswordMail,
         PasswordResets,
+        KeyActivity,
+        KeyRehash,
+        KeyRevocation,
         Passwords,
+        PepperRotation,
         Policies,
         RecoveryCodes,
         Refresh,
@@ -90,6 +106,7 @@ export class AuthModule {
         SignInFactors,
         SignInPath,
         SignInMail,
+        SigningKeyRotation,
         SigningKeys,
         StepUps,
         SwitchOrganization,
@@ -99,11 +116,14 @@ export class AuthModule {
         AttemptLimits,
         Authenticator,
         ChosenPasswords,
+        KeyRevocation,
         PasswordMail,
         PasswordResets,
         Factors,
         Passwords,
+        PepperRotation,
         Sessions,
+        SigningKeyRotation,
         SigningKeys,
       ],
     };

@@ -75,7 +75,9 @@ interface ApiKeyRow extends OrgColumns {
   id: string;
   name: string;
   digest: string;
+  pepper_id: string;
   previous_digest: string | null;
+  previous_pepper_id: string;
   previous_until: Date | null;
   permissions: string[];
   allowed_cidrs: string[];
@@ -88,7 +90,8 @@ interface ApiKeyRow extends OrgColumns {
  */
 export async function readApiKeyAuthority(tx: SystemTx, id: string): Promise<Authority | undefined> {
   const row = await tx.one<ApiKeyRow>(
-    `SELECT k.id, k.name, k.digest, k.previous_digest, k.previous_until, k.permissions, k.allowed_cidrs, k.expires_at,
+    `SELECT k.id, k.name, k.digest, k.pepper_id, k.previous_digest, k.previous_pepper_id, k.previous_until,
+            k.permissions, k.allowed_cidrs, k.expires_at,
             ${ORG_COLUMNS}
        FROM api_keys k
        JOIN users u ON u.id = k.owner_id AND u.status = 'active'
@@ -121,6 +124,8 @@ export async function readApiKeyAuthority(tx: SystemTx, id: string): Promise<Aut
     session: undefined,
     apiKey: {
       digest: row.digest,
+      pepperId: row.pepper_id,
+      previousPepperId: row.previous_pepper_id,
       previousDigest: row.previous_digest ?? undefined,
       previousUntil: row.previous_until?.getTime() ?? 0,
       allowedCidrs: row.allowed_cidrs,
@@ -132,8 +137,8 @@ export async function readApiKeyAuthority(tx: SystemTx, id: string): Promise<Aut
 export async function readEndedKey(
   tx: SystemTx,
   id: string,
-): Promise<{ org_id: string; digest: string } | undefined> {
-  return tx.one('SELECT org_id, digest FROM api_keys WHERE id = $1', [id]);
+): Promise<{ org_id: string; digest: string; pepper_id: string } | undefined> {
+  return tx.one('SELECT org_id, digest, pepper_id FROM api_keys WHERE id = $1', [id]);
 }
 
 function orgOf(row: OrgColumns): Authority['org'] {

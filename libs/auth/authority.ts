@@ -59,7 +59,10 @@ export interface Authority {
 
 export interface ApiKeyFacts {
   readonly digest: string;
+  /** The pepper the digest is computed with. */
+  readonly pepperId: string;
   readonly previousDigest: string | undefined;
+  readonly previousPepperId: string;
   /** Epoch milliseconds until which the previous secret is accepted. */
   readonly previousUntil: number;
   readonly allowedCidrs: readonly string[];

@@ -1,5 +1,7 @@
 export { findAccount, hasRunOut, insertUser, storePassword } from './account.store.ts';
-export { ApiKeySecrets } from './api-key-secret.ts';
+export { ApiKeySecrets } from './api-keys/api-key-secrets.ts';
+export { KeyRevocation } from './api-keys/key-revocation.ts';
+export { PepperRotation } from './api-keys/pepper-rotation.ts';
 export { AuthConfig } from './auth.config.ts';
 export { NEW_PASSWORD, OrganizationView, UserView } from './auth.contract.ts';
 export { AuthFault } from './auth.faults.ts';
@@ -13,4 +15,7 @@ export { PasswordMail } from './passwords/password-mail.ts';
 export { PasswordResets } from './passwords/password-resets.ts';
 export { Passwords } from './passwords/passwords.ts';
 export { Sessions } from './sessions/sessions.ts';
-export { SigningKeys } from './signing-keys.ts';
+export { domainAllowed } from './policy/org-policy.ts';
+export { readPolicy } from './policy/policy.store.ts';
+export { SigningKeyRotation } from './signing/signing-key-rotation.ts';
+export { SigningKeys } from './signing/signing-keys.ts';

@@ -39,7 +39,7 @@ interface Waiter {
 
 export class InvalidationStream extends Settlement {
   #client: pg.Client | undefined;
-  #listener: InvalidationListener = { dropped: () => undefined, lapsed: () => undefined };
+  readonly #listeners: InvalidationListener[] = [];
   /** The lease that this connection holds. One connection, one lease: what an old connection still does to its
    * own row after we gave it up touches nothing that we rely on. */
   #leaseId = newId();
@@ -68,8 +68,9 @@ export class InvalidationStream extends Settlement {
     return this.clock.monotonic() < this.#freshUntil && this.clock.now().getTime() < this.#freshUntilWall;
   }
 
+  /** Adds a listener; each is told before this process acknowledges what it is told of. */
   listen(listener: InvalidationListener): void {
-    this.#listener = listener;
+    this.#listeners.push(listener);
   }
 
   /** Joins the replicas; from the first renewal on, `isFresh` can be true. Never rejects: it keeps trying. */
@@ -207,7 +208,7 @@ export class InvalidationStream extends Settlement {
     const renewed = this.#joined && (await this.#readNew(client)) && (await this.#renew(client));
     if (!renewed) await this.#join(client);
     // A revocation that came while our lease had run out did not wait for us: what was cached before proves nothing.
-    if (!this.isFresh) this.#listener.lapsed();
+    if (!this.isFresh) this.#lapse();
     this.#freshUntil = readAt + LEASE_MS - MARGIN_MS;
     this.#freshUntilWall = readAtWall + LEASE_MS - MARGIN_MS;
   }
@@ -225,7 +226,8 @@ export class InvalidationStream extends Settlement {
     if (known === 0 && first !== undefined && first !== 1n) return false;
     const fresh = rows.slice(known);
     if (fresh.length === 0) return true;
-    this.#listener.dropped(fresh.map((row) => row.subject));
+    const subjects = fresh.map((row) => row.subject);
+    for (const listener of this.#listeners) listener.dropped(subjects);
     this.#applied = BigInt(fresh.at(-1)?.pos ?? this.#applied);
     return true;
   }
@@ -265,6 +267,10 @@ export class InvalidationStream extends Settlement {
   #expire(): void {
     this.#freshUntil = -Infinity;
     this.#freshUntilWall = -Infinity;
-    this.#listener.lapsed();
+    this.#lapse();
+  }
+
+  #lapse(): void {
+    for (const listener of this.#listeners) listener.lapsed();
   }
 }

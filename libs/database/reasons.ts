@@ -16,16 +16,29 @@ export const systemReasons = {
   manage_tenants: 'Platform operators create, suspend and list organizations.',
   delete_organization: 'What an organization takes with it is not all its own: people, tokens.',
   manage_members: 'A person and a password are shared by the organizations they belong to.',
+  manage_accounts: 'Platform operators find and disable accounts, which belong to no organization.',
   accept_invitation: 'The invited person is not a member yet.',
   record_denial: 'A refusal is recorded where it belongs although the refused has no transaction.',
   signing_keys: 'Token signing keys belong to the deployment.',
+  api_keys:
+    'Peppers of API keys belong to the deployment; that a key was used, or is handed in as leaked, is known by the key alone.',
+  deployment_keys: 'Platform operators see and rotate the keys of the deployment.',
   system_state: 'The deployment’s own state and health.',
   idempotency: 'The answer of a mutation is kept for its caller, who may have ended with it.',
   count_attempts: 'Attempts are counted before anybody has proven who they are.',
+  audit_tree: 'Tiles are made of every organization’s log, which the app may only read.',
+  audit_checkpoints: 'Checkpoints of every log are signed by one process, with the deployment’s key.',
+  audit_keys: 'The keys that sign checkpoints belong to the deployment.',
+  rotate_audit_key: 'The same, by an operator of the platform.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;
 
 export type SystemReason = keyof typeof systemReasons;
 
 /** What only a credential of the platform organization may be used for; the database checks it. */
-export const platformReasons: ReadonlySet<SystemReason> = new Set(['manage_tenants']);
+export const platformReasons: ReadonlySet<SystemReason> = new Set([
+  'manage_tenants',
+  'manage_accounts',
+  'deployment_keys',
+  'rotate_audit_key',
+]);

@@ -62,20 +62,20 @@ const troubles: Record<string, (tx: OrgTx) => Promise<unknown>> = {
 };
 
 /** Sees what it sees, then runs into trouble; how it ends is not what this is about. */
-async function visit(tenant: SeededTenant, trouble: string): Promise<void> {
+async function visit(tenant: SeededTenant, trouble: string, through = database): Promise<void> {
   let saw: string[] = [];
-  const work = database.inOrg(callerIn(tenant), async (tx) => {
+  const work = through.inOrg(callerIn(tenant), async (tx) => {
     saw = await seen(tx);
     await troubles[trouble]?.(tx);
   });
   await work.catch(() => undefined);
   expect(saw, `after whatever came before ${trouble}`).toEqual([tenant.orgId]);
-  expect(await leftBehind(), `after ${trouble}`).toEqual([]);
+  expect(await leftBehind(through), `after ${trouble}`).toEqual([]);
 }
 
 /** What the connection itself still shows to a query that entered no organization. */
-function leftBehind(): Promise<unknown[]> {
-  const { app } = database as unknown as { app: { query(sql: string): Promise<unknown[]> } };
+function leftBehind(through: Database): Promise<unknown[]> {
+  const { app } = through as unknown as { app: { query(sql: string): Promise<unknown[]> } };
   return app.query('SELECT 1 FROM roles');
 }
 
@@ -131,6 +131,27 @@ test('visits at once wait for the connection and see their own', async () => {
     ),
   );
 });
+
+test('T12: twenty workers of two tenants on two connections see their own, whatever goes wrong meanwhile', async () => {
+  const narrow = new Database({ urls: clone.urls, poolSize: 2 }, { settled: async () => undefined });
+  await narrow.connect();
+  try {
+    const names = Object.keys(troubles);
+    const worker = async (nth: number): Promise<number> => {
+      let visits = 0;
+      for (let turn = 0; turn < names.length; turn += 1) {
+        const tenant = tenants[(nth + turn) % 2] ?? tenants[0];
+        await visit(tenant, names[(nth + turn) % names.length]!, narrow);
+        visits += 1;
+      }
+      return visits;
+    };
+    const visits = await Promise.all(Array.from({ length: 20 }, (_, nth) => worker(nth)));
+    expect(visits).toEqual(Array.from({ length: 20 }, () => names.length));
+  } finally {
+    await narrow.onApplicationShutdown();
+  }
+}, 60_000);
 
 test('a transaction that nobody entered an organization for sees nothing', async () => {
   for (const { table } of tables) {

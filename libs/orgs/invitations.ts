@@ -13,6 +13,7 @@ import {
 import { Database, type OrgTx, type SystemTx } from '#database';
 import {
   type Caller,
+  type CallerOrg,
   Clock,
   type Page,
   pageOf,
@@ -21,12 +22,16 @@ import {
   type RequestFacts,
   tokenDigest,
 } from '#kernel';
+import { Mail } from '#mail';
+import { requireDomain } from './email-domain.ts';
 import { requireHeld } from './grant-ceiling.ts';
 import {
   deleteInvitation,
   insertInvitation,
   lockInvitation,
   markAccepted,
+  type OpenInvitation,
+  readInviter,
   readInvitations,
 } from './invitation.store.ts';
 import { insertMember } from './member.store.ts';
@@ -40,8 +45,8 @@ import type {
 import { OrgConfig } from './org.config.ts';
 import { OrgFault } from './org.faults.ts';
 import { lockOrg } from './org.store.ts';
-import { findRole } from './role.store.ts';
-import { roleNamed } from './roles.ts';
+import { findRole, type RoleRow } from './role.store.ts';
+import { permissionsOf, roleNamed } from './roles.ts';
 
 const VALID_MS = 7 * 86_400_000;
 
@@ -55,6 +60,7 @@ export class Invitations {
     private readonly chosen: ChosenPasswords,
     private readonly limits: AttemptLimits,
     private readonly config: OrgConfig,
+    private readonly mail: Mail,
     private readonly clock: Clock,
   ) {}
 
@@ -73,20 +79,22 @@ export class Invitations {
   async create(caller: Caller, request: CreateInvitationRequest): Promise<NewInvitationView> {
     return this.database.inOrg(caller, async (tx) => {
       const role = await roleNamed(tx, caller.org.id, request);
-      requireHeld(
-        caller,
-        rolePermissions({ builtIn: role.built_in, permissions: role.permissions }, caller.org.kind),
-      );
+      requireHeld(caller, permissionsOf(role, caller.org.kind));
+      await requireDomain(tx, tx.orgId, request.email, 'email');
       return this.issue(tx, caller, request.email, role.id);
     });
   }
 
-  /** Makes and records an invitation to the caller's organization. */
+  /**
+   * Makes and records an invitation to the caller's organization. `byPlatform`: it stands on what the caller holds
+   * in the platform organization, as the invitation of a new tenant's owner does.
+   */
   async issue(
     tx: OrgTx | SystemTx,
     caller: Caller,
     email: string,
     roleId: string,
+    byPlatform = false,
   ): Promise<NewInvitationView> {
     const token = `pci_${randomText(32)}`;
     const expiresAt = new Date(this.clock.now().getTime() + VALID_MS);
@@ -96,6 +104,7 @@ export class Invitations {
       roleId,
       digest: tokenDigest(token),
       invitedBy: caller.id,
+      byPlatform,
       expiresAt,
     });
     await this.audit.append(tx, caller, {
@@ -103,12 +112,17 @@ export class Invitations {
       target: { type: 'invitation', id, display: email },
       changes: { role: { to: roleId } },
     });
-    return {
-      id,
-      token,
+    const link = {
       url: `${this.config.publicUrl}/invitation#${token}`,
       expiresAt: expiresAt.toISOString(),
     };
+    const [organization, inviter] = [caller.org.name, caller.display ?? caller.org.name];
+    const mailed = await this.mail.send(tx, {
+      template: 'invitation',
+      to: email.toLowerCase(),
+      data: { organization, inviter, ...link },
+    });
+    return { id, token, ...link, mailed };
   }
 
   async revoke(caller: Caller, id: string): Promise<void> {
@@ -121,7 +135,10 @@ export class Invitations {
     });
   }
 
-  /** Makes the account, or proves the one there is, and the membership. */
+  /**
+   * Makes the account, or proves the one there is, and the membership. What was true when the invitation was made is
+   * asked again: the inviter may have lost what it grants, and the organization may take other addresses now.
+   */
   accept(request: AcceptInvitationRequest, facts: RequestFacts): Promise<AcceptedView> {
     return this.limits.countRefusals(facts, () => this.#accept(request, facts));
   }
@@ -137,17 +154,17 @@ export class Invitations {
       };
     });
     if (!known.open || !known.org) throw refused('unknown_invitation');
-    if (known.user) await this.#requirePassword(known.user, request.password, facts);
-    if (known.user && hasRunOut(known.user, this.clock.now())) throw refused('one_time_password_expired');
+    if (known.user) await this.#requirePassword(known.open, known.user, request.password, facts);
+    if (known.user && hasRunOut(known.user, this.clock.now()))
+      throw refused('one_time_password_expired', known.open);
     const owner = { email: known.open.email, name: request.name, organizations: [known.org] };
     const hash = known.user ? undefined : await this.chosen.hash(request.password, owner, 'password');
     return this.database.acrossOrgs('accept_invitation', async (tx) => {
-      const open = await lockInvitation(tx, digest);
-      const org = open && (await lockOrg(tx, open.org_id));
-      const role = open && (await findRole(tx, open.org_id, { id: open.role_id }));
-      if (!open || !org || !role || org.status !== 'active') throw refused('unknown_invitation');
-      const userId = known.user?.id ?? (await insertUser(tx, { email: open.email, name: request.name }));
-      const name = known.user?.name ?? request.name;
+      const { open, org, role } = await this.#standing(tx, digest);
+      const account = known.user && (await findAccount(tx, { id: known.user.id }));
+      if (known.user && account?.status !== 'active') throw refused('account_disabled', open);
+      const userId = account?.id ?? (await insertUser(tx, { email: open.email, name: request.name }));
+      const name = account?.name ?? request.name;
       await this.audit.record(tx, {
         orgId: org.id,
         actor: { type: 'user', id: userId, display: name },
@@ -171,6 +188,7 @@ export class Invitations {
 
   /** Of somebody who has an account. Counted with their sign-ins: whoever holds the link guesses no more often. */
   async #requirePassword(
+    open: OpenInvitation,
     user: { id: string; email: string; hash: string | null },
     password: string,
     { ip }: RequestFacts,
@@ -178,11 +196,38 @@ export class Invitations {
     const attempt = await this.limits.countOwnPassword({ userId: user.id, email: user.email, ip });
     if (!attempt.admitted) throw this.limits.tooMany(attempt);
     const right = await attempt.verify(() => this.passwords.verify(password, user.hash ?? undefined));
-    if (!right) throw refused('wrong_password');
+    if (!right) throw refused('wrong_password', open);
     await attempt.giveBack();
+  }
+
+  /** The open invitation with its organization, both locked, while everything it stands on still holds. */
+  async #standing(
+    tx: SystemTx,
+    digest: string,
+  ): Promise<{ open: OpenInvitation; org: CallerOrg; role: RoleRow }> {
+    const open = await lockInvitation(tx, digest);
+    if (!open) throw refused('unknown_invitation');
+    const org = await lockOrg(tx, open.org_id);
+    const role = await findRole(tx, open.org_id, { id: open.role_id });
+    if (!org || !role || org.status !== 'active') throw refused('organization_not_active', open);
+    if (!(await mayStillInvite(tx, open, permissionsOf(role, org.kind))))
+      throw refused('inviter_lost_authority', open);
+    await requireDomain(tx, org.id, open.email, 'token');
+    return { open, org, role };
   }
 }
 
-function refused(reason: string): Error {
-  return OrgFault.invalid_invitation({ audit: { reason } });
+/** Does the inviter hold now what they need and what they give? A platform operator gives what they need not hold. */
+async function mayStillInvite(tx: SystemTx, open: OpenInvitation, granted: Set<string>): Promise<boolean> {
+  const inviter = await readInviter(tx, open);
+  if (!inviter) return false;
+  const { built_in, role_permissions, key_permissions, kind } = inviter;
+  const held = rolePermissions({ builtIn: built_in, permissions: role_permissions }, kind);
+  const needed = open.by_platform ? ['org:create'] : ['member:create', ...granted];
+  return needed.every((name) => held.has(name) && (key_permissions?.includes(name) ?? true));
+}
+
+function refused(reason: string, open?: OpenInvitation): Error {
+  const target = open && { type: 'invitation', id: open.id };
+  return OrgFault.invalid_invitation({ audit: { reason, orgId: open?.org_id, target } });
 }

@@ -1,84 +1,77 @@
 import type { OrgTx } from '#database';
 
-export interface ServiceAccountRow {
-  readonly id: string;
-  readonly name: string;
-  readonly description: string;
-  readonly owner_id: string;
-  readonly created_at: Date;
-}
-
-export async function readServiceAccounts(
-  tx: OrgTx,
-  limit: number,
-  before?: string,
-): Promise<ServiceAccountRow[]> {
-  return tx.query<ServiceAccountRow>(
-    `SELECT id, name, description, owner_id, created_at FROM service_accounts
-      WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`,
-    [tx.orgId, before, limit],
-  );
-}
-
-/** Undefined where the name is taken. */
-export async function insertServiceAccount(
-  tx: OrgTx,
-  account: { id: string; name: string; description: string; ownerId: string },
-): Promise<ServiceAccountRow | undefined> {
-  return tx.one<ServiceAccountRow>(
-    `INSERT INTO service_accounts (org_id, id, name, description, owner_id) VALUES ($1, $2, $3, $4, $5)
-     ON CONFLICT (org_id, name) DO NOTHING RETURNING id, name, description, owner_id, created_at`,
-    [tx.orgId, account.id, account.name, account.description, account.ownerId],
-  );
-}
-
-export async function deleteServiceAccount(tx: OrgTx, id: string): Promise<boolean> {
-  return (await tx.change('DELETE FROM service_accounts WHERE org_id = $1 AND id = $2', [tx.orgId, id])) > 0;
-}
-
-export async function serviceAccountExists(tx: OrgTx, id: string): Promise<boolean> {
-  const row = await tx.one('SELECT 1 FROM service_accounts WHERE org_id = $1 AND id = $2', [tx.orgId, id]);
-  return row !== undefined;
-}
-
 export interface ApiKeyRow {
   readonly id: string;
   readonly name: string;
   readonly service_account_id: string | null;
   readonly owner_id: string;
-  readonly digest: string;
   readonly permissions: string[];
   readonly allowed_cidrs: string[];
   readonly created_at: Date;
   readonly expires_at: Date | null;
+  readonly last_used_at: Date | null;
+  readonly last_used_ip: string | null;
+  readonly revoked_at: Date | null;
+  readonly revoked_reason: string | null;
 }
 
-const KEY_COLUMNS =
-  'id, name, service_account_id, owner_id, digest, permissions, allowed_cidrs, created_at, expires_at';
+const KEY_COLUMNS = `id, name, service_account_id, owner_id, permissions, allowed_cidrs, created_at, expires_at,
+  revoked_at, revoked_reason,
+  (SELECT a.last_used_at FROM api_key_activity a WHERE a.api_key_id = api_keys.id) AS last_used_at,
+  (SELECT a.last_used_ip FROM api_key_activity a WHERE a.api_key_id = api_keys.id) AS last_used_ip`;
 
-/** Those not revoked, newest first. */
-export async function readApiKeys(tx: OrgTx, limit: number, before?: string): Promise<ApiKeyRow[]> {
+/** Those that are revoked or those that are not, newest first. */
+export async function readApiKeys(
+  tx: OrgTx,
+  page: { revoked: boolean; limit: number; before: string | undefined },
+): Promise<ApiKeyRow[]> {
   return tx.query<ApiKeyRow>(
     `SELECT ${KEY_COLUMNS} FROM api_keys
-      WHERE org_id = $1 AND revoked_at IS NULL AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`,
-    [tx.orgId, before, limit],
+      WHERE org_id = $1 AND (revoked_at IS NOT NULL) = $2 AND ($3::uuid IS NULL OR id < $3)
+      ORDER BY id DESC LIMIT $4`,
+    [tx.orgId, page.revoked, page.before, page.limit],
   );
 }
 
-export async function insertApiKey(
-  tx: OrgTx,
-  key: Omit<ApiKeyRow, 'created_at'>,
-): Promise<ApiKeyRow | undefined> {
+/** What a key is limited to, and what it makes must be too. */
+export interface KeyLimits {
+  readonly expires_at: Date | null;
+  readonly allowed_cidrs: string[];
+}
+
+/** The limits of the key that acts; locked, so that it is not revoked until what it makes can be seen. */
+export async function lockActingKey(tx: OrgTx, id: string): Promise<KeyLimits | undefined> {
+  return tx.one<KeyLimits>(
+    'SELECT expires_at, allowed_cidrs FROM api_keys WHERE org_id = $1 AND id = $2 AND revoked_at IS NULL FOR SHARE',
+    [tx.orgId, id],
+  );
+}
+
+export interface NewApiKey extends KeyLimits {
+  readonly id: string;
+  readonly name: string;
+  readonly service_account_id: string | null;
+  readonly owner_id: string;
+  readonly made_by_key_id: string | null;
+  readonly digest: string;
+  readonly pepper_id: string;
+  readonly permissions: string[];
+}
+
+export async function insertApiKey(tx: OrgTx, key: NewApiKey): Promise<ApiKeyRow | undefined> {
   return tx.one<ApiKeyRow>(
-    `INSERT INTO api_keys (org_id, id, name, service_account_id, owner_id, digest, permissions, allowed_cidrs, expires_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING ${KEY_COLUMNS}`,
+    `INSERT INTO api_keys (org_id, id, name, service_account_id, owner_id, made_by_key_id, digest, pepper_id,
+                           permissions, allowed_cidrs, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING ${KEY_COLUMNS}`,
     [
       tx.orgId,
       key.id,
       key.name,
       key.service_account_id,
       key.owner_id,
+      key.made_by_key_id,
       key.digest,
+      key.pepper_id,
       key.permissions,
       key.allowed_cidrs,
       key.expires_at,
@@ -86,34 +79,22 @@ export async function insertApiKey(
   );
 }
 
-/** Puts a new digest in place; the one before is accepted for `overlapSeconds` more. */
+/**
+ * Puts a new digest in place; the one before is accepted for `overlapSeconds` more, or until the key expires. The
+ * new secret is of the making of `by`: the key that asks, or null for a person; who asks for itself changes nothing.
+ */
 export async function rotateApiKey(
   tx: OrgTx,
   id: string,
-  digest: string,
+  next: { digest: string; pepperId: string; by: string | null },
   overlapSeconds: number,
 ): Promise<ApiKeyRow | undefined> {
   return tx.one<ApiKeyRow>(
-    `UPDATE api_keys SET digest = $3,
-            previous_digest = CASE WHEN $4 > 0 THEN digest END,
-            previous_until = CASE WHEN $4 > 0 THEN now() + make_interval(secs => $4) END
+    `UPDATE api_keys SET digest = $3, pepper_id = $4, previous_pepper_id = pepper_id,
+            previous_digest = CASE WHEN $5 > 0 THEN digest END,
+            previous_until = CASE WHEN $5 > 0 THEN least(now() + make_interval(secs => $5), expires_at) END,
+            made_by_key_id = CASE WHEN $6::uuid = id THEN made_by_key_id ELSE $6::uuid END
       WHERE org_id = $1 AND id = $2 AND revoked_at IS NULL RETURNING ${KEY_COLUMNS}`,
-    [tx.orgId, id, digest, overlapSeconds],
+    [tx.orgId, id, next.digest, next.pepperId, overlapSeconds, next.by],
   );
-}
-
-/** Ends the selected keys and answers their ids. */
-export async function revokeApiKeys(
-  tx: OrgTx,
-  selection: { id?: string; ownerId?: string; serviceAccountId?: string },
-  reason: string,
-): Promise<string[]> {
-  const rows = await tx.query<{ id: string }>(
-    `UPDATE api_keys SET revoked_at = now(), revoked_reason = $5
-      WHERE org_id = $1 AND revoked_at IS NULL AND ($2::uuid IS NULL OR id = $2)
-        AND ($3::uuid IS NULL OR owner_id = $3) AND ($4::uuid IS NULL OR service_account_id = $4)
-      RETURNING id`,
-    [tx.orgId, selection.id, selection.ownerId, selection.serviceAccountId, reason],
-  );
-  return rows.map((row) => row.id);
 }

@@ -1,27 +1,31 @@
-import { Body, Controller, Delete, Get, Param, Post, Query, Req } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Param, Patch, Post, Query, Req } from '@nestjs/common';
 import { Access, type AccessRequest, callerOf } from '#access';
 import { Answers, IdPipe, PageQuery } from '#http';
 import { Keys } from './keys.ts';
 import {
   ApiKeyPage,
+  ApiKeysQuery,
   CreateApiKeyRequest,
   CreatedApiKeyView,
   CreateServiceAccountRequest,
+  HandOverRequest,
+  RevokeApiKeyQuery,
   RotateApiKeyRequest,
   ServiceAccountPage,
   ServiceAccountView,
 } from './org.contract.ts';
 import { OrgFault } from './org.faults.ts';
+import { ServiceAccounts } from './service-accounts.ts';
 
 @Controller('api/v1/orgs/:orgId/service-accounts')
 export class ServiceAccountsController {
-  constructor(private readonly keys: Keys) {}
+  constructor(private readonly accounts: ServiceAccounts) {}
 
   @Get()
   @Access({ permission: 'key:read', org: 'orgId' })
   @Answers(ServiceAccountPage, { description: 'Service accounts.' })
   list(@Req() request: AccessRequest, @Query() query: PageQuery): Promise<ServiceAccountPage> {
-    return this.keys.listAccounts(callerOf(request), query);
+    return this.accounts.list(callerOf(request), query);
   }
 
   @Post()
@@ -35,7 +39,26 @@ export class ServiceAccountsController {
     @Req() request: AccessRequest,
     @Body() body: CreateServiceAccountRequest,
   ): Promise<ServiceAccountView> {
-    return this.keys.createAccount(callerOf(request), body);
+    return this.accounts.create(callerOf(request), body);
+  }
+
+  @Patch(':accountId')
+  @Access({ permission: 'key:write', org: 'orgId' })
+  @Answers(ServiceAccountView, {
+    faults: [
+      OrgFault.service_account_not_found,
+      OrgFault.bad_owner,
+      OrgFault.owner_lacks,
+      OrgFault.grant_ceiling,
+    ],
+    description: 'Hand a service account and its keys over to another member, who answers for them.',
+  })
+  handOver(
+    @Req() request: AccessRequest,
+    @Param('accountId', IdPipe) accountId: string,
+    @Body() body: HandOverRequest,
+  ): Promise<ServiceAccountView> {
+    return this.accounts.handOver(callerOf(request), accountId, body.ownerId);
   }
 
   @Delete(':accountId')
@@ -45,7 +68,7 @@ export class ServiceAccountsController {
     description: 'Delete a service account; its keys end before this answers.',
   })
   remove(@Req() request: AccessRequest, @Param('accountId', IdPipe) accountId: string): Promise<void> {
-    return this.keys.removeAccount(callerOf(request), accountId);
+    return this.accounts.remove(callerOf(request), accountId);
   }
 }
 
@@ -56,7 +79,7 @@ export class ApiKeysController {
   @Get()
   @Access({ permission: 'key:read', org: 'orgId' })
   @Answers(ApiKeyPage, { description: 'API keys, without their secrets.' })
-  list(@Req() request: AccessRequest, @Query() query: PageQuery): Promise<ApiKeyPage> {
+  list(@Req() request: AccessRequest, @Query() query: ApiKeysQuery): Promise<ApiKeyPage> {
     return this.keys.list(callerOf(request), query);
   }
 
@@ -69,6 +92,7 @@ export class ApiKeysController {
       OrgFault.grant_ceiling,
       OrgFault.bad_cidr,
       OrgFault.bad_expiry,
+      OrgFault.beyond_maker,
       OrgFault.service_account_not_found,
     ],
     description: 'Create an API key. The key is shown once.',
@@ -80,7 +104,7 @@ export class ApiKeysController {
   @Post(':keyId/rotate')
   @Access({ permission: 'key:write', org: 'orgId' })
   @Answers(CreatedApiKeyView, {
-    faults: [OrgFault.key_not_found, OrgFault.grant_ceiling],
+    faults: [OrgFault.key_not_found, OrgFault.grant_ceiling, OrgFault.beyond_maker],
     description: 'Give a key a new secret; the one before is accepted for a while.',
   })
   rotate(
@@ -95,9 +119,13 @@ export class ApiKeysController {
   @Access({ permission: 'key:write', org: 'orgId' })
   @Answers(undefined, {
     faults: [OrgFault.key_not_found],
-    description: 'Revoke a key. When this answers, no replica accepts it any more.',
+    description: 'Revoke a key, and those it made. When this answers, no replica accepts them any more.',
   })
-  revoke(@Req() request: AccessRequest, @Param('keyId', IdPipe) keyId: string): Promise<void> {
-    return this.keys.revoke(callerOf(request), keyId);
+  revoke(
+    @Req() request: AccessRequest,
+    @Param('keyId', IdPipe) keyId: string,
+    @Query() query: RevokeApiKeyQuery,
+  ): Promise<void> {
+    return this.keys.revoke(callerOf(request), keyId, query.reason);
   }
 }

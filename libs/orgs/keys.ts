@@ -1,32 +1,26 @@
 import { Injectable } from '@nestjs/common';
-import ipaddr from 'ipaddr.js';
 import { Audit } from '#audit';
-import { ApiKeySecrets } from '#auth';
+import { ApiKeySecrets, KeyRevocation } from '#auth';
 import { Database, type OrgTx } from '#database';
 import { type Caller, Clock, newId, type Page, pageOf, readPage } from '#kernel';
 import { requireHeld, requireKnown } from './grant-ceiling.ts';
+import { limitsOf, requireWithin } from './key-limits.ts';
 import {
   type ApiKeyRow,
-  deleteServiceAccount,
   insertApiKey,
-  insertServiceAccount,
+  type KeyLimits,
+  lockActingKey,
   readApiKeys,
-  readServiceAccounts,
-  revokeApiKeys,
   rotateApiKey,
-  serviceAccountExists,
-  type ServiceAccountRow,
 } from './key.store.ts';
-import type {
-  ApiKeyView,
-  CreateApiKeyRequest,
-  CreatedApiKeyView,
-  CreateServiceAccountRequest,
-  ServiceAccountView,
-} from './org.contract.ts';
+import type { ApiKeysQuery, ApiKeyView, CreateApiKeyRequest, CreatedApiKeyView } from './org.contract.ts';
 import { OrgFault } from './org.faults.ts';
+import { lockServiceAccount } from './service-account.store.ts';
 
-/** Service accounts and API keys. A person answers for each; a key never does more than that person may. */
+/**
+ * API keys. A person answers for each; a key never does more than that person may, and gets nobody a key that
+ * does more, lives longer or works from more addresses than itself.
+ */
 @Injectable()
 export class Keys {
   constructor(
@@ -34,64 +28,24 @@ export class Keys {
     private readonly audit: Audit,
     private readonly clock: Clock,
     private readonly secrets: ApiKeySecrets,
+    private readonly revocation: KeyRevocation,
   ) {}
 
-  async listAccounts(
-    caller: Caller,
-    query: { limit?: number; cursor?: string },
-  ): Promise<Page<ServiceAccountView>> {
+  async list(caller: Caller, query: ApiKeysQuery): Promise<Page<ApiKeyView>> {
     const { limit, before } = readPage(query);
-    const rows = await this.database.inOrg(caller, (tx) => readServiceAccounts(tx, limit + 1, before));
-    return pageOf(rows, limit, accountView);
-  }
-
-  async createAccount(caller: Caller, request: CreateServiceAccountRequest): Promise<ServiceAccountView> {
-    return this.database.inOrg(caller, async (tx) => {
-      const row = await insertServiceAccount(tx, {
-        id: newId(),
-        name: request.name,
-        description: request.description ?? '',
-        ownerId: caller.userId ?? caller.id,
-      });
-      if (!row) throw OrgFault.service_account_exists({ errors: [{ path: 'name', message: 'is taken' }] });
-      await this.audit.append(tx, caller, {
-        action: 'service_account.created',
-        target: { type: 'service_account', id: row.id },
-        changes: { name: { to: row.name } },
-      });
-      return accountView(row);
-    });
-  }
-
-  /** With its keys, which end at once. */
-  async removeAccount(caller: Caller, id: string): Promise<void> {
-    await this.database.inOrg(caller, async (tx) => {
-      await this.#revoke(tx, caller, { serviceAccountId: id }, 'service_account_deleted');
-      if (!(await deleteServiceAccount(tx, id))) throw OrgFault.service_account_not_found();
-      await this.audit.append(tx, caller, {
-        action: 'service_account.deleted',
-        target: { type: 'service_account', id },
-      });
-    });
-  }
-
-  async list(caller: Caller, query: { limit?: number; cursor?: string }): Promise<Page<ApiKeyView>> {
-    const { limit, before } = readPage(query);
-    const rows = await this.database.inOrg(caller, (tx) => readApiKeys(tx, limit + 1, before));
+    const page = { revoked: query.revoked ?? false, limit: limit + 1, before };
+    const rows = await this.database.inOrg(caller, (tx) => readApiKeys(tx, page));
     return pageOf(rows, limit, keyView);
   }
 
   async create(caller: Caller, request: CreateApiKeyRequest): Promise<CreatedApiKeyView> {
     requireKnown(request.permissions, caller.org.kind);
     requireHeld(caller, request.permissions);
-    requireCidrs(request.allowedCidrs ?? []);
-    if (request.expiresAt && Date.parse(request.expiresAt) <= this.clock.now().getTime()) {
-      throw OrgFault.bad_expiry({ errors: [{ path: 'expiresAt', message: 'must lie ahead' }] });
-    }
     const id = newId();
-    const { key, digest } = this.secrets.make(id);
+    const { key, digest, pepperId } = await this.secrets.make(id);
     return this.database.inOrg(caller, async (tx) => {
-      if (request.serviceAccountId && !(await serviceAccountExists(tx, request.serviceAccountId))) {
+      const limits = limitsOf(request, await this.#maker(tx, caller), this.clock.now());
+      if (request.serviceAccountId && !(await lockServiceAccount(tx, request.serviceAccountId))) {
         throw OrgFault.service_account_not_found();
       }
       const row = await insertApiKey(tx, {
@@ -99,16 +53,21 @@ export class Keys {
         name: request.name,
         service_account_id: request.serviceAccountId ?? null,
         owner_id: caller.userId ?? caller.id,
+        made_by_key_id: caller.apiKeyId ?? null,
         digest,
+        pepper_id: pepperId,
         permissions: [...new Set(request.permissions)].sort(),
-        allowed_cidrs: request.allowedCidrs ?? [],
-        expires_at: request.expiresAt ? new Date(request.expiresAt) : null,
+        ...limits,
       });
       if (!row) throw OrgFault.key_not_found();
       await this.audit.append(tx, caller, {
         action: 'api_key.created',
         target: { type: 'api_key', id },
-        changes: { name: { to: row.name }, permissions: { to: row.permissions } },
+        changes: {
+          name: { to: row.name },
+          permissions: { to: row.permissions },
+          expiresAt: { to: row.expires_at?.toISOString() ?? null },
+        },
       });
       return { ...keyView(row), key };
     });
@@ -116,11 +75,14 @@ export class Keys {
 
   /** A new secret for the same key; the one before is accepted for `overlapSeconds` more. */
   async rotate(caller: Caller, id: string, overlapSeconds: number): Promise<CreatedApiKeyView> {
-    const { key, digest } = this.secrets.make(id);
+    const { key, digest, pepperId } = await this.secrets.make(id);
     return this.database.inOrg(caller, async (tx) => {
-      const row = await rotateApiKey(tx, id, digest, overlapSeconds);
+      const maker = await this.#maker(tx, caller);
+      const by = caller.apiKeyId ?? null;
+      const row = await rotateApiKey(tx, id, { digest, pepperId, by }, overlapSeconds);
       if (!row) throw OrgFault.key_not_found();
       requireHeld(caller, row.permissions);
+      if (maker) requireWithin(maker, row);
       await this.audit.append(tx, caller, {
         action: 'api_key.rotated',
         target: { type: 'api_key', id },
@@ -130,45 +92,19 @@ export class Keys {
     });
   }
 
-  async revoke(caller: Caller, id: string): Promise<void> {
+  async revoke(caller: Caller, id: string, reason = 'revoked_by_admin'): Promise<void> {
     await this.database.inOrg(caller, async (tx) => {
-      if ((await this.#revoke(tx, caller, { id }, 'revoked_by_admin')) === 0) throw OrgFault.key_not_found();
+      if ((await this.revocation.end(tx, caller, { id }, reason)) === 0) throw OrgFault.key_not_found();
     });
   }
 
-  async #revoke(
-    tx: OrgTx,
-    caller: Caller,
-    selection: { id?: string; serviceAccountId?: string },
-    reason: string,
-  ): Promise<number> {
-    const ids = await revokeApiKeys(tx, selection, reason);
-    for (const id of ids) {
-      await this.audit.append(tx, caller, {
-        action: 'api_key.revoked',
-        target: { type: 'api_key', id },
-        reason,
-      });
-    }
-    return ids.length;
+  /** The limits of the key that asks; undefined where a person asks. */
+  async #maker(tx: OrgTx, caller: Caller): Promise<KeyLimits | undefined> {
+    if (caller.apiKeyId === undefined) return undefined;
+    const limits = await lockActingKey(tx, caller.apiKeyId);
+    if (!limits) throw OrgFault.key_not_found();
+    return limits;
   }
-}
-
-function requireCidrs(cidrs: readonly string[]): void {
-  const errors = cidrs.flatMap((cidr, index) =>
-    ipaddr.isValidCIDR(cidr) ? [] : [{ path: `allowedCidrs[${index}]`, message: 'must be in CIDR notation' }],
-  );
-  if (errors.length > 0) throw OrgFault.bad_cidr({ errors });
-}
-
-function accountView(row: ServiceAccountRow): ServiceAccountView {
-  return {
-    id: row.id,
-    name: row.name,
-    description: row.description,
-    ownerId: row.owner_id,
-    createdAt: row.created_at.toISOString(),
-  };
 }
 
 function keyView(row: ApiKeyRow): ApiKeyView {
@@ -181,5 +117,9 @@ function keyView(row: ApiKeyRow): ApiKeyView {
     allowedCidrs: row.allowed_cidrs,
     createdAt: row.created_at.toISOString(),
     expiresAt: row.expires_at?.toISOString() ?? null,
+    lastUsedAt: row.last_used_at?.toISOString() ?? null,
+    lastUsedIp: row.last_used_ip,
+    revokedAt: row.revoked_at?.toISOString() ?? null,
+    revokedReason: row.revoked_reason,
   };
 }

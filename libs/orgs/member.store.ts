@@ -7,20 +7,44 @@ export interface MemberRow {
   readonly email: string;
   readonly name: string;
   readonly status: 'active' | 'disabled';
+  /** Of the person's account, which is nobody's here to change. */
+  readonly account_status: 'active' | 'disabled';
   readonly role_id: string;
   readonly role_name: string;
   readonly built_in: BuiltInRole | null;
   readonly created_at: Date;
 }
 
-const MEMBERS = `SELECT u.id, u.email, u.name, m.status, m.role_id, r.name AS role_name, r.built_in, m.created_at
+const MEMBERS = `SELECT u.id, u.email, u.name, m.status, u.status AS account_status, m.role_id, r.name AS role_name, r.built_in, m.created_at
   FROM memberships m JOIN users u ON u.id = m.user_id JOIN roles r ON r.id = m.role_id`;
 
-export async function readMembers(tx: OrgTx, limit: number, before?: string): Promise<MemberRow[]> {
+export interface MemberFilter {
+  readonly email?: string | undefined;
+  /** The name of a role. */
+  readonly role?: string | undefined;
+  readonly status?: string | undefined;
+}
+
+export async function readMembers(
+  tx: OrgTx,
+  filter: MemberFilter,
+  limit: number,
+  before?: string,
+): Promise<MemberRow[]> {
   return tx.query<MemberRow>(
-    `${MEMBERS} WHERE m.org_id = $1 AND ($2::uuid IS NULL OR u.id < $2) ORDER BY u.id DESC LIMIT $3`,
-    [tx.orgId, before, limit],
+    `${MEMBERS} WHERE m.org_id = $1 AND ($2::uuid IS NULL OR u.id < $2) AND ($4::text IS NULL OR u.email = $4)
+        AND ($5::text IS NULL OR r.name = $5) AND ($6::text IS NULL OR m.status = $6)
+      ORDER BY u.id DESC LIMIT $3`,
+    [tx.orgId, before, limit, filter.email?.toLowerCase(), filter.role, filter.status],
   );
+}
+
+/**
+ * From here to the end of the transaction nobody else changes who belongs to the organization and as what. Taken
+ * before any row of a membership, so that no two wait for each other crosswise.
+ */
+export async function lockMemberships(tx: OrgTx): Promise<void> {
+  await tx.query('SELECT FROM organizations WHERE id = $1 FOR NO KEY UPDATE', [tx.orgId]);
 }
 
 /** Locked, so that two changes of one membership come one after the other. */
@@ -72,12 +96,15 @@ export async function deleteMember(tx: OrgTx, userId: string): Promise<void> {
   await tx.query('DELETE FROM memberships WHERE org_id = $1 AND user_id = $2', [tx.orgId, userId]);
 }
 
-/** Is there an active owner besides this person? Locks the owners, so that two cannot leave at once. */
-export async function hasOtherOwner(tx: OrgTx, userId: string): Promise<boolean> {
-  const owners = await tx.query<{ user_id: string }>(
-    `SELECT m.user_id FROM memberships m JOIN roles r ON r.id = m.role_id
-      WHERE m.org_id = $1 AND r.built_in = 'owner' AND m.status = 'active' ORDER BY m.user_id FOR UPDATE OF m`,
-    [tx.orgId],
+/**
+ * Is there an owner besides this person who can sign in? True for long enough only where the memberships are locked:
+ * else two owners could leave at once.
+ */
+export async function hasOtherOwner(tx: OrgTx | SystemTx, orgId: string, userId: string): Promise<boolean> {
+  const other = await tx.one(
+    `SELECT 1 FROM memberships m JOIN roles r ON r.id = m.role_id JOIN users u ON u.id = m.user_id
+      WHERE m.org_id = $1 AND m.user_id <> $2 AND r.built_in = 'owner' AND m.status = 'active' AND u.status = 'active'`,
+    [orgId, userId],
   );
-  return owners.some((owner) => owner.user_id !== userId);
+  return other !== undefined;
 }

@@ -1,5 +1,5 @@
 import { Body, Controller, Delete, Get, Param, Patch, Post, Query, Req } from '@nestjs/common';
-import { Access, type AccessRequest, callerOf, Public } from '#access';
+import { Access, type AccessRequest, callerOf, Public, SignedIn } from '#access';
 import { AuthFault } from '#auth';
 import { Answers, IdPipe, PageQuery } from '#http';
 import { Invitations } from './invitations.ts';
@@ -14,6 +14,7 @@ import {
   InvitationPage,
   MemberPage,
   MemberResetView,
+  MembersQuery,
   MemberView,
   NewInvitationView,
   UpdateMemberRequest,
@@ -30,7 +31,7 @@ export class MembersController {
   @Get()
   @Access({ permission: 'member:read', org: 'orgId' })
   @Answers(MemberPage, { description: 'The members of the organization.' })
-  list(@Req() request: AccessRequest, @Query() query: PageQuery): Promise<MemberPage> {
+  list(@Req() request: AccessRequest, @Query() query: MembersQuery): Promise<MemberPage> {
     return this.members.list(callerOf(request), query);
   }
 
@@ -38,8 +39,16 @@ export class MembersController {
   @Access({ permission: 'member:create', org: 'orgId' })
   @Answers(CreatedMemberView, {
     status: 201,
-    faults: [OrgFault.member_exists, OrgFault.role_not_found, OrgFault.grant_ceiling, AuthFault.busy],
-    description: 'Add a member. A new account gets a password that works once.',
+    faults: [
+      OrgFault.member_exists,
+      OrgFault.role_not_found,
+      OrgFault.email_domain_not_allowed,
+      OrgFault.grant_ceiling,
+      AuthFault.busy,
+    ],
+    description:
+      'Add a member. A new account gets a password that works once; for an account that exists the answer is the ' +
+      'same, name and password included, and changes nothing of the account.',
   })
   add(@Req() request: AccessRequest, @Body() body: CreateMemberRequest): Promise<CreatedMemberView> {
     return this.members.add(callerOf(request), body);
@@ -104,7 +113,7 @@ export class InvitationsController {
   @Access({ permission: 'member:create', org: 'orgId' })
   @Answers(NewInvitationView, {
     status: 201,
-    faults: [OrgFault.role_not_found, OrgFault.grant_ceiling],
+    faults: [OrgFault.role_not_found, OrgFault.email_domain_not_allowed, OrgFault.grant_ceiling],
     description: 'Invite a person. The token is shown once.',
   })
   create(@Req() request: AccessRequest, @Body() body: CreateInvitationRequest): Promise<NewInvitationView> {
@@ -138,5 +147,22 @@ export class AcceptInvitationController {
   })
   accept(@Body() body: AcceptInvitationRequest, @Req() request: AccessRequest): Promise<AcceptedView> {
     return this.invitations.accept(body, request.facts);
+  }
+}
+
+@Controller('api/v1/auth/leave')
+export class LeaveController {
+  constructor(private readonly members: Members) {}
+
+  @Post()
+  @SignedIn('everyone may leave the organization they are signed in to')
+  @Answers(undefined, {
+    faults: [OrgFault.last_owner, AuthFault.sessions_only],
+    description:
+      'Leave the organization of this session. Your sessions, keys and service accounts in it end before this ' +
+      'answers; other organizations are not touched.',
+  })
+  leave(@Req() request: AccessRequest): Promise<void> {
+    return this.members.leave(callerOf(request));
   }
 }

@@ -1,6 +1,20 @@
 import { builtInRoles } from '#access';
 import { NEW_PASSWORD, OrganizationView, UserView } from '#auth';
-import { Choice, Email, Flag, Id, ListOf, Nested, pageViewOf, Secret, Slug, Text, Time, Whole } from '#http';
+import {
+  Choice,
+  Email,
+  Flag,
+  Id,
+  ListOf,
+  Nested,
+  PageQuery,
+  pageViewOf,
+  Secret,
+  Slug,
+  Text,
+  Time,
+  Whole,
+} from '#http';
 
 export class NewOwner {
   @Email()
@@ -66,6 +80,9 @@ export class NewInvitationView {
 
   @Time()
   expiresAt: string;
+
+  @Flag({ description: 'Whether the link goes to the invited person by mail too.' })
+  mailed: boolean;
 }
 
 export class CreatedOrgView {
@@ -94,6 +111,17 @@ export class MemberView {
 
 export class MemberPage extends pageViewOf(MemberView) {}
 
+export class MembersQuery extends PageQuery {
+  @Email({ optional: true, description: 'Only the member with this address.' })
+  email?: string;
+
+  @Text({ max: 100, optional: true, description: 'Only those with the role of this name.' })
+  role?: string;
+
+  @Choice(['active', 'disabled'], { optional: true })
+  status?: 'active' | 'disabled';
+}
+
 export class CreateMemberRequest {
   @Email()
   email: string;
@@ -110,14 +138,14 @@ export class CreateMemberRequest {
 
 export class CreatedMemberView extends MemberView {
   @Secret({
-    optional: true,
     description:
-      'For a new account: a password that works once, to be changed at the first sign-in. Shown once.',
+      'Signs a new account in once, to be changed then. Who has an account already keeps their own password, and ' +
+      'this one opens nothing: the answer does not tell which. Shown once.',
   })
-  password?: string;
+  password: string;
 
-  @Time({ optional: true, description: 'Until when that password works.' })
-  passwordExpiresAt?: string;
+  @Time({ description: 'Until when that password works.' })
+  passwordExpiresAt: string;
 }
 
 export class MemberResetView {
@@ -144,6 +172,14 @@ export class UpdateMemberRequest {
 
   @Choice(['active', 'disabled'], { optional: true })
   status?: 'active' | 'disabled';
+}
+
+export class TransferOwnershipRequest {
+  @Id({ description: 'The active member who becomes owner.' })
+  userId: string;
+
+  @Text({ max: 100, optional: true, description: 'The name of the role that you keep; admin where unsaid.' })
+  role?: string;
 }
 
 export class CreateInvitationRequest {
@@ -246,6 +282,11 @@ export class CreateServiceAccountRequest {
   description?: string;
 }
 
+export class HandOverRequest {
+  @Id({ description: 'The member who answers for the account and its keys from now on.' })
+  ownerId: string;
+}
+
 export class ApiKeyView {
   @Id()
   id: string;
@@ -270,9 +311,34 @@ export class ApiKeyView {
 
   @Time({ nullable: true })
   expiresAt: string | null;
+
+  @Time({ nullable: true, description: 'May lag behind by 10 seconds.' })
+  lastUsedAt: string | null;
+
+  @Text({ nullable: true, description: 'The address it was last used from.' })
+  lastUsedIp: string | null;
+
+  @Time({ nullable: true })
+  revokedAt: string | null;
+
+  @Text({ nullable: true, description: 'Why it was ended.' })
+  revokedReason: string | null;
 }
 
 export class ApiKeyPage extends pageViewOf(ApiKeyView) {}
+
+export class ApiKeysQuery extends PageQuery {
+  @Flag({ optional: true, description: 'True: those that were revoked, instead of those that were not.' })
+  revoked?: boolean;
+}
+
+export class RevokeApiKeyQuery {
+  @Choice(['leaked', 'superseded', 'unused', 'owner_left', 'other'], {
+    optional: true,
+    description: 'Why; shown in the log and in the list.',
+  })
+  reason?: string;
+}
 
 export class CreateApiKeyRequest {
   @Text({ max: 100 })
@@ -284,14 +350,19 @@ export class CreateApiKeyRequest {
   @ListOf('text', { min: 1, max: 500, itemMax: 100 })
   permissions: string[];
 
-  @Time({ optional: true })
-  expiresAt?: string;
+  @Time({
+    optional: true,
+    nullable: true,
+    description: 'Absent: in 90 days. Null: never by itself. Not after that of the key that asks.',
+  })
+  expiresAt?: string | null;
 
   @ListOf('text', {
     max: 100,
     itemMax: 50,
     optional: true,
-    description: 'CIDR notation; empty or absent means anywhere.',
+    description:
+      'CIDR notation; empty or absent means anywhere. Within those of the key that asks; absent then means the same.',
   })
   allowedCidrs?: string[];
 }

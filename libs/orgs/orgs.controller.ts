@@ -1,14 +1,25 @@
 import { Body, Controller, Delete, Get, Param, Patch, Post, Query, Req } from '@nestjs/common';
 import { Access, type AccessRequest, callerOf, PLATFORM, SignedIn } from '#access';
-import { OrganizationView } from '#auth';
+import { AuthFault, OrganizationView } from '#auth';
 import { Answers, IdPipe, PageQuery } from '#http';
-import { CreatedOrgView, CreateOrgRequest, OrgPage, UpdateOrgRequest } from './org.contract.ts';
+import {
+  CreatedOrgView,
+  CreateOrgRequest,
+  MemberView,
+  OrgPage,
+  TransferOwnershipRequest,
+  UpdateOrgRequest,
+} from './org.contract.ts';
 import { OrgFault } from './org.faults.ts';
 import { Orgs } from './orgs.ts';
+import { Ownership } from './ownership.ts';
 
 @Controller('api/v1/orgs')
 export class OrgsController {
-  constructor(private readonly orgs: Orgs) {}
+  constructor(
+    private readonly orgs: Orgs,
+    private readonly ownership: Ownership,
+  ) {}
 
   @Get()
   @SignedIn('everyone may see which organizations they belong to')
@@ -51,6 +62,27 @@ export class OrgsController {
   })
   remove(@Req() request: AccessRequest): Promise<void> {
     return this.orgs.remove(callerOf(request));
+  }
+
+  @Post(':orgId/transfer-ownership')
+  @Access({ permission: 'org:transfer', org: 'orgId', stepUp: 'mfa', within: 300 })
+  @Answers(MemberView, {
+    status: 200,
+    faults: [
+      OrgFault.member_not_found,
+      OrgFault.cannot_be_owner,
+      OrgFault.not_owner,
+      OrgFault.role_not_found,
+      OrgFault.grant_ceiling,
+      AuthFault.step_up_required,
+    ],
+    description: 'Make another active member owner and take a lesser role yourself, both or neither.',
+  })
+  transferOwnership(
+    @Req() request: AccessRequest,
+    @Body() body: TransferOwnershipRequest,
+  ): Promise<MemberView> {
+    return this.ownership.transfer(callerOf(request), body);
   }
 
   @Post(':orgId/suspend')

@@ -1,4 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { Accounts } from './accounts/accounts.ts';
+import { AccountsController } from './accounts/accounts.controller.ts';
 import { Invitations } from './invitations.ts';
 import { Keys } from './keys.ts';
 import { ApiKeysController, ServiceAccountsController } from './keys.controller.ts';
@@ -12,13 +14,16 @@ import { Members } from './members.ts';
 import {
   AcceptInvitationController,
   InvitationsController,
+  LeaveController,
   MembersController,
 } from './members.controller.ts';
 import { OrgConfig } from './org.config.ts';
 import { Orgs } from './orgs.ts';
 import { OrgsController } from './orgs.controller.ts';
+import { Ownership } from './ownership.ts';
 import { Roles } from './roles.ts';
 import { PermissionsController, RolesController } from './roles.controller.ts';
+import { ServiceAccounts } from './service-accounts.ts';
 
 @Module({})
 export class OrgsModule {
@@ -31,22 +36,27 @@ export class OrgsModule {
         MembersController,
         InvitationsController,
         AcceptInvitationController,
+        LeaveController,
         RolesController,
         PermissionsController,
         ServiceAccountsController,
         ApiKeysController,
         MemberFactorsController,
         UserFactorsController,
+        AccountsController,
       ],
       providers: [
         { provide: OrgConfig, useValue: config },
+        Accounts,
         Invitations,
         Keys,
         MemberResets,
         MemberFactors,
         Members,
         Orgs,
+        Ownership,
         Roles,
+        ServiceAccounts,
       ],
       exports: [Orgs],
     };

@@ -54,6 +54,7 @@ export class Orgs {
           callerIn(caller, org),
           request.owner.email,
           ownerRoleId,
+          true,
         );
         return { organization: org, invitation };
       }

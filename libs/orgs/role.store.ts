@@ -43,6 +43,14 @@ export async function findRole(
   );
 }
 
+/** The role a person has in an organization; undefined where they are no member. */
+export async function memberRole(tx: SystemTx, orgId: string, userId: string): Promise<RoleRow | undefined> {
+  return tx.one<RoleRow>(
+    `SELECT ${COLUMNS} FROM roles WHERE id = (SELECT role_id FROM memberships WHERE org_id = $1 AND user_id = $2)`,
+    [orgId, userId],
+  );
+}
+
 export async function insertRole(
   tx: OrgTx,
   role: { id: string; name: string; description: string; permissions: readonly string[] },

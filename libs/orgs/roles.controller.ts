@@ -58,7 +58,7 @@ export class RolesController {
   @Delete(':roleId')
   @Access({ permission: 'role:write', org: 'orgId' })
   @Answers(undefined, {
-    faults: [OrgFault.role_missing, OrgFault.role_built_in, OrgFault.role_in_use],
+    faults: [OrgFault.role_missing, OrgFault.role_built_in, OrgFault.role_in_use, OrgFault.grant_ceiling],
     description: 'Delete a custom role that nobody has.',
   })
   remove(@Req() request: AccessRequest, @Param('roleId', IdPipe) roleId: string): Promise<void> {

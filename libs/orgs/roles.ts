@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { builtInPermissions } from '#access';
 import { Audit } from '#audit';
+import { rolePermissions } from '#auth';
 import { Database, type OrgTx, type SystemTx } from '#database';
 import { type Caller, type CallerOrg, newId, type Page, pageOf, readPage } from '#kernel';
 import { requireHeld, requireKnown } from './grant-ceiling.ts';
@@ -40,13 +41,15 @@ export class Roles {
     });
   }
 
-  /** What the role may is effective on the next request of everyone who has it. */
+  /**
+   * What the role may is effective on the next request of everyone who has it. Who holds less than the role neither
+   * changes nor deletes it: what is above them is not theirs to take away either.
+   */
   async update(caller: Caller, id: string, request: UpdateRoleRequest): Promise<RoleView> {
     requireKnown(request.permissions ?? [], caller.org.kind);
     return this.database.inOrg(caller, async (tx) => {
       const before = await this.#custom(tx, caller, id);
-      const added = (request.permissions ?? []).filter((name) => !before.permissions.includes(name));
-      requireHeld(caller, added);
+      requireHeld(caller, [...permissionsOf(before, caller.org.kind), ...(request.permissions ?? [])]);
       await updateRole(tx, id, request);
       const after = await this.#custom(tx, caller, id);
       await this.audit.append(tx, caller, {
@@ -64,6 +67,7 @@ export class Roles {
   async remove(caller: Caller, id: string): Promise<void> {
     await this.database.inOrg(caller, async (tx) => {
       const role = await this.#custom(tx, caller, id);
+      requireHeld(caller, permissionsOf(role, caller.org.kind));
       if (!(await deleteRole(tx, id))) throw OrgFault.role_in_use();
       await this.audit.append(tx, caller, {
         action: 'role.deleted',
@@ -94,6 +98,11 @@ export async function roleNamed(
   if (role) return role;
   const path = request.roleId ? 'roleId' : 'role';
   throw OrgFault.role_not_found({ errors: [{ path, message: 'must name a role of the organization' }] });
+}
+
+/** What a role of an organization of this kind gives. */
+export function permissionsOf(role: RoleRow, kind: CallerOrg['kind']): Set<string> {
+  return rolePermissions({ builtIn: role.built_in, permissions: role.permissions }, kind);
 }
 
 function roleView(row: RoleRow, kind: CallerOrg['kind']): RoleView {

@@ -1,5 +1,6 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { Audit, type AuditAction, type AuditEntry } from '#audit';
+import { PepperRotation, SigningKeyRotation } from '#auth';
 import { Database, type SystemTx } from '#database';
 import { newId } from '#kernel';
 
@@ -15,6 +16,8 @@ export class Housekeeping implements OnModuleDestroy {
   constructor(
     private readonly database: Database,
     private readonly audit: Audit,
+    private readonly signingKeys: SigningKeyRotation,
+    private readonly peppers: PepperRotation,
   ) {}
 
   start(onFailure: (error: unknown) => void): void {
@@ -46,6 +49,8 @@ export class Housekeeping implements OnModuleDestroy {
       await this.#forgetDevices(tx);
       await this.#purgeSessions(tx);
     });
+    await this.signingKeys.keep();
+    await this.peppers.keep();
   }
 
   /** In a statement of its own that waits for no row: sign-ins count in several of these in an order of their own. */

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { Audit, type AuditEntry } from '#audit';
-import { ChosenPasswords, insertUser, SigningKeys, storePassword } from '#auth';
+import { ChosenPasswords, insertUser, SigningKeyRotation, storePassword } from '#auth';
 import { Database } from '#database';
 import { type CallerOrg, randomText, type RequestFacts, tokenDigest } from '#kernel';
 import { insertMember, Orgs } from '#orgs';
@@ -20,7 +20,7 @@ export class Setup {
     private readonly audit: Audit,
     private readonly orgs: Orgs,
     private readonly chosen: ChosenPasswords,
-    private readonly signingKeys: SigningKeys,
+    private readonly signingKeys: SigningKeyRotation,
     private readonly state: SystemState,
   ) {}
 
@@ -56,12 +56,13 @@ export class Setup {
         await insertMember(tx, { orgId: org.id, userId, roleId: ownerRoleId });
         for (const entry of setupRecords(org, userId, request, facts)) await this.audit.record(tx, entry);
       }
-      const kid = await this.signingKeys.create(tx);
-      await this.audit.record(tx, {
-        ...fromSetup(platform.org, facts),
-        action: 'signing_key.created',
-        target: { type: 'signing_key', id: kid },
-      });
+      for (const kid of await this.signingKeys.createFirst(tx)) {
+        await this.audit.record(tx, {
+          ...fromSetup(platform.org, facts),
+          action: 'signing_key.created',
+          target: { type: 'signing_key', id: kid },
+        });
+      }
       await tx.query('UPDATE deployment SET set_up_at = now()');
       await tx.query('DELETE FROM setup_tokens');
       const user = { id: userId, email: request.owner.email.toLowerCase(), name: request.owner.name };

@@ -120,6 +120,7 @@ function callAtVictim(route: Route): Promise<Answer> {
     accountId: serviceAccountId,
     deviceId,
     factorId,
+    kid: 'k'.repeat(43),
   };
   const path = route.path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? `unknown-${name}`);
   return harness.call(route.method, path, { body: bodyFor(route) });

@@ -7,12 +7,13 @@ import { exports } from './export.ts';
 import { type Plan, printResult, type Result } from './figures.ts';
 import { footprint } from './footprint.ts';
 import { canPin, ROOT } from './processes.ts';
+import { proofs } from './proofs.ts';
 import { read } from './read.ts';
 import { revocation } from './revocation.ts';
 import { generator } from './saturate.ts';
 import { signIns } from './sign-ins.ts';
 
-/** `npm run bench -- [a b c d e f] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
+/** `npm run bench -- [a b c d e f g] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
 const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   a: read,
   b: signIns,
@@ -20,6 +21,7 @@ const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   d: auditedChanges,
   e: exports,
   f: footprint,
+  g: proofs,
 };
 
 const { values, positionals } = parseArgs({

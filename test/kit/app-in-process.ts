@@ -11,7 +11,7 @@ import { Clock } from '#kernel';
 import { MailConfig } from '#mail';
 import { Setup, SystemState } from '#platform';
 import { MasterKey } from '#secrets';
-import { AppModule } from '../../apps/api/app.module.ts';
+import { AppModule, type AppParts } from '../../apps/api/app.module.ts';
 import { cloneDatabase, run, type TestDatabase } from './database.ts';
 
 /** A clock that runs as the system's does, and that a spec can set forward or back. */
@@ -213,9 +213,7 @@ export class AppInProcess {
   }
 }
 
-export interface AppOptions {
-  /** Where people reach it; passkeys need a name, such as localhost. */
-  publicUrl?: string;
+export interface AppOptions extends Partial<AppParts> {
   /** The URL of a mail server (mail-server.ts); without one no mail leaves. */
   smtp?: string;
   /** Whether jobs are worked off in this process; where mail leaves they are, unless said otherwise. */
@@ -224,9 +222,9 @@ export interface AppOptions {
 
 /** Starts the product and sets it up: the organizations `platform` and `acme`, both of `owner`. */
 export async function startApp({
-  publicUrl = 'http://127.0.0.1:8080',
   smtp,
   worker = smtp !== undefined,
+  ...parts
 }: AppOptions = {}): Promise<AppInProcess> {
   const database = await cloneDatabase();
   const clock = new MovableClock();
@@ -235,9 +233,10 @@ export async function startApp({
     AppModule.with({
       database: { urls: database.urls, poolSize: 8 },
       masterKey: newMasterKey(),
-      publicUrl,
+      publicUrl: 'http://127.0.0.1:8080',
       issuer: undefined,
       mail: smtp === undefined ? undefined : new MailConfig(smtp, mailFrom),
+      ...parts,
       clock,
     }),
     { logger: new AppLogger({ write: (line) => log.push(line) }, 'info') },

@@ -52,6 +52,8 @@ export interface Answer {
 
 export interface HarnessOptions {
   clock?: Clock;
+  /** Connections per database role. */
+  poolSize?: number;
   /** Routes of a test's own beside the product's. */
   controllers?: Type[];
 }
@@ -73,11 +75,11 @@ export class Harness {
     readonly lines: readonly string[],
   ) {}
 
-  static async start({ clock, controllers = [] }: HarnessOptions = {}): Promise<Harness> {
+  static async start({ clock, poolSize = 4, controllers = [] }: HarnessOptions = {}): Promise<Harness> {
     const database = await cloneDatabase();
     const lines: string[] = [];
     const parts = {
-      database: { urls: database.urls, poolSize: 4 },
+      database: { urls: database.urls, poolSize },
       masterKey: new MasterKey(randomBytes(32)),
       publicUrl: 'https://portcullis.example',
       issuer: undefined,
@@ -186,12 +188,13 @@ export class Harness {
   /** An API key of the person with these permissions. */
   async apiKey(owner: Person, permissions: readonly string[]): Promise<{ id: string; key: string }> {
     const id = newId();
-    const { key, digest } = this.app.get(ApiKeySecrets, { strict: false }).make(id);
+    const { key, digest, pepperId } = await this.app.get(ApiKeySecrets, { strict: false }).make(id);
     const { org, userId } = owner;
     await this.change(org, (tx) =>
       tx.query(
-        `INSERT INTO api_keys (org_id, id, name, owner_id, digest, permissions) VALUES ($1, $2, 'key', $3, $4, $5)`,
-        [org.id, id, userId, digest, permissions],
+        `INSERT INTO api_keys (org_id, id, name, owner_id, digest, pepper_id, permissions)
+         VALUES ($1, $2, 'key', $3, $4, $5, $6)`,
+        [org.id, id, userId, digest, pepperId, permissions],
       ),
     );
     return { id, key };

@@ -95,7 +95,26 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
        VALUES ($1, $2, $3, $4, $5, $3, '{}')`,
       [orgId, apiKeyId, mark, serviceAccountId, userId],
     );
+    await query(
+      `INSERT INTO api_key_activity (org_id, api_key_id, last_used_at, last_used_ip) VALUES ($1, $2, now(), $3)`,
+      [orgId, apiKeyId, mark],
+    );
     await query('INSERT INTO org_policies (org_id, settings) VALUES ($1, $2)', [orgId, { mark }]);
+    const zeros = `decode(repeat('00', 32), 'hex')`;
+    await query(
+      `INSERT INTO audit_tiles (org_id, level, index, root, nodes)
+       VALUES ($1, 0, 0, ${zeros}, decode(repeat('00', 8192), 'hex'))`,
+      [orgId],
+    );
+    await query(`INSERT INTO audit_checkpoints (org_id, size, root, note) VALUES ($1, 0, ${zeros}, $2)`, [
+      orgId,
+      mark,
+    ]);
+    await query(`INSERT INTO audit_findings (org_id, id, kind, pos, detail) VALUES ($1, $2, 'fork', 1, $3)`, [
+      orgId,
+      newId(),
+      { mark },
+    ]);
     await query('COMMIT');
   });
   return {

@@ -89,7 +89,9 @@ describe('bad input', { timeout: 120_000 }, () => {
         ? instead[name]
         : name === 'orgId'
           ? admin.organization.id
-          : '0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee',
+          : name === 'kid'
+            ? 'k'.repeat(43)
+            : '0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee',
     );
   }
 

@@ -243,6 +243,21 @@ describe('a revocation holds when it answers', { timeout: 60_000 }, () => {
     });
   });
 
+  it('of an API key that somebody who found it hands in', async () => {
+    const [key, other] = [
+      await addKey(replicas[0]!, admin, ['member:read']),
+      await addKey(replicas[0]!, admin, ['member:read']),
+    ];
+    await holds('API key handed in', {
+      victims: [{ name: 'the key', token: key.key, path: '/auth/me' }],
+      others: [{ name: 'another key', token: other.key, path: '/auth/me' }, meOf('the admin', admin)],
+      refused: { status: 401 },
+      revoke: async () => {
+        expectAnswer(await replicas[1]!.api.post('/auth/api-keys/revoke', { key: key.key }), 204);
+      },
+    });
+  });
+
   it('of a whole organization that is suspended, and of no other', async () => {
     const path = `/orgs/${tenantOwner.organization.id}`;
     await holds('organization suspended', {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 /**
@@ -165,7 +166,8 @@ function listOf(
 }
 
 export function isCidr(text: string): boolean {
-  return ipaddr.isValidCIDR(text);
+  // Not the short forms (`10/8`), which mean another range than people think.
+  return isIP(text.split('/')[0] ?? '') !== 0 && ipaddr.isValidCIDR(text);
 }
 
 const DOMAIN =
@@ -185,7 +187,8 @@ export function domainAllowed(policy: Pick<OrgPolicy, 'allowedEmailDomains'>, em
 /** Closed where there is a list and the address is unknown or cannot be read. */
 export function addressAllowed(cidrs: readonly string[], ip: string | undefined): boolean {
   if (cidrs.length === 0) return true;
-  if (ip === undefined || !ipaddr.isValid(ip)) return false;
+  // The strict reading first: `10.1` or `0x7f.1` is an address to few, and to no proxy.
+  if (ip === undefined || isIP(ip) === 0 || !ipaddr.isValid(ip)) return false;
   const address = ipaddr.process(ip);
   return cidrs.some((cidr) => {
     const range = ipaddr.parseCIDR(cidr);

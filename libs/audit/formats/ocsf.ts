@@ -1,5 +1,5 @@
-import type { AuditAction } from './actions.ts';
-import type { AuditRow } from './audit.store.ts';
+import type { AuditAction } from '../actions.ts';
+import { countOf, type ExportedEvent, type Leaf, operationOf, personConcerned } from './event.ts';
 
 /**
  * Native events as OCSF 1.8.0 (schema.ocsf.io). One table maps each action to its class and activity; the class
@@ -30,6 +30,11 @@ const map = (
 export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'system.set_up': map(6002, 1),
   'signing_key.created': map(3004, 1),
+  'signing_key.rotated': map(3004, 10, 2),
+  'signing_key.retired': map(3004, 11),
+  'signing_key.withdrawn': map(3004, 4, 4),
+  'key_pepper.created': map(3004, 1, 2),
+  'key_pepper.retired': map(3004, 4),
   'auth.signed_in': map(3002, 1),
   'auth.sign_in_refused': map(3002, 1, 2),
   'auth.locked': map(3002, 1, 3),
@@ -58,6 +63,9 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'session.purged': map(3004, 4),
   'org.created': map(3004, 1),
   'org.updated': map(3004, 3),
+  'org.ownership_transferred': map(3005, 1, 3),
+  'user.disabled': map(3001, 5, 2),
+  'user.enabled': map(3001, 2),
   'policy.changed': map(3004, 3),
   'org.suspended': map(3004, 12, 3),
   'org.resumed': map(3004, 13, 2),
@@ -72,38 +80,34 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'invitation.created': map(3004, 1),
   'invitation.revoked': map(3004, 4),
   'service_account.created': map(3004, 1),
+  'service_account.updated': map(3004, 3, 2),
   'service_account.deleted': map(3004, 4, 2),
   'api_key.created': map(3004, 1, 2),
   'api_key.rotated': map(3004, 3),
   'api_key.revoked': map(3004, 4, 2),
+  'api_key.rehashed': map(3004, 3),
   'access.denied': map(6003, 99, 2),
   'access.denied_repeatedly': map(6003, 99, 3),
   'audit.read': map(6003, 2),
   'audit.exported': map(6003, 2),
+  'audit.proved': map(6003, 2),
+  'audit.alteration_found': map(3004, 3, 4),
+  'audit.fork_detected': map(3004, 3, 4),
+  'audit_key.created': map(3004, 1),
+  'audit_key.rotated': map(3004, 3, 2),
 };
+
+/** Class and activity, which the tables of the other formats go by. */
+export function kindOf(action: AuditAction): string {
+  const { classUid, activity } = ocsfMapping[action];
+  return `${classUid}/${activity}`;
+}
 
 const severities = { 1: 'Informational', 2: 'Low', 3: 'Medium', 4: 'High' } as const;
 
-/** The parts of a native leaf that the mapping reads. */
-interface Leaf {
-  id: string;
-  org: string;
-  time: string;
-  actor: { type: string; id: string; sessionId?: string; apiKeyId?: string };
-  action: AuditAction;
-  target: { type: string; id: string };
-  outcome: 'success' | 'denied' | 'failure';
-  reason?: string;
-  request: { id: string; method: string; route: string };
-  changes?: Record<string, { from?: unknown; to?: unknown }>;
-}
-
-type PersonalValues = Record<string, { value: string } | 'erased'>;
-
 /** One OCSF event as a line of JSON, without the line's end. */
-export function ocsfLine(row: AuditRow): string {
-  const leaf = JSON.parse(row.leaf) as Leaf;
-  const personal = JSON.parse(row.personal) as PersonalValues;
+export function ocsfLine(event: ExportedEvent): string {
+  const { leaf, pos } = event;
   const { classUid, activity, severity } = ocsfMapping[leaf.action];
   const failed = leaf.outcome !== 'success';
   return JSON.stringify({
@@ -120,25 +124,24 @@ export function ocsfLine(row: AuditRow): string {
     status: failed ? 'Failure' : 'Success',
     status_code: leaf.outcome,
     status_detail: leaf.reason,
-    count: countOf(leaf),
+    count: countOf(event),
     metadata: {
       version: '1.8.0',
       product: { name: 'Portcullis', vendor_name: 'Portcullis' },
       uid: leaf.id,
-      sequence: Number(row.pos),
+      sequence: pos,
       tenant_uid: leaf.org,
       correlation_uid: leaf.request.id,
       event_code: leaf.action,
       log_name: 'audit',
     },
-    ...attributesOf(classUid, leaf, personal),
-    // The very bytes that leaf_hash is over.
-    raw_data: row.leaf,
+    ...attributesOf(classUid, event),
+    raw_data: event.leafText,
     unmapped: {
-      pos: Number(row.pos),
-      leaf_hash: row.leaf_hash,
-      prev_hash: row.prev_hash,
-      route: `${leaf.request.method} ${leaf.request.route}`,
+      pos,
+      leaf_hash: event.leafHash,
+      prev_hash: event.prevHash,
+      route: operationOf(event),
       actor: leaf.actor,
       target: leaf.target,
       changes: leaf.changes,
@@ -147,26 +150,26 @@ export function ocsfLine(row: AuditRow): string {
 }
 
 /** What the class requires, and who (`actor`) beside whom (`user`, `entity`) wherever the class takes both. */
-function attributesOf(classUid: Mapping['classUid'], leaf: Leaf, personal: PersonalValues): object {
+function attributesOf(classUid: Mapping['classUid'], event: ExportedEvent): object {
+  const { leaf, targetName: name } = event;
   if (classUid === 6002) return { app: { name: 'Portcullis', vendor_name: 'Portcullis' } };
   const shared = {
     actor: {
-      user: actorUser(leaf, personal),
+      user: actorUser(event),
       session: leaf.actor.sessionId === undefined ? undefined : { uid: leaf.actor.sessionId },
     },
-    src_endpoint: { ip: address(personal), name: 'client' },
+    src_endpoint: { ip: event.ip, name: 'client' },
   };
-  const name = shown(personal, 'target.display');
   switch (classUid) {
     case 3001:
       return { ...shared, user: personOf(leaf.target.id, name) };
     case 3002:
       return {
         ...shared,
-        user: whom(leaf, personal),
+        user: whom(event),
         session: sessionOf(leaf),
         service: { name: 'Portcullis' },
-        http_request: requestOf(leaf, personal),
+        http_request: requestOf(event),
       };
     case 3004:
       return { ...shared, entity: { uid: leaf.target.id, name, ...entityTypeOf(leaf.target.type) } };
@@ -179,8 +182,8 @@ function attributesOf(classUid: Mapping['classUid'], leaf: Leaf, personal: Perso
     case 6003:
       return {
         ...shared,
-        api: { operation: `${leaf.request.method} ${leaf.request.route}`, request: { uid: leaf.request.id } },
-        http_request: requestOf(leaf, personal),
+        api: { operation: operationOf(event), request: { uid: leaf.request.id } },
+        http_request: requestOf(event),
       };
   }
 }
@@ -190,10 +193,10 @@ const OTHER = 99;
 /** Numbers of `user.type_id`, by the types of our actors. */
 const userTypes: Readonly<Record<string, number>> = { user: 1, system: 3, api_key: 4, anonymous: 0 };
 
-function actorUser({ actor }: Leaf, personal: PersonalValues): object {
+function actorUser({ leaf: { actor }, actorName }: ExportedEvent): object {
   return {
     uid: actor.id,
-    name: shown(personal, 'actor.display'),
+    name: actorName,
     type: actor.type,
     type_id: userTypes[actor.type] ?? OTHER,
     credential_uid: actor.apiKeyId,
@@ -204,13 +207,12 @@ function personOf(uid: string, name: string | undefined): object {
   return { uid, name, type: 'user', type_id: userTypes['user'] };
 }
 
-/** Whose sign-in or session it is: the target; of a session its person, who need not be the one who ended it. */
-function whom(leaf: Leaf, personal: PersonalValues): object {
-  if (leaf.target.type === 'user') return personOf(leaf.target.id, shown(personal, 'target.display'));
-  const person = leaf.changes?.['user']?.to;
-  return typeof person === 'string' && person !== leaf.actor.id
-    ? personOf(person, undefined)
-    : actorUser(leaf, personal);
+/** Whose sign-in or session it is; the actor's own where nobody else is named. */
+function whom(event: ExportedEvent): object {
+  const person = personConcerned(event);
+  return person && (event.leaf.target.type === 'user' || person.id !== event.leaf.actor.id)
+    ? personOf(person.id, person.name)
+    : actorUser(event);
 }
 
 function sessionOf({ target, changes }: Leaf): object | undefined {
@@ -230,27 +232,10 @@ function entityTypeOf(type: string): object {
 
 const METHODS = new Set(['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT']);
 
-function requestOf({ request }: Leaf, personal: PersonalValues): object {
+function requestOf({ leaf: { request }, userAgent }: ExportedEvent): object {
   return {
     uid: request.id,
     http_method: METHODS.has(request.method) ? request.method : undefined,
-    user_agent: shown(personal, 'request.userAgent'),
+    user_agent: userAgent,
   };
-}
-
-function countOf({ changes }: Leaf): number | undefined {
-  const count = changes?.['count']?.to;
-  return typeof count === 'number' ? count : undefined;
-}
-
-/** The client's address; absent where it was erased, for OCSF takes nothing but an address there. */
-function address(personal: PersonalValues): string | undefined {
-  const ip = personal['request.ip'];
-  return ip === 'erased' ? undefined : ip?.value;
-}
-
-/** A personal value; absent where there is none, `erased` where it was erased. */
-function shown(personal: PersonalValues, path: string): string | undefined {
-  const found = personal[path];
-  return found === undefined || found === 'erased' ? found : found.value;
 }

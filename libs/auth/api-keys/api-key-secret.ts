@@ -1,7 +1,5 @@
-import { Injectable } from '@nestjs/common';
 import { createHmac, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { MasterKey } from '#secrets';
 
 /**
  * API keys: `pck_<id>_<secret><checksum>`, where id is the key's UUID without hyphens, secret 24 random bytes and
@@ -12,7 +10,8 @@ export const API_KEY_PATTERN = 'pck_[0-9a-f]{32}_[0-9a-f]{56}';
 
 const KEY = new RegExp(`^${API_KEY_PATTERN}$`);
 
-function makeApiKey(id: string): string {
+/** A new key for an id. */
+export function makeApiKey(id: string): string {
   const body = `pck_${id.replaceAll('-', '')}_${randomBytes(24).toString('hex')}`;
   return body + checksum(body);
 }
@@ -24,25 +23,9 @@ export function readApiKey(text: string): string | undefined {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 
-/** Makes the secrets of API keys and what is stored of them. */
-@Injectable()
-export class ApiKeySecrets {
-  /** Outside the database, so that a stolen table cannot even test guesses. */
-  readonly #pepper: Buffer;
-
-  constructor(masterKey: MasterKey) {
-    this.#pepper = masterKey.derive('api-keys');
-  }
-
-  /** A new key for an id, and its digest. */
-  make(id: string): { key: string; digest: string } {
-    const key = makeApiKey(id);
-    return { key, digest: this.digest(key) };
-  }
-
-  digest(key: string): string {
-    return createHmac('sha256', this.#pepper).update(key).digest('base64url');
-  }
+/** What is stored of a key. The pepper lies outside the database, so a stolen table cannot even test guesses. */
+export function keyDigest(key: string, pepper: Buffer): string {
+  return createHmac('sha256', pepper).update(key).digest('base64url');
 }
 
 function checksum(body: string): string {

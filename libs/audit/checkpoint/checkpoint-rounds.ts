@@ -1,0 +1,93 @@
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Database } from '#database';
+import { AuditConfig } from '../audit.config.ts';
+import { OrgTrees } from '../tree/org-trees.ts';
+import { WIDTH } from '../tree/tiles.ts';
+import { type LogHead, readLogHeads, takeRound } from './checkpoint.store.ts';
+import { Checkpoints } from './checkpoints.ts';
+
+const PAGE = 200;
+/** Tiles that one round compares with the log again: ten thousand events, a tenth of a second's work. */
+const CHECKED_TILES = 40;
+const AT_ONCE = 4;
+
+/**
+ * Signs and publishes a checkpoint of each log that has grown, at an interval; and looks at some of what was sealed
+ * long ago, here and there, for nobody else may ask for it. Any number of processes may run it; one does at a time.
+ */
+@Injectable()
+export class CheckpointRounds implements OnModuleDestroy {
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly database: Database,
+    private readonly checkpoints: Checkpoints,
+    private readonly trees: OrgTrees,
+    private readonly config: AuditConfig,
+  ) {}
+
+  /** Compares all that is anchored at once; then a round at each interval. */
+  start(onFailure: (error: unknown) => void): void {
+    let busy = false;
+    const alone = (work: () => Promise<void>): void => {
+      if (busy) return;
+      busy = true;
+      void work()
+        .catch(onFailure)
+        .finally(() => (busy = false));
+    };
+    alone(() => this.checkpoints.compareAnchored(onFailure));
+    this.#timer = setInterval(
+      () =>
+        alone(async () => {
+          if (await this.#takeTurn()) await this.round(onFailure);
+        }),
+      this.config.checkpointSeconds * 1_000,
+    );
+    this.#timer.unref();
+  }
+
+  onModuleDestroy(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** One round. What is wrong with one log does not keep the others. */
+  async round(onFailure: (error: unknown) => void): Promise<void> {
+    let tiles = CHECKED_TILES;
+    for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
+      const from = after;
+      const heads = await this.database.acrossOrgs('audit_checkpoints', (tx) => readLogHeads(tx, from, PAGE));
+      for (const head of heads) {
+        if (!this.#isDue(head)) continue;
+        try {
+          await this.checkpoints.publish(head.orgId, await this.checkpoints.issue(head.orgId));
+          if (tiles > 0) tiles -= await this.#lookAgain(head);
+        } catch (error) {
+          onFailure(error);
+        }
+      }
+      const last = heads.at(-1);
+      if (!last || heads.length < PAGE) return;
+      after = last.orgId;
+    }
+  }
+
+  /** After a little less than the interval, for timers are not exact. */
+  #takeTurn(): Promise<boolean> {
+    const seconds = this.config.checkpointSeconds * 0.9;
+    return this.database.acrossOrgs('audit_checkpoints', (tx) => takeRound(tx, seconds));
+  }
+
+  /** It has grown; or somebody has asked for a checkpoint that is not published yet. */
+  #isDue({ size, signed, signedAgo }: LogHead): boolean {
+    return size !== signed || (this.checkpoints.publishes && signedAgo < 3 * this.config.checkpointSeconds);
+  }
+
+  /** Compares a few tiles anywhere in the log; how many. */
+  async #lookAgain({ orgId, size }: LogHead): Promise<number> {
+    const sealed = Math.floor(size / WIDTH);
+    if (sealed === 0) return 0;
+    await this.trees.check(orgId, Math.floor(Math.random() * sealed), AT_ONCE);
+    return AT_ONCE;
+  }
+}

@@ -1,0 +1,112 @@
+import type { OrgTx, SystemTx } from '#database';
+import type { Finding } from './log-check.ts';
+import {
+  consistencyRanges,
+  inclusionRanges,
+  provesConsistency,
+  provesInclusion,
+  type Range,
+} from './merkle.ts';
+import { MissingEntry, readsOf, TileHashes, WIDTH } from './tiles.ts';
+import { readEntries, readExtent, readLeafHashes, readTiles } from './tree.store.ts';
+
+/** Leaves beyond the tiles that are read one by one before somebody has to make tiles of them: a millisecond's worth. */
+const TAIL = 4 * WIDTH;
+
+/** The log is not what the product wrote. */
+export class Altered extends Error {
+  constructor(readonly finding: Finding) {
+    super(`${finding.kind} at position ${finding.pos}`);
+  }
+}
+
+/** A proof and the root that it leads to. */
+export interface Proof {
+  readonly hashes: Buffer[];
+  readonly root: Buffer;
+}
+
+/**
+ * The Merkle tree of one log as a transaction sees it. Each question costs a handful of rows by their keys, whatever
+ * the log's length; nothing is kept in memory. What is answered has been checked: a proof that does not prove is an
+ * `Altered`.
+ */
+export class Tree {
+  private constructor(
+    private readonly tx: OrgTx | SystemTx,
+    private readonly orgId: string,
+    /** The highest position of the log. */
+    readonly size: number,
+    private readonly sealed: number,
+  ) {}
+
+  static async open(tx: OrgTx | SystemTx, orgId: string): Promise<Tree> {
+    const { size, sealed } = await readExtent(tx, orgId);
+    return new Tree(tx, orgId, size, sealed);
+  }
+
+  /** False where so much of the log has no tiles yet that reading it would take long. */
+  get isWithinReach(): boolean {
+    return this.size - this.sealed * WIDTH < TAIL;
+  }
+
+  /** RFC 6962 root over the first `size` positions, which there must be. */
+  async rootAt(size: number): Promise<Buffer> {
+    const [root] = await this.#hashes([{ from: 0, to: size }]);
+    return root as Buffer;
+  }
+
+  /** That `pos` is in the tree of `size`; 1 <= pos <= size. */
+  async inclusion(pos: number, size: number): Promise<Proof> {
+    const index = pos - 1;
+    const leafAt = { from: index, to: pos };
+    const [position] = await readLeafHashes(this.tx, this.orgId, { level: 0, first: index, count: 1 });
+    const [root, leaf, ...hashes] = (await this.#hashes([
+      { from: 0, to: size },
+      leafAt,
+      ...inclusionRanges(index, size),
+    ])) as [Buffer, Buffer, ...Buffer[]];
+    if (!position?.hash.equals(leaf) || !provesInclusion(position.hash, index, size, hashes, root)) {
+      throw new Altered({ kind: 'tile_differs', pos, detail: { size } });
+    }
+    return { hashes, root };
+  }
+
+  /** That the tree of `before` is the beginning of the tree of `size`; 1 <= before <= size. */
+  async consistency(before: number, size: number): Promise<Proof> {
+    const [old, root, ...hashes] = (await this.#hashes([
+      { from: 0, to: before },
+      { from: 0, to: size },
+      ...consistencyRanges(before, size),
+    ])) as [Buffer, Buffer, ...Buffer[]];
+    if (!provesConsistency({ size: before, root: old }, { size, root }, hashes)) {
+      throw new Altered({ kind: 'tile_differs', pos: before, detail: { size } });
+    }
+    return { hashes, root };
+  }
+
+  async #hashes(ranges: readonly Range[]): Promise<Buffer[]> {
+    const reads = readsOf(ranges, this.sealed);
+    const known = new TileHashes(this.sealed);
+    for (const tile of await readTiles(this.tx, this.orgId, reads.tiles)) known.putTile(tile);
+    for (const { level, index, root } of await readEntries(this.tx, this.orgId, reads.roots)) {
+      known.put(level, index, root);
+    }
+    for (const { index, hash } of await readLeafHashes(this.tx, this.orgId, reads.leaves)) {
+      known.put(0, index, hash);
+    }
+    try {
+      return ranges.map((range) => known.hashOf(range));
+    } catch (error) {
+      if (!(error instanceof MissingEntry)) throw error;
+      const { level, index } = error;
+      const beyond = level === 0 && index >= this.sealed * WIDTH;
+      const pos = index * WIDTH ** level + 1;
+      throw new Altered({
+        kind: beyond ? 'position_missing' : 'tile_differs',
+        pos,
+        detail: { level, index },
+      });
+    }
+  }
+}

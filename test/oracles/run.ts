@@ -1,0 +1,71 @@
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { childEnvironment, isId } from '#kernel';
+import { Deployment, owner, signIn } from '../bench/deployment.ts';
+import { cores, ROOT } from '../bench/processes.ts';
+import { fillLog } from '../kit/long-log.ts';
+
+/**
+ * `npm run test:oracles`: the running product against verifiers that nobody here wrote. Where one cannot be built,
+ * it says why and goes on; where one disagrees with the product, the exit code is 1.
+ */
+const EVENTS = 5_000;
+const folder = mkdtempSync(join(tmpdir(), 'portcullis-oracle-'));
+const program = join(folder, 'tlog-oracle');
+
+try {
+  const reason = build();
+  if (reason === undefined) process.exitCode = await verifyTransparencyLog();
+  else console.log(`skipped: golang.org/x/mod/sumdb (${reason})`);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** Why there is no program; undefined where there is one. */
+function build(): string | undefined {
+  const go = (...args: string[]): SpawnSyncReturns<string> =>
+    spawnSync('go', args, { cwd: join(ROOT, 'test/oracles/tlog'), encoding: 'utf8', timeout: 60_000 });
+  if (go('version').error) return 'Go is not installed';
+  const fetched = go('mod', 'download');
+  if (fetched.status !== 0) return `its modules cannot be fetched: ${fetched.stderr.trim().slice(0, 300)}`;
+  const built = go('build', '-mod=readonly', '-o', program, '.');
+  if (built.status !== 0) throw new Error(`the oracle does not build: ${built.stderr}`);
+  return undefined;
+}
+
+/** A short log, then the same grown by thousands, whose checkpoint must continue the first. */
+async function verifyTransparencyLog(): Promise<number> {
+  const { deployment, first } = await Deployment.start(cores.both, cores.both);
+  try {
+    const { accessToken, organization } = await signIn(first.client, owner);
+    if (!isId(organization.id)) throw new Error('the organization has no id');
+    const made = await first.client.expect<{ key: string }>(
+      201,
+      'POST',
+      `/api/v1/orgs/${organization.id}/api-keys`,
+      accessToken,
+      { name: 'oracle', permissions: ['audit:export'] },
+    );
+    const verify = (...earlier: string[]): SpawnSyncReturns<string> =>
+      spawnSync(program, [`http://127.0.0.1:${first.port}`, organization.id, ...earlier], {
+        encoding: 'utf8',
+        env: childEnvironment({ ORACLE_TOKEN: made.key }),
+        timeout: 60_000,
+      });
+    const before = verify();
+    process.stdout.write(before.stderr);
+    if (before.status !== 0) return 1;
+    const checkpoint = join(folder, 'checkpoint');
+    writeFileSync(checkpoint, before.stdout);
+    await fillLog(deployment.database.server.adminUrl, organization.id, EVENTS);
+    const after = verify(checkpoint);
+    process.stdout.write(after.stderr);
+    if (after.status !== 0) return 1;
+    console.log('golang.org/x/mod/sumdb agrees with every checkpoint and proof');
+    return 0;
+  } finally {
+    await deployment.stop();
+  }
+}
