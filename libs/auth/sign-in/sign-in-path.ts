@@ -39,13 +39,13 @@ export class SignInPath {
 
   /**
    * Runs `prove` (which uses an answer up, and answers all that was proven until now) and takes the next step, in one
-   * transaction; `proven` hears whether that opens the session, and works beside it. Throws `auth.mfa_required` or
+   * transaction; `opened` runs once it has opened the session. Throws `auth.mfa_required` or
    * `auth.password_change_required` where the session does not open yet.
    */
   async go(
     journey: Journey,
     prove: (tx: SystemTx) => Promise<Proof>,
-    proven: (opens: boolean) => Promise<void> = async () => undefined,
+    opened: () => Promise<void> = async () => undefined,
   ): Promise<TokensView> {
     const { account, org } = journey;
     const arrived = await this.database.acrossOrgs('sign_in', async (tx) => {
@@ -53,15 +53,13 @@ export class SignInPath {
       await lockSessionsOf(tx, account.id, 'open_one');
       const proof = await prove(tx);
       const step = await this.#step(tx, journey, proof);
-      const opens = step.step === 'open';
-      const [next] = await Promise.all([
-        opens ? this.#open(tx, journey, proof) : this.#wait(tx, journey, proof, step),
-        proven(opens),
-      ]);
-      return next;
+      return step.step === 'open' ? this.#open(tx, journey, proof) : this.#wait(tx, journey, proof, step);
     });
     if (arrived instanceof Fault) throw arrived;
-    const tokens = await this.issuer.answer(arrived.session, account, org, arrived.refreshToken);
+    const [tokens] = await Promise.all([
+      this.issuer.answer(arrived.session, account, org, arrived.refreshToken),
+      opened(),
+    ]);
     return { ...tokens, ...(arrived.device.token !== undefined && { deviceToken: arrived.device.token }) };
   }
 

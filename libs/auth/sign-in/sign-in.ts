@@ -73,24 +73,28 @@ export class SignIn {
     }
     const upgraded = isOutdated(account.hash ?? '') ? await this.passwords.hash(request.password) : undefined;
     const journey = { account, org, facts, device: found.device };
-    return this.path.go(
-      journey,
-      async (tx) => {
-        if (!(await holdPassword(tx, account, upgraded === undefined ? 'to read' : 'to change')))
-          throw AuthFault.invalid_credentials({ audit: refusal(account, org, 'password_changed_meanwhile') });
-        if (upgraded !== undefined) {
-          await this.audit.record(tx, {
-            ...recordBase(journey),
-            outcome: 'success',
-            action: 'auth.password_upgraded',
-          });
-          await storeUpgradedHash(tx, account.id, upgraded);
-        }
-        return withPassword(nothingProven, this.clock.now());
-      },
-      // Beside the transaction: it takes no longer, and holds no row that other sign-ins wait for.
-      (opens) => (opens ? attempt.giveBack() : attempt.giveBackGuess()),
-    );
+    const given = attempt.giveBackGuess();
+    try {
+      return await this.path.go(
+        journey,
+        async (tx) => {
+          if (!(await holdPassword(tx, account, upgraded === undefined ? 'to read' : 'to change')))
+            throw AuthFault.invalid_credentials({
+              audit: refusal(account, org, 'password_changed_meanwhile'),
+            });
+          if (upgraded !== undefined) {
+            const action = 'auth.password_upgraded';
+            await this.audit.record(tx, { ...recordBase(journey), outcome: 'success', action });
+            await storeUpgradedHash(tx, account.id, upgraded);
+          }
+          return withPassword(nothingProven, this.clock.now());
+        },
+        () => attempt.giveBack(),
+      );
+    } finally {
+      // Beside the transaction, never within: it needs a connection of its own.
+      await given;
+    }
   }
 
   /** Ends a `auth.password_change_required` refusal: sets the password and goes on. */
