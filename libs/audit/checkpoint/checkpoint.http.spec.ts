@@ -304,6 +304,19 @@ describe('a round', () => {
     expect((await readdir(anchor)).filter((name) => name.endsWith('.new'))).toEqual([]);
   });
 
+  it('looks again at what was sealed long ago, and signs no more when that is not what was written', async () => {
+    await fillLog(product.database.adminUrl, orgId, 300);
+    await round();
+    await tampered(
+      `UPDATE audit_events SET leaf = replace(leaf, 'spec', 'spy') WHERE org_id = $1 AND id =
+         (SELECT event_id FROM audit_positions WHERE org_id = $1 AND pos = 100)`,
+    );
+    await act();
+    expect(await round()).toContain('audit.log_altered');
+    const { data } = expectStatus(await audit('checkpoint'), 503, 'audit.log_altered');
+    expect(data).toMatchObject({ kind: 'event_altered', pos: 100 });
+  });
+
   it('publishes what somebody asked for between rounds', async () => {
     const { note } = await checkpoint();
     await round();

@@ -73,6 +73,7 @@ export class OrgTrees {
     await lockTree(tx, orgId);
     const { size, sealed } = await readExtent(tx, orgId);
     const end = Math.min(Math.floor(size / WIDTH), sealed + TILES);
+    if (end === sealed) return { more: false };
     const { tiles, finding } =
       end >= sealed ? await tilesOf(tx, orgId, sealed, end) : { tiles: [], finding: cutOff(size, sealed) };
     for (const tile of tiles) await insertTile(tx, orgId, tile);

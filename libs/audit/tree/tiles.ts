@@ -40,7 +40,8 @@ export interface Reads {
 }
 
 export function tileOf(key: TileKey, entries: readonly Buffer[]): Tile {
-  return { ...key, root: completeRoot(entries), nodes: Buffer.concat(entries) };
+  const nodes = Buffer.concat(entries);
+  return { ...key, root: completeRoot(nodes), nodes };
 }
 
 export function entriesOf(nodes: Buffer): Buffer[] {
@@ -56,6 +57,8 @@ export function fullTiles(level: number, sealed: number): number {
 export class TileHashes {
   readonly #tiles = new Map<string, Buffer>();
   readonly #entries = new Map<string, Buffer>();
+  /** A proof and the root it leads to have most of their subtrees in common. */
+  readonly #subtrees = new Map<string, Buffer>();
 
   constructor(private readonly sealed: number) {}
 
@@ -69,14 +72,20 @@ export class TileHashes {
   }
 
   hashOf(range: Range): Buffer {
-    return joined(subtreesOf(range).map((subtree) => this.#subtree(subtree)));
+    return joined(subtreesOf(range).map((subtree) => this.#known(subtree)));
+  }
+
+  #known(subtree: Subtree): Buffer {
+    const key = `${subtree.height}/${subtree.index}`;
+    const known = this.#subtrees.get(key) ?? this.#subtree(subtree);
+    this.#subtrees.set(key, known);
+    return known;
   }
 
   #subtree(subtree: Subtree): Buffer {
     const { height, index } = subtree;
     if (height === 0 || isSealed(subtree, this.sealed)) {
-      const { level, first, count } = entriesUnder(subtree);
-      return completeRoot(Array.from({ length: count }, (_, i) => this.#entry(level, first + i)));
+      return completeRoot(this.#entriesOf(entriesUnder(subtree)));
     }
     const below = height - 1;
     return nodeHash(
@@ -85,12 +94,18 @@ export class TileHashes {
     );
   }
 
-  #entry(level: number, index: number): Buffer {
-    const nodes = this.#tiles.get(`${level}/${Math.floor(index / WIDTH)}`);
-    const at = (index % WIDTH) * HASH;
-    const found = nodes?.subarray(at, at + HASH) ?? this.#entries.get(`${level}/${index}`);
-    if (!found) throw new MissingEntry(level, index);
-    return found;
+  /** Side by side. All of one tile, where there is one. */
+  #entriesOf({ level, first, count }: Entries): Buffer {
+    const at = first % WIDTH;
+    const tile = this.#tiles.get(`${level}/${Math.floor(first / WIDTH)}`);
+    if (tile) return tile.subarray(at * HASH, (at + count) * HASH);
+    return Buffer.concat(
+      Array.from({ length: count }, (_, i) => {
+        const entry = this.#entries.get(`${level}/${first + i}`);
+        if (!entry) throw new MissingEntry(level, first + i);
+        return entry;
+      }),
+    );
   }
 }
 
