@@ -89,7 +89,8 @@ function signersOf(note: string, keys: string[]): string[] {
     .trimEnd()
     .split('\n');
   return keys.filter((line) => {
-    const [name = '', id = '', encoded = ''] = line.split(/\+(.*?)\+/s);
+    // Base64 has plus signs of its own.
+    const [, name = '', id = '', encoded = ''] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(line) ?? [];
     const raw = Buffer.from(encoded, 'base64');
     const computed = createHash('sha256')
       .update(Buffer.concat([Buffer.from(`${name}\n`), raw]))

@@ -33,14 +33,17 @@ function read(
     expect(index).toBeLessThan(fullTiles(level, sealed));
     known.putTile(tiles[level]![index]!);
   }
-  for (const { level, first, count } of reads.roots) {
+  for (const { level, first, count } of reads.entries) {
     expect(first + count).toBeLessThanOrEqual(fullTiles(level - 1, sealed));
     for (let i = first; i < first + count; i += 1) known.put(level, i, tiles[level - 1]![i]!.root);
   }
-  const { first, count } = reads.leaves;
-  for (let i = first; i < first + count; i += 1) known.put(0, i, leaves[i]!);
-  const rows = reads.tiles.length + reads.roots.reduce((sum, entries) => sum + entries.count, 0);
-  return { hashes: ranges.map((range) => known.hashOf(range)), rows, leafRows: count };
+  for (const { first, count } of reads.leaves) {
+    for (let i = first; i < first + count; i += 1) known.put(0, i, leaves[i]!);
+  }
+  const counted = (all: readonly { count: number }[]): number =>
+    all.reduce((sum, { count }) => sum + count, 0);
+  const rows = reads.tiles.length + counted(reads.entries);
+  return { hashes: ranges.map((range) => known.hashOf(range)), rows, leafRows: counted(reads.leaves) };
 }
 
 const size = fc.integer({ min: 1, max: LEAVES });

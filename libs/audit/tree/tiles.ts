@@ -33,10 +33,10 @@ export interface Entries {
 /** What has to be read to know some subtrees. */
 export interface Reads {
   readonly tiles: TileKey[];
-  /** Roots of tiles of `level - 1`. */
-  readonly roots: Entries[];
-  /** Leaf hashes beyond the tiles; `count` may be 0. */
-  readonly leaves: Entries;
+  /** Of levels above 0: roots of tiles of `level - 1`. */
+  readonly entries: Entries[];
+  /** Leaf hashes beyond the tiles. */
+  readonly leaves: Entries[];
 }
 
 export function tileOf(key: TileKey, entries: readonly Buffer[]): Tile {
@@ -69,6 +69,12 @@ export class TileHashes {
   /** Entry `index` of a level: a leaf hash at level 0, the root of a tile of the level below above it. */
   put(level: number, index: number, hash: Buffer): void {
     this.#entries.set(`${level}/${index}`, hash);
+  }
+
+  /** Whether the log has this leaf, and the tile over it, where there is one, has it too. */
+  agreesOn(leaf: number): boolean {
+    const logged = this.#entries.get(`0/${leaf}`);
+    return logged !== undefined && this.#entriesOf({ level: 0, first: leaf, count: 1 }).equals(logged);
   }
 
   hashOf(range: Range): Buffer {
@@ -122,13 +128,13 @@ export class MissingEntry extends Error {
 /** What has to be read to know the hashes of these ranges where `sealed` tiles of level 0 are full. */
 export function readsOf(ranges: readonly Range[], sealed: number): Reads {
   const tiles = new Map<string, TileKey>();
-  const roots: Entries[] = [];
+  const edges: Entries[] = [];
   const end = sealed * WIDTH;
   let [first, to] = [Infinity, end];
   const add = (subtree: Subtree): void => {
     const entries = entriesUnder(subtree);
     const index = Math.floor(entries.first / WIDTH);
-    if (index >= fullTiles(entries.level, sealed)) roots.push(entries);
+    if (index >= fullTiles(entries.level, sealed)) edges.push(entries);
     else tiles.set(`${entries.level}/${index}`, { level: entries.level, index });
   };
   for (const subtree of ranges.flatMap(subtreesOf)) {
@@ -142,9 +148,8 @@ export function readsOf(ranges: readonly Range[], sealed: number): Reads {
     first = Math.min(first, Math.max(from, end));
     to = Math.max(to, from + 2 ** subtree.height);
   }
-  const leaves =
-    first === Infinity ? { level: 0, first: 0, count: 0 } : { level: 0, first, count: to - first };
-  return { tiles: [...tiles.values()], roots, leaves };
+  const leaves = first === Infinity ? [] : [{ level: 0, first, count: to - first }];
+  return { tiles: [...tiles.values()], entries: edges, leaves };
 }
 
 function isSealed({ height, index }: Subtree, sealed: number): boolean {
