@@ -27,18 +27,14 @@ export function nodeHash(left: Buffer, right: Buffer): Buffer {
   return sha256(node);
 }
 
-/** The root over hashes that stand side by side, 32 bytes each; their number is a power of two. */
-export function completeRoot(hashes: Buffer): Buffer {
-  let row = hashes;
-  while (row.length > 32) {
-    const above = Buffer.allocUnsafe(row.length / 2);
-    for (let at = 0; at < row.length; at += 64) {
-      row.copy(node, 1, at, at + 64);
-      sha256(node).copy(above, at / 2);
-    }
-    row = above;
+/** The row of nodes above hashes that stand side by side, 32 bytes each, of which there is an even number. */
+export function rowAbove(hashes: Buffer): Buffer<ArrayBuffer> {
+  const above = Buffer.allocUnsafe(hashes.length / 2);
+  for (let at = 0; at < hashes.length; at += 64) {
+    hashes.copy(node, 1, at, at + 64);
+    sha256(node).copy(above, at / 2);
   }
-  return row;
+  return above;
 }
 
 /** The complete subtrees that a range consists of, left to right: one for each binary digit of its length. */

@@ -6,7 +6,7 @@ import { Findings } from './findings.ts';
 import { BEGINNING, checkLogged, type Finding } from './log-check.ts';
 import { entriesOf, fullTiles, type Tile, tileOf, WIDTH } from './tiles.ts';
 import { Altered, Tree } from './tree.ts';
-import { insertTile, lockTree, readExtent, readHashes, readLogged } from './tree.store.ts';
+import { insertTile, lockTree, readExtent, readHashes, readLogged, readTile } from './tree.store.ts';
 
 /** Tiles of level 0 that one transaction makes or checks: two thousand events, a few megabytes. */
 const TILES = 8;
@@ -108,8 +108,8 @@ async function tilesOf(
   end: number,
 ): Promise<{ tiles: Tile[]; finding?: Finding }> {
   const rows = await readLogged(tx, orgId, first * WIDTH, end * WIDTH);
-  const [last] = first === 0 ? [] : await readHashes(tx, orgId, { tiles: [{ level: 0, index: first - 1 }] });
-  const before = last?.hashes.subarray(-32) ?? BEGINNING;
+  const last = first === 0 ? undefined : await readTile(tx, orgId, { level: 0, index: first - 1 });
+  const before = last ? entriesOf(last).subarray(-BEGINNING.length) : BEGINNING;
   const checked = checkLogged(rows, first * WIDTH + 1, (end - first) * WIDTH, before);
   const tiles: Tile[] = [];
   for (let at = 0; at + WIDTH <= checked.hashes.length; at += WIDTH) {
@@ -138,7 +138,7 @@ async function tileAbove(tx: SystemTx, orgId: string, level: number, index: numb
   }
   return tileOf(
     { level, index },
-    entries.map(({ hashes }) => hashes),
+    entries.map(({ hash }) => hash),
   );
 }
 
@@ -156,13 +156,11 @@ async function compareTiles(tx: SystemTx, orgId: string, first: number, end: num
 
 async function compareTile(tx: SystemTx, orgId: string, tile: Tile): Promise<void> {
   const { level, index } = tile;
-  const root = { level: level + 1, first: index, count: 1 };
-  const read = await readHashes(tx, orgId, { tiles: [tile], entries: [root] });
-  const kept = read.find(({ kind }) => kind === 'tile')?.hashes;
-  const keptRoot = read.find(({ kind }) => kind === 'entry')?.hashes;
-  if (kept?.equals(tile.nodes) && keptRoot?.equals(tile.root)) return;
-  const nodes = entriesOf(tile.nodes);
-  const differing = kept ? entriesOf(kept).findIndex((node, i) => !node.equals(nodes[i] as Buffer)) : 0;
-  const entry = index * WIDTH + Math.max(differing, 0);
+  const kept = await readTile(tx, orgId, tile);
+  if (kept?.nodes.equals(tile.nodes) && kept.root.equals(tile.root)) return;
+  // The first entry that differs; where only what stands above the entries does, the first of all.
+  const [is, was] = [entriesOf(tile), kept && entriesOf(kept)];
+  const at = was ? is.findIndex((byte, i) => byte !== was[i]) : -1;
+  const entry = index * WIDTH + Math.floor(Math.max(at, 0) / BEGINNING.length);
   throw new Altered({ kind: 'tile_differs', pos: entry * WIDTH ** level + 1, detail: { level, index } });
 }

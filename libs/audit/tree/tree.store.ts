@@ -1,5 +1,5 @@
 import type { OrgTx, SystemTx } from '#database';
-import type { Reads, Tile } from './tiles.ts';
+import type { Reads, Tile, TileKey } from './tiles.ts';
 
 type Tx = OrgTx | SystemTx;
 
@@ -18,38 +18,39 @@ export async function lockTree(tx: SystemTx, orgId: string): Promise<void> {
   await tx.query(`SELECT pg_advisory_xact_lock(hashtextextended('audit-tree:' || $1, 0))`, [orgId]);
 }
 
-/** Hashes as they are kept: a whole tile, the root of one (an entry of the level above), or that of a leaf. */
-export interface KeptHashes {
-  readonly kind: 'tile' | 'entry' | 'leaf';
-  readonly level: number;
+export interface KeptHash {
+  readonly kind: 'node' | 'entry' | 'leaf';
+  /** Of a node its place in what was wanted. */
   readonly index: number;
-  readonly hashes: Buffer;
+  readonly level: number;
+  readonly hash: Buffer;
 }
 
 /** Those that there are of what is wanted, by their keys and in one round trip; in order within each kind. */
-export async function readHashes(tx: Tx, orgId: string, wanted: Partial<Reads>): Promise<KeptHashes[]> {
-  const { tiles = [], entries = [], leaves = [] } = wanted;
+export async function readHashes(tx: Tx, orgId: string, wanted: Partial<Reads>): Promise<KeptHash[]> {
+  const { nodes = [], entries = [], leaves = [] } = wanted;
   // LIMIT keeps the planner to the primary key, whatever it believes of the table's length.
-  const rows = await tx.query<Omit<KeptHashes, 'index'> & { index: string }>(
-    `SELECT 'tile' AS kind, w.level, w.index, t.nodes AS hashes
-       FROM unnest($2::int[], $3::bigint[]) AS w(level, index),
-       LATERAL (SELECT nodes FROM audit_tiles
+  const rows = await tx.query<Omit<KeptHash, 'index'> & { index: string }>(
+    `SELECT 'node' AS kind, w.level, w.n - 1 AS index, t.hash
+       FROM unnest($2::int[], $3::bigint[], $4::int[]) WITH ORDINALITY AS w(level, index, at, n),
+       LATERAL (SELECT substring(nodes FROM w.at + 1 FOR 32) AS hash FROM audit_tiles
                  WHERE org_id = $1 AND level = w.level AND index = w.index LIMIT 1) t
      UNION ALL
      SELECT 'entry', w.level, t.index, t.root
-       FROM unnest($4::int[], $5::bigint[], $6::bigint[]) AS w(level, first, count),
+       FROM unnest($5::int[], $6::bigint[], $7::bigint[]) AS w(level, first, count),
        LATERAL (SELECT index, root FROM audit_tiles
                  WHERE org_id = $1 AND level = w.level - 1 AND index >= w.first AND index < w.first + w.count
                  ORDER BY index LIMIT w.count) t
      UNION ALL
      SELECT 'leaf', 0, t.pos - 1, t.leaf_hash
-       FROM unnest($7::bigint[], $8::bigint[]) AS w(first, count),
+       FROM unnest($8::bigint[], $9::bigint[]) AS w(first, count),
        LATERAL (SELECT pos, leaf_hash FROM audit_positions
                  WHERE org_id = $1 AND pos > w.first AND pos <= w.first + w.count ORDER BY pos LIMIT w.count) t`,
     [
       orgId,
-      tiles.map(({ level }) => level),
-      tiles.map(({ index }) => index),
+      nodes.map(({ level }) => level),
+      nodes.map(({ index }) => index),
+      nodes.map(({ offset }) => offset),
       entries.map(({ level }) => level),
       entries.map(({ first }) => first),
       entries.map(({ count }) => count),
@@ -58,6 +59,14 @@ export async function readHashes(tx: Tx, orgId: string, wanted: Partial<Reads>):
     ],
   );
   return rows.map((row) => ({ ...row, index: Number(row.index) }));
+}
+
+export async function readTile(tx: Tx, orgId: string, { level, index }: TileKey): Promise<Tile | undefined> {
+  const kept = await tx.one<{ root: Buffer; nodes: Buffer }>(
+    'SELECT root, nodes FROM audit_tiles WHERE org_id = $1 AND level = $2 AND index = $3',
+    [orgId, level, index],
+  );
+  return kept && { level, index, ...kept };
 }
 
 /** A position and the event that stands there, as far as there is one. */

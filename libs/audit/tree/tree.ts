@@ -87,18 +87,15 @@ export class Tree {
     const reads = readsOf(ranges, this.sealed);
     const leaves = [...reads.leaves, ...(leaf === undefined ? [] : [{ level: 0, first: leaf, count: 1 }])];
     const known = new TileHashes(this.sealed);
-    for (const { kind, level, index, hashes } of await readHashes(this.tx, this.orgId, {
-      ...reads,
-      leaves,
-    })) {
-      if (kind === 'tile') known.putTile({ level, index, nodes: hashes });
-      else known.put(level, index, hashes);
-    }
-    if (leaf !== undefined && !known.agreesOn(leaf)) {
-      throw new Altered({ kind: 'tile_differs', pos: leaf + 1, detail: { level: 0, index: leaf } });
+    for (const { kind, level, index, hash } of await readHashes(this.tx, this.orgId, { ...reads, leaves })) {
+      const node = kind === 'node' ? reads.nodes[index] : undefined;
+      if (node) known.putNode(node.subtree, hash);
+      else known.putEntry(level, index, hash);
     }
     try {
-      return ranges.map((range) => known.hashOf(range));
+      const hashes = ranges.map((range) => known.hashOf(range));
+      if (leaf === undefined || known.agreesOn(leaf)) return hashes;
+      throw new Altered({ kind: 'tile_differs', pos: leaf + 1, detail: { level: 0, index: leaf } });
     } catch (error) {
       if (!(error instanceof MissingEntry)) throw error;
       const { level, index } = error;
