@@ -103,7 +103,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     const zeros = `decode(repeat('00', 32), 'hex')`;
     await query(
       `INSERT INTO audit_tiles (org_id, level, index, root, nodes)
-       VALUES ($1, 0, 0, ${zeros}, decode(repeat('00', 8192), 'hex'))`,
+       VALUES ($1, 0, 0, ${zeros}, decode(repeat('00', 16320), 'hex'))`,
       [orgId],
     );
     await query(`INSERT INTO audit_checkpoints (org_id, size, root, note) VALUES ($1, 0, ${zeros}, $2)`, [

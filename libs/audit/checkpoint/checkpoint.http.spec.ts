@@ -89,7 +89,8 @@ function signersOf(note: string, keys: string[]): string[] {
     .trimEnd()
     .split('\n');
   return keys.filter((line) => {
-    const [name = '', id = '', encoded = ''] = line.split(/\+(.*?)\+/s);
+    // Base64 has plus signs of its own.
+    const [, name = '', id = '', encoded = ''] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(line) ?? [];
     const raw = Buffer.from(encoded, 'base64');
     const computed = createHash('sha256')
       .update(Buffer.concat([Buffer.from(`${name}\n`), raw]))
@@ -302,6 +303,19 @@ describe('a round', () => {
     expect(Number(second.split('\n')[1])).toBe(Number(first.split('\n')[1]) + 1);
     expect(signersOf(second, await verifierKeys()).length).toBeGreaterThan(0);
     expect((await readdir(anchor)).filter((name) => name.endsWith('.new'))).toEqual([]);
+  });
+
+  it('looks again at what was sealed long ago, and signs no more when that is not what was written', async () => {
+    await fillLog(product.database.adminUrl, orgId, 300);
+    await round();
+    await tampered(
+      `UPDATE audit_events SET leaf = replace(leaf, 'spec', 'spy') WHERE org_id = $1 AND id =
+         (SELECT event_id FROM audit_positions WHERE org_id = $1 AND pos = 100)`,
+    );
+    await act();
+    expect(await round()).toContain('audit.log_altered');
+    const { data } = expectStatus(await audit('checkpoint'), 503, 'audit.log_altered');
+    expect(data).toMatchObject({ kind: 'event_altered', pos: 100 });
   });
 
   it('publishes what somebody asked for between rounds', async () => {
