@@ -76,6 +76,16 @@ function bodyFor(route: Route): unknown {
   return input && sampleOf('', schemaOf(input.type as new () => object));
 }
 
+/** The required parameters of its query, which the route's own schema takes too. */
+function queryFor(route: Route): string {
+  const input = route.inputs.find(({ from }) => from === 'query');
+  if (!input) return '';
+  const schema = schemaOf(input.type as new () => object);
+  const required = (schema['required'] as string[] | undefined) ?? [];
+  const properties = (schema['properties'] ?? {}) as Record<string, Schema>;
+  return `?${required.map((name) => `${name}=${String(sampleOf(name, properties[name] ?? {}))}`).join('&')}`;
+}
+
 type Schema = Record<string, unknown>;
 
 function sampleOf(name: string, schema: Schema): unknown {
@@ -117,7 +127,7 @@ function callAtVictim(route: Route): Promise<Answer> {
     accountId: serviceAccountId,
   };
   const path = route.path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? `unknown-${name}`);
-  return harness.call(route.method, path, { body: bodyFor(route) });
+  return harness.call(route.method, `${path}${queryFor(route)}`, { body: bodyFor(route) });
 }
 
 /** A digest of every row of the victim, its log aside. */
