@@ -76,16 +76,14 @@ function bodyFor(route: Route): unknown {
   return input && sampleOf('', schemaOf(input.type as new () => object));
 }
 
-/** The query parameters that the route cannot do without. */
+/** The required parameters of its query, which the route's own schema takes too. */
 function queryFor(route: Route): string {
   const input = route.inputs.find(({ from }) => from === 'query');
-  const schema = input && schemaOf(input.type as new () => object);
-  const required = (schema?.['required'] as string[] | undefined) ?? [];
-  const properties = (schema?.['properties'] ?? {}) as Record<string, Schema>;
-  const asked = required
-    .filter((name) => properties[name]?.['type'] === 'integer')
-    .map((name) => `${name}=${String(sampleOf(name, properties[name] ?? {}))}`);
-  return asked.length > 0 ? `?${asked.join('&')}` : '';
+  if (!input) return '';
+  const schema = schemaOf(input.type as new () => object);
+  const required = (schema['required'] as string[] | undefined) ?? [];
+  const properties = (schema['properties'] ?? {}) as Record<string, Schema>;
+  return `?${required.map((name) => `${name}=${String(sampleOf(name, properties[name] ?? {}))}`).join('&')}`;
 }
 
 type Schema = Record<string, unknown>;

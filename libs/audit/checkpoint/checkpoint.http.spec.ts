@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Database } from '#database';
+import type { Caller } from '#kernel';
 import {
   type AppInProcess,
   expectStatus,
@@ -14,6 +15,7 @@ import {
 import { fillLog, tamper } from '../../../test/kit/long-log.ts';
 import { rootByInclusion, rootOf, rootsByConsistency } from '../../../test/kit/merkle.ts';
 import { CheckpointRounds } from './checkpoint-rounds.ts';
+import { Proofs } from './proofs.ts';
 
 let product: AppInProcess;
 let admin: SignedIn;
@@ -145,6 +147,25 @@ describe('a checkpoint', () => {
       expectStatus(await audit(path, other.key), 403, 'access.denied');
     }
     expect((await verifierKeys()).join('\n')).not.toContain(orgId);
+  });
+
+  it('is not given to a credential that has ended, though its reading was recorded a moment ago', async () => {
+    const made = await product.apiKey(admin, { permissions: ['audit:export'] });
+    // As if the guard had let it in.
+    const caller: Caller = {
+      kind: 'api_key',
+      id: made.id,
+      apiKeyId: made.id,
+      org: { ...admin.organization, name: 'x', kind: 'tenant', status: 'active', createdAt: '' },
+      permissions: new Set(),
+      assured: true,
+      request: { id: 'x', method: 'GET', route: '/' },
+    };
+    const proofs = product.app.get(Proofs);
+    await expect(proofs.checkpoint(caller)).resolves.toContain(orgId);
+    const path = `/orgs/${orgId}/api-keys/${made.id}`;
+    expectStatus(await product.delete(path, { token: admin.accessToken }), 204);
+    await expect(proofs.checkpoint(caller)).rejects.toMatchObject({ code: 'database.credential_ended' });
   });
 
   it('is signed by no key that stands in the database unwrapped', async () => {
