@@ -76,7 +76,7 @@ describe('the document of ASVS 5.0', () => {
     ['no reason', { how: 'yes' }],
     ['nothing that shows it', { shown: '' }],
     ['a file that is not there', { shown: '`test/no-such.spec.ts`' }],
-    ['words that the file does not say', { shown: '`test/arch/asvs.spec.ts` “no such ' + 'title”' }],
+    ['words that the file does not say', { shown: '`README.md` “no such title”' }],
   ])('would not pass with %s', (_, change) => {
     const good = {
       id: '6.1.1',

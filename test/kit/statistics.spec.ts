@@ -11,8 +11,8 @@ describe('the comparison of durations', () => {
 
   it('finds no difference between equals, and a plain one where there is one', () => {
     const same = Array.from({ length: 200 }, (_, index) => (index * 7919) % 101);
-    expect(compare(same, [...same].reverse())).toMatchObject({ auc: 0.5 });
-    expect(compare(same, [...same].reverse()).p).toBeCloseTo(1);
+    expect(compare(same, same.toReversed())).toMatchObject({ auc: 0.5 });
+    expect(compare(same, same.toReversed()).p).toBeCloseTo(1);
     const later = compare(
       same.map((value) => value + 50),
       same,
