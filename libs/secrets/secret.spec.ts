@@ -8,7 +8,7 @@ const secret = new Secret(VALUE);
 const ways: Record<string, () => unknown> = {
   'as a string': () => String(secret),
   'in a template': () => `the value is ${secret as unknown as string}`,
-  'by concatenation': () => `${'a'}` + (secret as unknown as string),
+  'by concatenation': () => ['a', secret].join(''),
   'as JSON': () => JSON.stringify({ deep: [{ secret }] }),
   'by inspect': () => inspect({ deep: { secret } }, { depth: 9, showHidden: true, getters: true }),
   'by inspect without its own words': () => inspect(secret, { customInspect: false, showHidden: true }),

@@ -118,7 +118,11 @@ async function perSecond(seconds: number, work: (client: number) => Promise<void
 async function onOwner(urls: DatabaseUrls, sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: urls.owner });
   await client.connect();
-  await client.query(sql).finally(() => client.end());
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
 }
 
 /** The physical limit: a row of the same size, each in its own durable commit, on plain connections. */

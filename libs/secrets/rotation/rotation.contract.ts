@@ -15,4 +15,7 @@ export class RewrappedView {
 
   @Whole()
   auditKeys: number;
+
+  @Whole()
+  factors: number;
 }

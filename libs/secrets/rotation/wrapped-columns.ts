@@ -9,7 +9,7 @@ export interface WrappedColumn {
   readonly column: string;
   readonly context: string;
   /** How the answer and the record of a rotation count it. */
-  readonly counted: 'orgKeys' | 'signingKeys' | 'keyPeppers' | 'auditKeys';
+  readonly counted: 'orgKeys' | 'signingKeys' | 'keyPeppers' | 'auditKeys' | 'factors';
 }
 
 export const wrappedColumns: readonly WrappedColumn[] = [
@@ -25,6 +25,7 @@ export const wrappedColumns: readonly WrappedColumn[] = [
     context: `'signing_key:' || kid`,
     counted: 'signingKeys',
   },
+  { table: 'factors', column: 'wrapped_secret', context: `'totp:' || id`, counted: 'factors' },
   { table: 'key_peppers', column: 'wrapped_pepper', context: `'key_pepper:' || id`, counted: 'keyPeppers' },
   {
     table: 'audit_keys',
