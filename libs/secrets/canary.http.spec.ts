@@ -32,7 +32,7 @@ function formsOf(value: string): string[] {
   const digests = (['hex', 'base64', 'base64url'] as const).flatMap((form) =>
     ['sha256', 'sha512', 'sha1', 'md5'].map((name) => createHash(name).update(value).digest(form)),
   );
-  return [value, bytes.toString('hex'), [...value].reverse().join(''), ...shifted, ...digests];
+  return [value, bytes.toString('hex'), [...value].toReversed().join(''), ...shifted, ...digests];
 }
 
 const found = (text: string, values: readonly string[]): string[] =>

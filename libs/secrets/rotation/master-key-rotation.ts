@@ -54,7 +54,7 @@ export class MasterKeyRotation implements InvalidationListener, OnModuleInit {
    * found then. Fault: `secrets.wrong_master_key`, where this process has not the key the database is of.
    */
   async rewrap(caller: Caller): Promise<RewrappedView> {
-    const counts = await this.database.acrossOrgsFor('deployment_keys', caller, async (tx) => {
+    const done = await this.database.acrossOrgsFor('deployment_keys', caller, async (tx) => {
       if (!this.masterKey.establish(await lockMasterKeyCheck(tx))) throw SecretFault.wrong_master_key();
       const counts: Counts = { orgKeys: 0, signingKeys: 0, keyPeppers: 0, auditKeys: 0, factors: 0 };
       if (this.masterKey.isStaged) counts.keyPeppers += await this.#keepDerivedPepper(tx);
@@ -76,7 +76,7 @@ export class MasterKeyRotation implements InvalidationListener, OnModuleInit {
       return counts;
     });
     this.masterKey.advance();
-    return { changed: isAny(counts), ...counts };
+    return { changed: isAny(done), ...done };
   }
 
   /** What followed from the previous key alone would be lost with it: from now on it is stored, wrapped. */
