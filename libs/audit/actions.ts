@@ -189,7 +189,8 @@ export const auditActions = {
     retention: 'administration',
   },
   'secret.revealed': {
-    description: 'A person or a key got the values of a secret; changes.digests tells which, to who has them.',
+    description:
+      'A person or a key got the values of a secret; changes.digests tells which, to who has them.',
     retention: 'security',
   },
   'secret.resolved': {
@@ -200,7 +201,10 @@ export const auditActions = {
     description: 'A secret, or versions of it, was hidden until it is undeleted.',
     retention: 'security',
   },
-  'secret.undeleted': { description: 'A secret, or versions of it, was brought back.', retention: 'security' },
+  'secret.undeleted': {
+    description: 'A secret, or versions of it, was brought back.',
+    retention: 'security',
+  },
   'secret.destroyed': {
     description: 'A secret, or versions of it, was erased for ever.',
     retention: 'security',
