@@ -71,7 +71,7 @@ export class CanonicalScan {
       this.at += 1;
       return true;
     }
-    for (let [beforeFrom, beforeTo] = [0, 0]; ; ) {
+    for (let [beforeFrom, beforeTo] = [0, 0]; ;) {
       const keyFrom = this.at + 1;
       const keyTo = this.key();
       if (keyTo === 0) return false;

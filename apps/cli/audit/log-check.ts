@@ -1,4 +1,4 @@
-import type { MerkleTree } from './merkle.ts';
+import { MerkleTree } from './merkle.ts';
 
 export type ProblemKind =
   | 'malformed'
@@ -27,10 +27,13 @@ const KEPT_GAPS = 1000;
 /** So many leaf hashes are remembered, to tell a line that stands twice from another one at its position. */
 const KEPT_HASHES = 65_536;
 
-interface LogStart {
+export interface LogStart {
+  /** The position before the first that is to come; 0 at the beginning. */
   readonly pos: number;
-  readonly hash: string;
-  readonly tree: MerkleTree;
+  /** Its leaf hash; where it is not known, that which the first line names. */
+  readonly hash: string | undefined;
+  /** That it is the last of the tree of its size; undefined where no root is to be reached. */
+  readonly proof: readonly string[] | undefined;
 }
 
 type Report = (kind: ProblemKind, pos: number, detail: string) => void;
@@ -44,7 +47,8 @@ export class LogCheck {
   /** Roots that these lines lead to, so far. */
   readonly reached: KnownRoot[] = [];
 
-  readonly #tree: MerkleTree;
+  #tree = new MerkleTree();
+  #start: LogStart | undefined;
   readonly #known: KnownRoot[];
   readonly #report: Report;
   #next: number;
@@ -56,13 +60,13 @@ export class LogCheck {
   /** Roots that are not as they are known: told last, for they follow from what is told before. */
   readonly #differing: [kind: ProblemKind, pos: number, detail: string][] = [];
 
-  /** `start`: the position before the first that is to come, its hash, and the tree up to there; `known`: in any order. */
+  /** `known`: in any order. */
   constructor(start: LogStart, known: readonly KnownRoot[], report: Report) {
-    this.#tree = start.tree;
+    this.#start = start;
     this.lastPos = start.pos;
     this.#provenTo = start.pos;
     this.#next = start.pos + 1;
-    this.lastHash = start.hash;
+    this.lastHash = start.hash ?? NO_HASH;
     this.#known = known.toSorted((a, b) => a.size - b.size);
     this.#report = (kind, pos, detail) => {
       this.#problems += 1;
@@ -73,6 +77,7 @@ export class LogCheck {
   /** A line that has been read: `recomputed` is the hash of its bytes, whatever it says itself. */
   line(pos: number, leafHash: string, prevHash: string, recomputed: string): void {
     this.lines += 1;
+    if (this.#start !== undefined) this.#begin(this.#start, prevHash);
     if (recomputed !== leafHash) {
       this.#report('altered', pos, `its hash is ${recomputed} and not leafHash ${leafHash}`);
     }
@@ -107,12 +112,24 @@ export class LogCheck {
     for (const [kind, pos, detail] of this.#differing) this.#report(kind, pos, detail);
     const last = this.#known.at(-1);
     if (last) {
+      this.#report('short', this.lastPos + 1, `ends at position ${this.lastPos}, the tree has ${last.size}`);
+    }
+  }
+
+  #begin({ pos, hash, proof }: LogStart, prevHash: string): void {
+    this.#start = undefined;
+    if (pos === 0) return;
+    this.lastHash = hash ?? prevHash;
+    try {
+      if (proof) this.#tree = MerkleTree.continued(pos, this.lastHash, proof);
+    } catch (error) {
       this.#report(
-        'short',
-        this.lastPos + 1,
-        `ends at position ${this.lastPos}, the tree has ${last.size}`,
+        'unproven',
+        pos,
+        `what is given as its proof ${error instanceof Error ? error.message : ''}`,
       );
     }
+    while (this.#known[0] !== undefined && this.#known[0].size <= pos) this.#compare();
   }
 
   #compare(): void {
@@ -130,7 +147,7 @@ export class LogCheck {
     }
     // Every line agrees with its hash and with the one before: it is another history than the one that was signed.
     const from = this.#provenTo + 1;
-    const where = from === size ? `at position ${size}` : `between positions ${from} and ${size}`;
+    const where = from >= size ? `at position ${size}` : `between positions ${from} and ${size}`;
     this.#problems += 1;
     this.#differing.push(['forked', size, `these lines part ${where} from what is known: the root ${says}`]);
   }
@@ -145,7 +162,11 @@ export class LogCheck {
     const before = this.#hashes[pos % KEPT_HASHES];
     const isRemembered = pos > this.#next - 1 - KEPT_HASHES;
     if (isRemembered && before !== undefined && before !== recomputed) {
-      return this.#report('forked', pos, `is here twice: once with the hash ${before}, once with ${recomputed}`);
+      return this.#report(
+        'forked',
+        pos,
+        `is here twice: once with the hash ${before}, once with ${recomputed}`,
+      );
     }
     this.#report('duplicate', pos, after);
   }

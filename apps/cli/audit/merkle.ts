@@ -32,7 +32,8 @@ export class MerkleTree {
     }
     tree.#peaks.push(peak);
     for (let unit = peak.size * 2; unit <= size; unit *= 2) {
-      if (Math.floor(size / unit) % 2 === 1) tree.#peaks.unshift({ size: unit, hash: siblings.shift() ?? '' });
+      if (Math.floor(size / unit) % 2 === 1)
+        tree.#peaks.unshift({ size: unit, hash: siblings.shift() ?? '' });
     }
     if (siblings.length > 0 || tree.#peaks.some((one) => !/^[0-9a-f]{64}$/.test(one.hash))) {
       throw new Error(`is not a proof of inclusion of position ${size} in the tree of size ${size}`);

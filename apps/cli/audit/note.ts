@@ -49,7 +49,8 @@ export function notesIn(text: string): string[] {
     .filter((line) => line.trim() !== '')
     .map((line, at) => {
       const parsed: unknown = parse(line);
-      const note = typeof parsed === 'object' && parsed !== null && 'note' in parsed ? parsed.note : undefined;
+      const note =
+        typeof parsed === 'object' && parsed !== null && 'note' in parsed ? parsed.note : undefined;
       if (typeof note !== 'string') throw new Error(`line ${at + 1} holds no note`);
       return note;
     });

@@ -151,7 +151,8 @@ export class SoundLine extends CanonicalScan {
       const n = this.#committed;
       if (keyTo === 0 || n === MOST_VALUES) return false;
       const places = this.#commitments;
-      if (n > 0 && !this.ascends(places[4 * n - 4] ?? 0, places[4 * n - 3] ?? 0, keyFrom, keyTo)) return false;
+      if (n > 0 && !this.ascends(places[4 * n - 4] ?? 0, places[4 * n - 3] ?? 0, keyFrom, keyTo))
+        return false;
       places[4 * n] = keyFrom;
       places[4 * n + 1] = keyTo;
       places[4 * n + 2] = this.at + 1;
@@ -171,7 +172,7 @@ export class SoundLine extends CanonicalScan {
     if (!this.skips(POS_MEMBER)) return false;
     let pos = 0;
     const from = this.at;
-    for (let digit = (bytes[this.at] ?? 0) - ZERO; digit >= 0 && digit <= 9; ) {
+    for (let digit = (bytes[this.at] ?? 0) - ZERO; digit >= 0 && digit <= 9;) {
       pos = pos * 10 + digit;
       this.at += 1;
       digit = (bytes[this.at] ?? 0) - ZERO;

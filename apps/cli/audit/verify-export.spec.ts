@@ -115,7 +115,9 @@ describe('the verifier of an audit export', () => {
       return reader.read(bytes, 1, bytes.length);
     };
     expect(log.lines.map(reads)).toEqual(log.lines.map((_, index) => !isRare(index + 1)));
-    const loose = log.lines.map((line) => JSON.stringify(JSON.parse(line), undefined, 1).replaceAll('\n', ''));
+    const loose = log.lines.map((line) =>
+      JSON.stringify(JSON.parse(line), undefined, 1).replaceAll('\n', ''),
+    );
     expect(loose.map(reads)).toEqual(loose.map(() => false));
     expect(await problemsOf(loose)).toEqual([]);
   });
