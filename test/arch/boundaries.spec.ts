@@ -131,7 +131,7 @@ const sound: Record<string, string> = {
   'apps/api/main.ts': `import '#auth'; import '#platform';`,
   'apps/cli/audit/merkle.ts': `import 'node:crypto';`,
   'apps/cli/cli.spec.ts': `import 'fast-check';`,
-  'test/kit/app.ts': `import 'node:child_process'; import 'fast-check';`,
+  'test/kit/app.ts': `import 'node:child_process'; import 'fast-check'; import '#kernel';`,
 };
 
 describe('the canaries', { timeout: 120_000 }, () => {
