@@ -13,7 +13,7 @@ import { fillLog, tamper } from '../kit/long-log.ts';
  * checkpoint and an export, and by the job within.
  */
 const EVENTS = 600;
-const DAY_MS = 25 * 3_600_000;
+const DAY_MS = 24 * 3_600_000;
 const folder = mkdtempSync(join(tmpdir(), 'portcullis-tampered-'));
 
 let product: AppInProcess;
@@ -76,9 +76,12 @@ async function foundOutside(log: Log): Promise<{ code: number; found: [string, n
   return { code, found: problems.map(({ kind, pos }) => [kind, pos]) };
 }
 
-/** The first run of the next day, which reads everything again. */
+let days = 0;
+
+/** The first run of another day, which reads everything again. */
 async function verifyTomorrow(): Promise<void> {
-  product.clock.advance(DAY_MS);
+  days += 1;
+  product.clock.advance(days * DAY_MS);
   await product.app.get(LogVerification, { strict: false }).verifyAll(undefined, { id: 'spec', attempt: 0 });
   product.clock.reset();
 }
@@ -168,7 +171,6 @@ describe('a log that a superuser has changed', { timeout: 60_000 }, () => {
     expect(code).toBe(1);
     // Of a log that was deleted whole the rest is what was written since.
     if (outside.length > 0) expect(found).toEqual(outside.map(([kind, pos]) => [kind, pos(log)]));
-    await verifyTomorrow();
     await verifyTomorrow();
     const [kind, pos] = inside;
     expect((await posture(log)).problems).toMatchObject([{ kind, pos: pos(log) }]);

@@ -59,6 +59,8 @@ export class CanonicalScan {
         return this.skips(FALSE);
       case LETTER_N:
         return this.skips(NULL);
+      case undefined:
+        return false;
       default:
         return this.integer();
     }

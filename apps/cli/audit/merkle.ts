@@ -49,14 +49,14 @@ export class MerkleTree {
 
   append(leafHash: string): void {
     this.#size += 1;
-    let [size, hash] = [1, leafHash];
+    let [size, root] = [1, leafHash];
     const peaks = this.#peaks;
     for (let left = peaks.at(-1); left?.size === size; left = peaks.at(-1)) {
       peaks.pop();
-      hash = node(left.hash, hash);
+      root = node(left.hash, root);
       size *= 2;
     }
-    peaks.push({ size, hash });
+    peaks.push({ size, hash: root });
   }
 
   root(): string {
@@ -83,20 +83,19 @@ export function provesConsistency(earlier: Head, later: Head, proof: readonly st
   const [seed, ...rest] = isPowerOfTwo ? [earlier.root, ...proof] : proof;
   if (seed === undefined) return false;
   let [at, last] = [earlier.size - 1, later.size - 1];
-  const up = (): void => {
-    [at, last] = [Math.floor(at / 2), Math.floor(last / 2)];
-  };
-  while (at % 2 === 1) up();
+  while (at % 2 === 1) [at, last] = [half(at), half(last)];
   let [old, young] = [seed, seed];
   for (const sibling of rest) {
     if (last === 0) return false;
     if (at % 2 === 1 || at === last) {
       [old, young] = [node(sibling, old), node(sibling, young)];
-      while (at % 2 === 0 && at !== 0) up();
+      while (at % 2 === 0 && at !== 0) [at, last] = [half(at), half(last)];
     } else {
       young = node(young, sibling);
     }
-    up();
+    [at, last] = [half(at), half(last)];
   }
   return last === 0 && old === earlier.root && young === later.root;
 }
+
+const half = (n: number): number => Math.floor(n / 2);

@@ -10,7 +10,7 @@ import { Findings } from '../tree/findings.ts';
 import { OrgTrees } from '../tree/org-trees.ts';
 import { WIDTH } from '../tree/tiles.ts';
 import type { VerificationView } from './verification.contract.ts';
-import { hasFindings, readFindings, readLastVerified } from './verification.store.ts';
+import { hasFindings, readEmptied, readFindings, readLastVerified } from './verification.store.ts';
 
 const PAGE = 200;
 const SHOWN = 100;
@@ -46,12 +46,15 @@ export class LogVerification {
   @HandlesJob(verificationQueue)
   @Unattended('it only reads the logs, and adds to each that it did')
   async verifyAll(_data: undefined, _job: JobFacts): Promise<void> {
+    // Of what is gone whole nobody asks by its positions.
+    const emptied = await this.database.acrossOrgs('audit_verification', readEmptied);
+    for (const orgId of emptied) await this.#alerting(orgId, () => this.checkpoints.compare(orgId));
     for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
       const from = after;
       const heads = await this.database.acrossOrgs('audit_verification', (tx) =>
         readLogHeads(tx, from, PAGE),
       );
-      for (const head of heads) await this.#alerting(head);
+      for (const head of heads) await this.#alerting(head.orgId, () => this.#verify(head));
       const last = heads.at(-1);
       if (!last || heads.length < PAGE) return;
       after = last.orgId;
@@ -77,13 +80,13 @@ export class LogVerification {
   }
 
   /** What is wrong with one log does not keep the others; an outage ends the run. */
-  async #alerting(head: LogHead): Promise<void> {
+  async #alerting(orgId: string, work: () => Promise<void>): Promise<void> {
     try {
-      await this.#verify(head);
+      await work();
     } catch (error) {
       if (!(error instanceof Fault) || !error.code.startsWith('audit.')) throw error;
       // At every run, for as long as it stands.
-      this.#logger.error(`the audit log cannot be verified: ${error.code}, ${error.detail ?? head.orgId}`);
+      this.#logger.error(`the audit log cannot be verified: ${error.code}, ${error.detail ?? orgId}`);
     }
   }
 

@@ -27,6 +27,21 @@ export async function readLastVerified(
   return { upTo: changes.upTo.to, at: time };
 }
 
+/** Organizations of whose log something was signed and nothing is left. */
+export async function readEmptied(tx: SystemTx): Promise<string[]> {
+  // From one organization to the next by the index, as for the heads of logs.
+  const rows = await tx.query<{ org_id: string }>(
+    `WITH RECURSIVE logs AS (
+       (SELECT org_id FROM audit_checkpoints ORDER BY org_id LIMIT 1)
+       UNION ALL
+       SELECT (SELECT c.org_id FROM audit_checkpoints c WHERE c.org_id > logs.org_id ORDER BY c.org_id LIMIT 1)
+         FROM logs WHERE logs.org_id IS NOT NULL)
+     SELECT org_id FROM logs
+      WHERE org_id IS NOT NULL AND NOT EXISTS (SELECT FROM audit_positions p WHERE p.org_id = logs.org_id)`,
+  );
+  return rows.map((row) => row.org_id);
+}
+
 /** What stands against a log, the earliest finding first. */
 export async function readFindings(tx: OrgTx, limit: number): Promise<(Finding & { foundAt: Date })[]> {
   const rows = await tx.query<{
