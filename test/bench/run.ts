@@ -12,8 +12,9 @@ import { read } from './read.ts';
 import { revocation } from './revocation.ts';
 import { generator } from './saturate.ts';
 import { signIns } from './sign-ins.ts';
+import { verification } from './verification.ts';
 
-/** `npm run bench -- [a b c d e f g] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
+/** `npm run bench -- [a b c d e f g v] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
 const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   a: read,
   b: signIns,
@@ -22,6 +23,7 @@ const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   e: exports,
   f: footprint,
   g: proofs,
+  v: verification,
 };
 
 const { values, positionals } = parseArgs({
