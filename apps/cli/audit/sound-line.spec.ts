@@ -68,6 +68,7 @@ describe('the fast reader of a line', () => {
     ['another salt', PERSONAL.replace(SALT, SALT.replace('AAE', 'AAF'))],
     ['bits in the salt that mean nothing', PERSONAL.replace(SALT, SALT.replace(/w$/, 'x'))],
     ['a value twice', PERSONAL.replace('"actor.display"', '"request.ip"')],
+    ['one of two values twice', `{${'"request.ip":"erased",'.repeat(2).slice(0, -1)}}`],
     ['a value without commitment', PERSONAL.replace('{"request', '{"x":"erased","request')],
     ['a commitment without value', PERSONAL.replace(/"request.ip":\{[^}]*\},/, '')],
     ['more than salt and value', PERSONAL.replace('192.0.2.1"', '192.0.2.1","x":1')],
