@@ -14,6 +14,8 @@ import { DenialLog } from './denial-log.ts';
 import { Readings } from './readings.ts';
 import { Findings } from './tree/findings.ts';
 import { OrgTrees } from './tree/org-trees.ts';
+import { LogVerification } from './verification/log-verification.ts';
+import { VerificationController } from './verification/verification.controller.ts';
 
 /** Global: every room that changes something appends to the log. */
 @Module({})
@@ -22,7 +24,7 @@ export class AuditModule {
     return {
       module: AuditModule,
       global: true,
-      controllers: [AuditController, ProofsController, AuditKeysController],
+      controllers: [AuditController, ProofsController, AuditKeysController, VerificationController],
       providers: [
         { provide: AuditConfig, useValue: config },
         Audit,
@@ -34,11 +36,12 @@ export class AuditModule {
         DenialLog,
         { provide: Denials, useExisting: DenialLog },
         Findings,
+        LogVerification,
         OrgTrees,
         Proofs,
         Readings,
       ],
-      exports: [Audit, CheckpointRounds, Denials],
+      exports: [Audit, CheckpointRounds, Denials, LogVerification],
     };
   }
 }
