@@ -9,7 +9,6 @@ import { type ExportFormat, lineOf } from './formats/format.ts';
 import { Readings } from './readings.ts';
 import { isAltered, OrgTrees } from './tree/org-trees.ts';
 
-
 export interface ExportRequest {
   /** The position to continue after; 0 for the beginning. */
   readonly after: number;

@@ -29,6 +29,7 @@ export const systemReasons = {
   audit_checkpoints: 'Checkpoints of every log are signed by one process, with the deployment’s key.',
   audit_keys: 'The keys that sign checkpoints belong to the deployment.',
   rotate_audit_key: 'The same, by an operator of the platform.',
+  audit_sinks: 'Workers deliver the log of every organization that has a sink to it.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;
 
