@@ -104,6 +104,20 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       newId(),
       { mark },
     ]);
+    const sinkId = newId();
+    await query(
+      `INSERT INTO audit_sinks (org_id, id, name, kind, settings, format, created_by)
+       VALUES ($1, $2, $3, 'syslog', $4, 'native', $3)`,
+      [orgId, sinkId, mark, { host: mark }],
+    );
+    await query('INSERT INTO audit_sink_state (org_id, sink_id, log_org_id) VALUES ($1, $2, $1)', [
+      orgId,
+      sinkId,
+    ]);
+    await query(
+      `INSERT INTO audit_sink_dead (org_id, sink_id, log_org_id, from_pos, to_pos, code) VALUES ($1, $2, $1, 1, 1, $3)`,
+      [orgId, sinkId, mark],
+    );
     await query('COMMIT');
   });
   return { orgId, userId, roleId, sessionId, serviceAccountId, apiKeyId, invitationId, deviceId, mark };

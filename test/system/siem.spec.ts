@@ -50,7 +50,7 @@ describe.each(recipes)('%s by the recipe %s', { timeout: 120_000 }, (daemon, rec
     receiver = await SyslogDaemon.start(daemon, recipe, folder(), dir);
     product = await startApp({
       sinks: new SinkConfig(undefined, ['127.0.0.0/8'], quick),
-      sinkSecrets: new HeldSecrets({ 'secret://siem/key': certificates.read('client.key') }),
+      sinkSecrets: new HeldSecrets({ 'secret://siem/client#key': certificates.read('client.key') }),
     });
     product.app.get(SinkRelays).start((error) => product.log.push(`relay: ${String(error)}\n`));
     admin = await product.addTenant('siem', { ...owner, email: 'o@siem.example', name: 'Tilda Ünicode' });
@@ -72,7 +72,7 @@ describe.each(recipes)('%s by the recipe %s', { timeout: 120_000 }, (daemon, rec
           port: receiver.port,
           ca: certificates.ca,
           clientCertificate: certificates.read('client.pem'),
-          clientKey: 'secret://siem/key',
+          clientKey: 'secret://siem/client#key',
         }
       : { host: '127.0.0.1', port: receiver.port, tls: false };
   const create = async (given: object, more: object = {}): Promise<string> => {

@@ -32,7 +32,7 @@ export interface ReceiverParts<K extends SinkKind> extends Omit<SinkTarget, 'kin
   readonly timeoutMs: number;
   readonly fileDir: string | undefined;
   /** Resolves a reference of the settings; undefined where there is none. */
-  readonly secret: (reference: string | undefined, purpose: string) => Promise<string | undefined>;
+  readonly secret: (reference: string | undefined) => Promise<string | undefined>;
 }
 
 /** What each kind can know of what it sent. */
@@ -72,10 +72,10 @@ export class Receivers {
       clock: this.clock,
       timeoutMs: this.config.timing.answerMs,
       fileDir: this.config.fileDir,
-      secret: async (reference: string | undefined, purpose: string) => {
+      secret: async (reference: string | undefined) => {
         if (reference === undefined) return undefined;
         try {
-          return await this.secrets.resolve(orgId, reference, `audit sink ${sinkId}: ${purpose}`);
+          return await this.secrets.resolve(orgId, reference, `sink:${sinkId}`);
         } catch (error) {
           throw new DeliveryFailure('secret_unavailable', { cause: error });
         }

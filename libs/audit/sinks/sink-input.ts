@@ -5,8 +5,9 @@ import { AuditFault } from '../audit.faults.ts';
 import { secretFields, settingsClasses, type SettingsOf, type SinkKind } from './sink.settings.ts';
 import type { SinkFilter } from './sink-events.ts';
 
-/** `secret://` and a path; what else it may say is for the room that owns secrets. */
-const REFERENCE = /^secret:\/\/[A-Za-z0-9][A-Za-z0-9._~/:#@?=&-]*$/;
+/** `secret://<path>#<field>[@version]`; the room that owns secrets reads it in full when it is used. */
+const REFERENCE =
+  /^secret:\/\/[A-Za-z0-9_-][A-Za-z0-9._/-]{0,254}#[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}(@[1-9]\d{0,8})?$/;
 const HOST =
   /^(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?$/;
 const ADDRESS = /^\[?[0-9A-Fa-f:.]+\]?$/;
@@ -22,7 +23,7 @@ export function readSettings(kind: SinkKind, given: object): SettingsOf[SinkKind
   for (const field of secretFields) {
     const value = fields[field];
     if (typeof value === 'string' && !REFERENCE.test(value)) {
-      wrong(field, 'must be a reference to a secret (secret://…), never the secret itself');
+      wrong(field, 'must be a reference (secret://<path>#<field>), never the secret itself');
     }
   }
   for (const field of ['ca', 'clientCertificate']) {

@@ -28,7 +28,7 @@ let admin: SignedIn;
 let orgId = '';
 let receiver: HttpReceiver;
 let tenants = 0;
-const secrets = new HeldSecrets({ 'secret://siem/hmac': 'a key of the spec' });
+const secrets = new HeldSecrets({ 'secret://siem/hook#hmac': 'a key of the spec' });
 
 beforeAll(async () => {
   product = await startApp({
@@ -60,7 +60,7 @@ const create = async (settings: object = {}, more: object = {}): Promise<{ id: s
   const body = {
     name: 'siem',
     kind: 'webhook',
-    settings: { url: receiver.url, hmacKey: 'secret://siem/hmac', ...settings },
+    settings: { url: receiver.url, hmacKey: 'secret://siem/hook#hmac', ...settings },
     ...more,
   };
   return expectStatus(await product.post(sinks(), body, token()), 201);

@@ -71,8 +71,8 @@ export class SplunkHecReceiver extends Receiver {
 
   async #send(path: 'event' | 'ack', body: Buffer, signal: AbortSignal): Promise<HttpAnswer> {
     const { settings, egress, secret, timeoutMs } = this.parts;
-    this.#token ??= (await secret(settings.token, 'token')) ?? '';
-    this.#post ??= new HttpPost(egress, timeoutMs, settings, await secret(settings.clientKey, 'client key'));
+    this.#token ??= (await secret(settings.token)) ?? '';
+    this.#post ??= new HttpPost(egress, timeoutMs, settings, await secret(settings.clientKey));
     const url = new URL(settings.url);
     url.pathname = `${url.pathname.replace(/\/$/, '')}/services/collector/${path}`;
     if (path === 'ack') url.searchParams.set('channel', this.#channel);

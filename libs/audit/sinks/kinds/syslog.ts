@@ -62,9 +62,7 @@ export class SyslogReceiver extends Receiver {
     const { settings, egress, secret, timeoutMs } = this.parts;
     const { address } = await egress.check(settings.host);
     const secure = settings.tls ?? true;
-    const tls = secure
-      ? tlsOptions(settings, settings.host, await secret(settings.clientKey, 'client key'))
-      : undefined;
+    const tls = secure ? tlsOptions(settings, settings.host, await secret(settings.clientKey)) : undefined;
     const port = settings.port ?? (secure ? 6_514 : 601);
     const socket = await openSocket(address, port, tls, timeoutMs, signal);
     const lose = (error?: unknown): void => {

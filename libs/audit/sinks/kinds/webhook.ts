@@ -47,10 +47,10 @@ export class WebhookReceiver extends Receiver {
   }> {
     const { settings, egress, secret, timeoutMs } = this.parts;
     this.#keys ??= {
-      hmac: keyOf((await secret(settings.hmacKey, 'signature key')) ?? ''),
-      authorization: await secret(settings.authorization, 'authorization'),
+      hmac: keyOf((await secret(settings.hmacKey)) ?? ''),
+      authorization: await secret(settings.authorization),
     };
-    this.#post ??= new HttpPost(egress, timeoutMs, settings, await secret(settings.clientKey, 'client key'));
+    this.#post ??= new HttpPost(egress, timeoutMs, settings, await secret(settings.clientKey));
     return { post: this.#post, keys: this.#keys };
   }
 }
