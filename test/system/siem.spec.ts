@@ -20,10 +20,10 @@ import { verifyExport } from './verify-export.ts';
 const folder = (): string => {
   const made = mkdtempSync(join(tmpdir(), 'portcullis-siem-'));
   chmodSync(made, 0o755);
-  made_.push(made);
+  folders.push(made);
   return made;
 };
-const made_: string[] = [];
+const folders: string[] = [];
 
 const recipes: [Daemon, string][] = [
   ['rsyslog', 'push-tls'],
@@ -61,7 +61,7 @@ describe.each(recipes)('%s by the recipe %s', { timeout: 120_000 }, (daemon, rec
   afterAll(async () => {
     await product?.close();
     await receiver?.end();
-    for (const made of made_.splice(0)) rmSync(made, { recursive: true, force: true });
+    for (const made of folders.splice(0)) rmSync(made, { recursive: true, force: true });
   });
 
   const token = (): { token: string } => ({ token: admin.accessToken });

@@ -172,14 +172,14 @@ describe('a log on its way to a sink', { timeout: 180_000 }, () => {
     const before = receiver.first.length;
     await until(async () => receiver.first.length > before + 500, 30_000);
     // As the server is when one of its processes is killed: every connection ends, and it recovers by itself.
-    const admin = new pg.Client({ connectionString: adminUrl });
-    admin.on('error', () => undefined);
-    await admin.connect();
-    const { rows } = await admin.query(
+    const looking = new pg.Client({ connectionString: adminUrl });
+    looking.on('error', () => undefined);
+    await looking.connect();
+    const { rows } = await looking.query(
       `SELECT pid FROM pg_stat_activity WHERE application_name = 'portcullis system' LIMIT 1`,
     );
     process.kill(Number(rows[0].pid), 'SIGKILL');
-    await admin.end().catch(() => undefined);
+    await looking.end().catch(() => undefined);
     await until(() => head().catch(() => undefined), 30_000);
     await complete(60_000);
     notInterleaved();

@@ -61,7 +61,7 @@ export class Egress {
 }
 
 function contains([network, bits]: Network, address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
-  return network.kind() === address.kind() && address.match(network as ipaddr.IPv4, bits);
+  return network.kind() === address.kind() && address.match(network, bits);
 }
 
 async function resolveByDns(host: string): Promise<string[]> {
