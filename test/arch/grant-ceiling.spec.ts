@@ -204,6 +204,10 @@ const grantNothing: Record<string, string> = {
   'POST /api/v1/orgs/:orgId/suspend': 'takes everything from everybody, and gives back the same',
   'POST /api/v1/orgs/:orgId/resume': 'the same',
   'POST /api/v1/orgs/:orgId/service-accounts': 'holds nothing without a key',
+  'POST /api/v1/orgs/:orgId/members/:userId/password-reset':
+    'a link for the person; not for those who hold more, and shown to the admin only without a mail server',
+  'POST /api/v1/orgs/:orgId/sessions/revoke': 'takes away',
+  'POST /api/v1/platform/audit-keys/rotate': 'how checkpoints are signed',
   'POST /api/v1/platform/key-peppers/rotate': 'how keys are kept, not what they may do',
   'POST /api/v1/platform/signing-keys/rotate': 'how tokens are signed, not what they open',
   'PATCH /api/v1/users/:userId': 'takes everything from a person; sessions and keys do not come back',

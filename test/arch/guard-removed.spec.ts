@@ -76,6 +76,16 @@ function bodyFor(route: Route): unknown {
   return input && sampleOf('', schemaOf(input.type as new () => object));
 }
 
+/** The required parameters of its query, which the route's own schema takes too. */
+function queryFor(route: Route): string {
+  const input = route.inputs.find(({ from }) => from === 'query');
+  if (!input) return '';
+  const schema = schemaOf(input.type as new () => object);
+  const required = (schema['required'] as string[] | undefined) ?? [];
+  const properties = (schema['properties'] ?? {}) as Record<string, Schema>;
+  return `?${required.map((name) => `${name}=${String(sampleOf(name, properties[name] ?? {}))}`).join('&')}`;
+}
+
 type Schema = Record<string, unknown>;
 
 function sampleOf(name: string, schema: Schema): unknown {
@@ -108,7 +118,8 @@ function sampleOf(name: string, schema: Schema): unknown {
 
 /** Calls a route as if it were the victim's: their organization and their objects in its path. */
 function callAtVictim(route: Route): Promise<Answer> {
-  const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId, deviceId } = victim;
+  const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId, deviceId, factorId } =
+    victim;
   const ids: Record<string, string> = {
     orgId,
     userId,
@@ -119,9 +130,10 @@ function callAtVictim(route: Route): Promise<Answer> {
     accountId: serviceAccountId,
     deviceId,
     kid: 'k'.repeat(43),
+    factorId,
   };
   const path = route.path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? `unknown-${name}`);
-  return harness.call(route.method, path, { body: bodyFor(route) });
+  return harness.call(route.method, `${path}${queryFor(route)}`, { body: bodyFor(route) });
 }
 
 /** A digest of every row of the victim, its log aside. */
@@ -134,6 +146,7 @@ async function victimRows(): Promise<string> {
     digests.push(table, await harness.sql(sql, [victim.orgId]));
   }
   digests.push(await harness.sql('SELECT * FROM portcullis.devices WHERE user_id = $1', [victim.userId]));
+  digests.push(await harness.sql('SELECT * FROM portcullis.factors WHERE user_id = $1', [victim.userId]));
   digests.push(await harness.sql('SELECT * FROM portcullis.users WHERE id = $1', [victim.userId]));
   return JSON.stringify(digests);
 }
