@@ -1,6 +1,6 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { AccessModule } from '#access';
-import { AuditConfig, AuditModule, NoSecrets, SinkConfig, SinkSecrets } from '#audit';
+import { AuditConfig, AuditModule, SinkConfig, SinkSecrets } from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
 import { HttpModule } from '#http';
@@ -9,7 +9,7 @@ import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
 import { PlatformModule } from '#platform';
-import { type MasterKey, SecretsModule } from '#secrets';
+import { type MasterKey, SecretReferences, SecretsModule } from '#secrets';
 
 export interface AppParts {
   readonly database: DatabaseOptions;
@@ -23,7 +23,7 @@ export interface AppParts {
   readonly audit?: { readonly checkpointSeconds: number; readonly anchorDir: string | undefined };
   /** Where sinks of the audit logs may go. */
   readonly sinks?: SinkConfig;
-  /** What resolves the references to secrets that sinks hold. */
+  /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
   /** For tests; the system's where unsaid. */
   readonly clock?: Clock;
@@ -44,7 +44,7 @@ export class AppModule {
     mail,
     audit = { checkpointSeconds: 60, anchorDir: undefined },
     sinks = new SinkConfig(),
-    sinkSecrets = new NoSecrets(),
+    sinkSecrets,
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
     return {
@@ -54,7 +54,9 @@ export class AppModule {
           module: PortsModule,
           providers: [
             { provide: Clock, useValue: clock },
-            { provide: SinkSecrets, useValue: sinkSecrets },
+            sinkSecrets
+              ? { provide: SinkSecrets, useValue: sinkSecrets }
+              : { provide: SinkSecrets, useExisting: SecretReferences },
           ],
           exports: [Clock, SinkSecrets],
         },

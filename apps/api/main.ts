@@ -66,6 +66,7 @@ async function serve(config: Config): Promise<void> {
         masterKey: MasterKey.fromFile(
           config.masterKeyFile ?? join(config.dataDir, 'master.key'),
           !config.masterKeyFile,
+          config.previousMasterKeyFile,
         ),
         publicUrl,
         issuer: config.publicUrl,

@@ -25,6 +25,10 @@ export const settings = {
     'PORTCULLIS_MASTER_KEY_FILE',
     'The master key (mode 0600); master.key in the data directory where unset.',
   ),
+  previousMasterKeyFile: setting.text(
+    'PORTCULLIS_PREVIOUS_MASTER_KEY_FILE',
+    'The master key that the current one takes over from, while it does (mode 0600).',
+  ),
   logLevel: setting.choice(
     'PORTCULLIS_LOG_LEVEL',
     'How much the log tells.',

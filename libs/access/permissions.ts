@@ -117,6 +117,26 @@ export const permissions = {
     roles: ['admin'],
     platform: true,
   },
+  'secret:list': {
+    description: 'List the secrets of the organization by path (never their values).',
+    roles: ['admin', 'auditor', 'operator'],
+  },
+  'secret:read-metadata': {
+    description: 'See what is told of a secret and its versions (never their values).',
+    roles: ['admin', 'auditor', 'operator'],
+  },
+  'secret:write': {
+    description: 'Create secrets, write versions of them, and delete and undelete them.',
+    roles: ['admin', 'operator'],
+  },
+  'secret:reveal': {
+    description: 'Get the values of secrets, and search for a value.',
+    roles: ['admin'],
+  },
+  'secret:destroy': {
+    description: 'Erase secrets and versions of them for ever.',
+    roles: ['admin'],
+  },
   'audit:read': {
     description: 'Search the audit log of the organization.',
     roles: ['admin', 'auditor'],

@@ -182,6 +182,49 @@ export const auditActions = {
     description: 'The digest of an API key was computed anew under the current pepper; the key is the same.',
     retention: 'security',
   },
+  'secret.created': { description: 'A secret was created, with its first version.', retention: 'security' },
+  'secret.written': { description: 'A new version of a secret was written.', retention: 'security' },
+  'secret.updated': {
+    description: 'What is told of a secret, or how its versions are kept, was changed.',
+    retention: 'administration',
+  },
+  'secret.revealed': {
+    description:
+      'A person or a key got the values of a secret; changes.digests tells which, to who has them.',
+    retention: 'security',
+  },
+  'secret.resolved': {
+    description: 'The product itself got a value of a secret for the purpose that the actor names.',
+    retention: 'access',
+  },
+  'secret.deleted': {
+    description: 'A secret, or versions of it, was hidden until it is undeleted.',
+    retention: 'security',
+  },
+  'secret.undeleted': {
+    description: 'A secret, or versions of it, was brought back.',
+    retention: 'security',
+  },
+  'secret.destroyed': {
+    description: 'A secret, or versions of it, was erased for ever.',
+    retention: 'security',
+  },
+  'secret.searched': {
+    description: 'Somebody asked where a value stands or stood; changes.digest tells which value.',
+    retention: 'security',
+  },
+  'org_key.created': {
+    description: 'The key that encrypts the secrets of an organization was made.',
+    retention: 'security',
+  },
+  'org_key.destroyed': {
+    description: 'The key of an organization was destroyed: its secrets are unreadable for ever.',
+    retention: 'security',
+  },
+  'master_key.rewrapped': {
+    description: 'What the master key wraps was wrapped anew by the current one; changes counts it.',
+    retention: 'security',
+  },
   'access.denied': {
     description: 'A request was refused; the reason is the fault code.',
     retention: 'security',

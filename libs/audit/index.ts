@@ -6,5 +6,5 @@ export { AuditModule } from './audit.module.ts';
 export { auditSettings } from './audit.settings.ts';
 export { CheckpointRounds } from './checkpoint/checkpoint-rounds.ts';
 export { SinkRelays } from './sinks/relays.ts';
-export { NoSecrets, SinkSecrets } from './sinks/secrets-port.ts';
+export { SinkSecrets } from './sinks/secrets-port.ts';
 export { type RelayTiming, relayTiming, SinkConfig } from './sinks/sink.config.ts';

@@ -3,6 +3,7 @@ import { Audit } from '#audit';
 import { Sessions } from '#auth';
 import { Database, type SystemTx } from '#database';
 import { type Caller, callerIn, type CallerOrg, type Page, pageOf, readPage } from '#kernel';
+import { OrgKeys } from '#secrets';
 import type { CreatedOrgView, CreateOrgRequest } from './org.contract.ts';
 import { OrgFault } from './org.faults.ts';
 import {
@@ -27,6 +28,7 @@ export class Orgs {
     private readonly audit: Audit,
     private readonly sessions: Sessions,
     private readonly invitations: Invitations,
+    private readonly orgKeys: OrgKeys,
   ) {}
 
   /** Those the caller belongs to; every one for the members of the platform organization who may create them. */
@@ -117,7 +119,7 @@ export class Orgs {
     });
   }
 
-  /** Ends everything in the organization; its audit log stays. */
+  /** Ends everything in the organization; its audit log stays. Its secrets are unreadable for ever, copies included. */
   async remove(caller: Caller): Promise<void> {
     await this.database.acrossOrgsFor('delete_organization', caller, async (tx) => {
       const org = await this.#lockTenant(tx, caller.org.id);
@@ -127,8 +129,9 @@ export class Orgs {
       await this.audit.append(tx, caller, { action: 'org.deleted', target, changes });
       // Nobody will be left to read the log of the organization itself.
       const platform = await readPlatform(tx);
-      if (platform)
-        await this.audit.append(tx, callerIn(caller, platform), { action: 'org.deleted', target, changes });
+      const witness = platform ? callerIn(caller, platform) : caller;
+      if (platform) await this.audit.append(tx, witness, { action: 'org.deleted', target, changes });
+      await this.orgKeys.destroy(tx, witness, org.id);
       await deleteOrg(tx, org.id);
     });
   }

@@ -1,9 +1,10 @@
 import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
 import { INTERCEPTORS_METADATA } from '@nestjs/common/constants.js';
+import { createHmac } from 'node:crypto';
 import { from, lastValueFrom, type Observable } from 'rxjs';
 import { type AccessRequest, callerOf, RouteCatalogue } from '#access';
 import { Database } from '#database';
-import { type Caller, canonicalJson, Fault, type Json, sha256 } from '#kernel';
+import { type Caller, canonicalJson, Fault, type Json } from '#kernel';
 import { MasterKey } from '#secrets';
 import { claimKey, type KeyOf, readKey, releaseKey, storeAnswer } from './idempotency.store.ts';
 import { IdempotencyFault } from './platform.faults.ts';
@@ -54,7 +55,7 @@ export class Idempotency implements NestInterceptor {
     }
     const caller = callerOf(request);
     const at = { orgId: caller.org.id, callerId: caller.id, key };
-    const fingerprint = fingerprintOf(request);
+    const fingerprint = this.#fingerprint(request);
     const claimed = await this.database.acrossOrgsFor('idempotency', caller, (tx) =>
       claimKey(tx, at, fingerprint),
     );
@@ -82,10 +83,13 @@ export class Idempotency implements NestInterceptor {
     reply.header('idempotent-replayed', 'true');
     return JSON.parse(this.masterKey.unwrap(kept.wrapped_answer, contextOf(at)).toString()) ?? undefined;
   }
-}
 
-function fingerprintOf({ method, url, body }: Request): string {
-  return sha256(`${method} ${url}\n${canonicalJson((body ?? null) as Json)}`).toString('base64url');
+  /** Keyed: bodies hold passwords and secrets, which a stolen table must not help to guess. */
+  #fingerprint({ method, url, body }: Request): string {
+    return createHmac('sha256', this.masterKey.derive('idempotency'))
+      .update(`${method} ${url}\n${canonicalJson((body ?? null) as Json)}`)
+      .digest('base64url');
+  }
 }
 
 function contextOf({ orgId, callerId, key }: KeyOf): string {

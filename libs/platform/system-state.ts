@@ -22,7 +22,8 @@ export class SystemState extends SystemGate {
     super();
   }
 
-  /** First thing at start: makes the deployment's row, or refuses a master key that is not this database's. */
+  /** First thing at start: makes the deployment's row, or takes the master key that the database is of
+   * out of those this process has; refuses where it has not that one. */
   async open(): Promise<void> {
     await this.database.acrossOrgs('system_state', async (tx) => {
       await tx.query('INSERT INTO deployment (id, master_key_check) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
@@ -30,7 +31,7 @@ export class SystemState extends SystemGate {
         this.masterKey.checkValue,
       ]);
       const row = await tx.one<{ master_key_check: string }>('SELECT master_key_check FROM deployment');
-      if (!row || !this.masterKey.matches(row.master_key_check)) {
+      if (!row || !this.masterKey.establish(row.master_key_check)) {
         throw new StartError(
           'the master key is not the one this database was set up with; nothing was written',
         );

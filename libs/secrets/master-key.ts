@@ -1,65 +1,151 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import { readPrivateFile, sameSecret, StartError } from '#kernel';
-
-const KEY_BYTES = 32;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
+import { deriveKey, KEY_BYTES, seal, unseal } from './aead.ts';
 
 /**
  * The key that every secret in the database is wrapped by. It lies in a file of its own, never in the database:
  * a stolen database alone opens nothing.
+ *
+ * It is rotated in stages. A process may hold two keys, the current and the previous one, and opens what either
+ * wrapped; it wraps by the one that the database says it is of. So a new key is inert until every process has it,
+ * and then takes over everywhere at once (see rotation/).
  */
 export class MasterKey {
-  readonly #key: Buffer;
+  readonly #current: Key;
+  readonly #previous: Key | undefined;
+  /** The one the database is of. */
+  #established: Key;
 
-  constructor(key: Buffer) {
-    if (key.length !== KEY_BYTES) throw new Error(`the master key must have ${KEY_BYTES} bytes`);
-    this.#key = key;
+  constructor(current: Buffer, previous?: Buffer) {
+    this.#current = new Key(current);
+    this.#previous = previous && new Key(previous);
+    this.#established = this.#current;
+    if (this.#previous?.id === this.#current.id) {
+      throw new StartError('the master key and the previous master key are the same');
+    }
   }
 
-  /** Reads the key file (base64url, mode 0600 or 0640), or makes one where `create` allows it. */
-  static fromFile(path: string, create: boolean): MasterKey {
+  /**
+   * Reads the key file (base64url, mode 0600 or 0640), or makes one where `create` allows it; and the file of the
+   * previous key, where one is named.
+   */
+  static fromFile(path: string, create: boolean, previousPath?: string): MasterKey {
     if (!existsSync(path)) {
-      if (!create) throw new StartError(`the master key file ${path} does not exist`);
+      if (!create || previousPath !== undefined)
+        throw new StartError(`the master key file ${path} does not exist`);
       writeFileSync(path, `${randomBytes(KEY_BYTES).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
     }
-    const key = Buffer.from(readPrivateFile(path).toString().trim(), 'base64url');
-    if (key.length !== KEY_BYTES) {
-      throw new StartError(`the master key file ${path} must hold ${KEY_BYTES} bytes as base64url`);
-    }
-    return new MasterKey(key);
+    return new MasterKey(readKey(path), previousPath === undefined ? undefined : readKey(previousPath));
   }
 
-  /** A key for one purpose (HKDF, RFC 5869); different purposes never share a key. */
+  /** A key for one purpose (HKDF, RFC 5869); another one after a rotation, so only for what is short-lived. */
   derive(purpose: string): Buffer {
-    return Buffer.from(hkdfSync('sha256', this.#key, '', `portcullis:${purpose}`, KEY_BYTES));
+    return this.#established.derive(purpose);
   }
 
   /** What the database remembers of the key, to tell a wrong one before anything is written. Reveals nothing. */
   get checkValue(): string {
-    return this.derive('check').toString('base64url');
+    return this.#established.checkValue;
   }
 
-  matches(checkValue: string): boolean {
-    return sameSecret(this.checkValue, checkValue);
+  /** Takes the key that a database is of. False, and nothing changes, where this process does not have it. */
+  establish(checkValue: string): boolean {
+    const found = [this.#current, this.#previous].find(
+      (key) => key && sameSecret(key.checkValue, checkValue),
+    );
+    if (found) this.#established = found;
+    return found !== undefined;
+  }
+
+  /** Whether the current key is still to take over from the previous one. */
+  get isStaged(): boolean {
+    return this.#established !== this.#current;
+  }
+
+  /** The current key takes over in this process. */
+  advance(): void {
+    this.#established = this.#current;
   }
 
   /** AES-256-GCM; `context` (kind and id of the row) is authenticated, so that a wrapped value opens only there. */
   wrap(plain: Buffer, context: string): string {
-    const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', this.derive('wrap'), nonce).setAAD(Buffer.from(context));
-    return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]).toString(
-      'base64url',
-    );
+    return this.#established.wrap(plain, context);
   }
 
-  /** Throws where the key or the context is another, or the value was altered. */
+  /** Throws where neither key wrapped it, the context is another, or the value was altered. */
   unwrap(wrapped: string, context: string): Buffer {
-    const bytes = Buffer.from(wrapped, 'base64url');
-    const decipher = createDecipheriv('aes-256-gcm', this.derive('wrap'), bytes.subarray(0, NONCE_BYTES))
-      .setAAD(Buffer.from(context))
-      .setAuthTag(bytes.subarray(-TAG_BYTES));
-    return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
+    const [id, value] = split(wrapped);
+    const keys = [this.#current, this.#previous].filter((key) => key !== undefined);
+    // What was wrapped before keys had ids is tried with each.
+    const fitting = id === undefined ? keys : keys.filter((key) => key.id === id);
+    let failure: unknown = new Error('it was wrapped by a master key that this process does not have');
+    for (const key of fitting) {
+      try {
+        return key.unwrap(value, context);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
   }
+
+  /** The same value wrapped by the current key, or undefined where it is already. Throws as `unwrap` does. */
+  rewrap(wrapped: string, context: string): string | undefined {
+    const [id] = split(wrapped);
+    return id === this.#current.id ? undefined : this.wrapByCurrent(this.unwrap(wrapped, context), context);
+  }
+
+  /** For what a rotation writes before the current key has taken over. */
+  wrapByCurrent(plain: Buffer, context: string): string {
+    return this.#current.wrap(plain, context);
+  }
+
+  /** What the database remembers once the current key has taken over. */
+  get currentCheckValue(): string {
+    return this.#current.checkValue;
+  }
+}
+
+/** One key. */
+class Key {
+  readonly #key: Buffer;
+  readonly #derived = new Map<string, Buffer>();
+  /** Tells wrapped values of this key from those of another. Reveals nothing. */
+  readonly id: string;
+
+  constructor(key: Buffer) {
+    if (key.length !== KEY_BYTES) throw new Error(`the master key must have ${KEY_BYTES} bytes`);
+    this.#key = key;
+    this.id = this.derive('key-id').subarray(0, 6).toString('base64url');
+  }
+
+  derive(purpose: string): Buffer {
+    const known = this.#derived.get(purpose) ?? deriveKey(this.#key, purpose);
+    this.#derived.set(purpose, known);
+    return known;
+  }
+
+  get checkValue(): string {
+    return this.derive('check').toString('base64url');
+  }
+
+  wrap(plain: Buffer, context: string): string {
+    return `${this.id}.${seal(this.derive('wrap'), plain, context).toString('base64url')}`;
+  }
+
+  unwrap(value: string, context: string): Buffer {
+    return unseal(this.derive('wrap'), Buffer.from(value, 'base64url'), context);
+  }
+}
+
+function split(wrapped: string): [id: string | undefined, value: string] {
+  const dot = wrapped.indexOf('.');
+  return dot < 0 ? [undefined, wrapped] : [wrapped.slice(0, dot), wrapped.slice(dot + 1)];
+}
+
+function readKey(path: string): Buffer {
+  const key = Buffer.from(readPrivateFile(path).toString().trim(), 'base64url');
+  if (key.length === KEY_BYTES) return key;
+  throw new StartError(`the master key file ${path} must hold ${KEY_BYTES} bytes as base64url`);
 }

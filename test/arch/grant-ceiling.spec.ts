@@ -211,6 +211,15 @@ const grantNothing: Record<string, string> = {
   'POST /api/v1/platform/key-peppers/rotate': 'how keys are kept, not what they may do',
   'POST /api/v1/platform/signing-keys/rotate': 'how tokens are signed, not what they open',
   'PATCH /api/v1/users/:userId': 'takes everything from a person; sessions and keys do not come back',
+  'POST /api/v1/orgs/:orgId/secrets': 'a value, which opens nothing here',
+  'PATCH /api/v1/orgs/:orgId/secrets/:secretId': 'what is told of a value',
+  'POST /api/v1/orgs/:orgId/secrets/:secretId/versions': 'a value, which opens nothing here',
+  'POST /api/v1/orgs/:orgId/secrets/:secretId/versions/delete': 'hides a value',
+  'POST /api/v1/orgs/:orgId/secrets/:secretId/undelete': 'shows it again to who may see it',
+  'POST /api/v1/orgs/:orgId/secrets/:secretId/destroy': 'erases a value',
+  'POST /api/v1/orgs/:orgId/secrets/:secretId/reveal': 'reads a value, by a permission of its own',
+  'POST /api/v1/orgs/:orgId/secrets/search-digest': 'the same',
+  'POST /api/v1/platform/master-key/rewrap': 'how secrets are kept, not who may see them',
 };
 
 function call(on: Stage, { route, path, body }: Attempt, token: string): Promise<Answer> {

@@ -90,6 +90,7 @@ type Schema = Record<string, unknown>;
 
 function sampleOf(name: string, schema: Schema): unknown {
   if (name === 'permissions') return ['org:read'];
+  if (name === 'fields') return { key: 'sample' };
   if (schema['enum']) return (schema['enum'] as unknown[])[0];
   switch (schema['type']) {
     case 'object': {
@@ -118,8 +119,8 @@ function sampleOf(name: string, schema: Schema): unknown {
 
 /** Calls a route as if it were the victim's: their organization and their objects in its path. */
 function callAtVictim(route: Route): Promise<Answer> {
-  const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId, deviceId, factorId } =
-    victim;
+  const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId } = victim;
+  const { deviceId, factorId, secretId } = victim;
   const ids: Record<string, string> = {
     orgId,
     userId,
@@ -129,6 +130,7 @@ function callAtVictim(route: Route): Promise<Answer> {
     keyId: apiKeyId,
     accountId: serviceAccountId,
     deviceId,
+    secretId,
     kid: 'k'.repeat(43),
     factorId,
   };

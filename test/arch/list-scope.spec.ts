@@ -51,6 +51,7 @@ const idsOf = (tenant: SeededTenant): Record<string, string> => ({
   invitationId: tenant.invitationId,
   keyId: tenant.apiKeyId,
   accountId: tenant.serviceAccountId,
+  secretId: tenant.secretId,
   deviceId: tenant.deviceId,
   factorId: tenant.factorId,
 });

@@ -19,6 +19,11 @@ export const sideways: readonly { from: string; to: string; reason: string }[] =
   },
   { from: 'mail', to: 'jobs', reason: 'mail leaves as a job, so that it commits with what it tells of' },
   { from: 'auth', to: 'secrets', reason: 'signing keys are wrapped by the master key' },
+  {
+    from: 'orgs',
+    to: 'secrets',
+    reason: 'with an organization the key of its secrets is destroyed',
+  },
   { from: 'orgs', to: 'auth', reason: 'members are users; removing one ends the sessions that auth holds' },
 ];
 

@@ -10,10 +10,11 @@ import { canPin, ROOT } from './processes.ts';
 import { proofs } from './proofs.ts';
 import { read } from './read.ts';
 import { revocation } from './revocation.ts';
+import { secrets } from './secrets.ts';
 import { generator } from './saturate.ts';
 import { signIns } from './sign-ins.ts';
 
-/** `npm run bench -- [a b c d e f g] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
+/** `npm run bench -- [a b c d e f g s] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
 const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   a: read,
   b: signIns,
@@ -22,6 +23,7 @@ const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   e: exports,
   f: footprint,
   g: proofs,
+  s: secrets,
 };
 
 const { values, positionals } = parseArgs({

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { InvalidationStream } from '#database';
+import { Database, InvalidationStream } from '#database';
 import { AppLogger, createHttpApp } from '#http';
 import { Jobs } from '#jobs';
 import { Clock } from '#kernel';
@@ -204,6 +204,11 @@ export class AppInProcess {
     return rows
       .map(({ leaf, personal }) => ({ ...JSON.parse(leaf), personal: JSON.parse(personal), leaf }))
       .filter((record) => action === undefined || record.action === action);
+  }
+
+  /** What every process does first, with a master key of its own. */
+  async openWith(masterKey: MasterKey): Promise<void> {
+    await new SystemState(this.app.get(Database), masterKey, this.clock).open();
   }
 
   async close(): Promise<void> {

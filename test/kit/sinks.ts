@@ -1,4 +1,5 @@
 import { type RelayTiming, relayTiming, SinkSecrets } from '#audit';
+import { Secret } from '#secrets';
 
 /** A store of secrets that a spec fills. */
 export class HeldSecrets extends SinkSecrets {
@@ -8,10 +9,10 @@ export class HeldSecrets extends SinkSecrets {
     super();
   }
 
-  override async resolve(_orgId: string, reference: string): Promise<string> {
+  override async resolve(_orgId: string, reference: string): Promise<Secret> {
     const found = this.held[reference];
     if (this.fail || found === undefined) throw new Error('no such secret');
-    return found;
+    return new Secret(found);
   }
 }
 

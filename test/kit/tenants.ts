@@ -11,6 +11,7 @@ export interface SeededTenant {
   readonly apiKeyId: string;
   readonly invitationId: string;
   readonly deviceId: string;
+  readonly secretId: string;
   readonly factorId: string;
   /** Stands in every text of this tenant's rows. */
   readonly mark: string;
@@ -21,6 +22,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
   const [orgId, userId, roleId, sessionId] = [newId(), newId(), newId(), newId()];
   const [serviceAccountId, apiKeyId, invitationId] = [newId(), newId(), newId()];
   const [deviceId, factorId] = [newId(), newId()];
+  const secretId = newId();
   const mark = `mark-${newId()}`;
   await asRole(adminUrl, async (query) => {
     await query('BEGIN');
@@ -129,6 +131,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       `INSERT INTO audit_sink_dead (org_id, sink_id, log_org_id, from_pos, to_pos, code) VALUES ($1, $2, $1, 1, 1, $3)`,
       [orgId, sinkId, mark],
     );
+    await seedSecret(query, orgId, secretId, mark);
     await query('COMMIT');
   });
   return {
@@ -141,8 +144,30 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     invitationId,
     deviceId,
     factorId,
+    secretId,
     mark,
   };
+}
+
+/** A secret that no key opens. */
+async function seedSecret(query: Query, orgId: string, secretId: string, mark: string): Promise<void> {
+  const keyId = newId();
+  await query('INSERT INTO org_keys (org_id, id, wrapped_key) VALUES ($1, $2, $3)', [orgId, keyId, mark]);
+  await query('INSERT INTO secrets (org_id, id, path) VALUES ($1, $2, $3)', [orgId, secretId, mark]);
+  await query(
+    `INSERT INTO secret_versions (org_id, secret_id, version, key_id, ciphertext, fields)
+     VALUES ($1, $2, 1, $3, '\\x00', ARRAY[$4])`,
+    [orgId, secretId, keyId, mark],
+  );
+  await query(
+    `INSERT INTO secret_digests (org_id, secret_id, version, field, path, digest) VALUES ($1, $2, 1, 'f', $3, $3)`,
+    [orgId, secretId, mark],
+  );
+  await query(
+    `INSERT INTO secret_uses (org_id, id, secret_id, version, kind, used_by, request_id)
+     VALUES ($1, $2, $3, 1, 'revealed', $4, $4)`,
+    [orgId, newId(), secretId, mark],
+  );
 }
 
 /** A caller with the tenant's session; `permissions` are nobody's business below the guard. */

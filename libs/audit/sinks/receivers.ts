@@ -75,7 +75,7 @@ export class Receivers {
       secret: async (reference: string | undefined) => {
         if (reference === undefined) return undefined;
         try {
-          return await this.secrets.resolve(orgId, reference, `sink:${sinkId}`);
+          return (await this.secrets.resolve(orgId, reference, `sink:${sinkId}`)).reveal();
         } catch (error) {
           throw new DeliveryFailure('secret_unavailable', { cause: error });
         }

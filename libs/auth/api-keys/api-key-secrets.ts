@@ -97,7 +97,8 @@ export class ApiKeySecrets implements InvalidationListener, OnModuleInit {
   }
 
   #open({ id, wrapped_pepper }: PepperRow): Buffer {
-    if (id === DERIVED_PEPPER) return this.masterKey.derive('api-keys');
+    // Derived until the master key rotates, which stores it.
+    if (id === DERIVED_PEPPER && wrapped_pepper === null) return this.masterKey.derive('api-keys');
     return this.masterKey.unwrap(wrapped_pepper ?? '', `key_pepper:${id}`);
   }
 }

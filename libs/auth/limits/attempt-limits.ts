@@ -144,17 +144,14 @@ export class Attempt {
  */
 @Injectable()
 export class AttemptLimits {
-  readonly #key: Buffer;
   /** Sources that have none left, until when (monotonic milliseconds), and what they are told. */
   readonly #exhausted = new Map<string, { until: number; quota: Quota }>();
 
   constructor(
     private readonly database: Database,
     private readonly clock: Clock,
-    masterKey: MasterKey,
-  ) {
-    this.#key = masterKey.derive('attempt-limits');
-  }
+    private readonly masterKey: MasterKey,
+  ) {}
 
   /**
    * Counts a request of a source and a guess of a password. Throws `auth.too_many_requests` where the source has
@@ -225,7 +222,8 @@ export class AttemptLimits {
 
   /** Keyed, so that a stolen table tells neither addresses nor networks, and tests no guesses. */
   digest(kind: string, value: string): string {
-    return createHmac('sha256', this.#key).update(`${kind}\0${value}`).digest('base64url').slice(0, 32);
+    const key = this.masterKey.derive('attempt-limits');
+    return createHmac('sha256', key).update(`${kind}\0${value}`).digest('base64url').slice(0, 32);
   }
 
   #passwordPools({ email, ip, deviceId }: Guess, { windowSeconds, perDevice, perAccount }: Limits): Pool[] {

@@ -26,17 +26,13 @@ import { sessionFactsOf } from './session-view.ts';
  */
 @Injectable()
 export class Refresh {
-  readonly #clientKey: Buffer;
-
   constructor(
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly issuer: SessionIssuer,
     private readonly limits: AttemptLimits,
     private readonly masterKey: MasterKey,
-  ) {
-    this.#clientKey = masterKey.derive('refresh-client');
-  }
+  ) {}
 
   refresh(refreshToken: string, facts: RequestFacts): Promise<TokensView> {
     return this.limits.countRefusals(facts, () => this.#refresh(refreshToken, facts));
@@ -93,6 +89,11 @@ export class Refresh {
     if (!row.live) return refusal(row, 'not_live');
     await this.audit.record(tx, { ...recordOf(row, facts, 'auth.refreshed'), reason: 'within_grace' });
     return this.masterKey.unwrap(successor.wrapped, contextOf(row)).toString();
+  }
+
+  /** Asked each time: another one after the master key has rotated. */
+  get #clientKey(): Buffer {
+    return this.masterKey.derive('refresh-client');
   }
 
   #wrap(row: RefreshRow, next: string, facts: RequestFacts): Successor | undefined {

@@ -1,0 +1,21 @@
+import { Flag, Whole } from '#http';
+
+export class RewrappedView {
+  @Flag({ description: 'Whether anything was wrapped anew: ask again until it is false.' })
+  changed: boolean;
+
+  @Whole()
+  orgKeys: number;
+
+  @Whole()
+  signingKeys: number;
+
+  @Whole()
+  keyPeppers: number;
+
+  @Whole()
+  auditKeys: number;
+
+  @Whole()
+  factors: number;
+}

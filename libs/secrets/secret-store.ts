@@ -1,0 +1,124 @@
+import type { Caller } from '#kernel';
+import type { Secret } from './secret.ts';
+
+/** What the product itself reads a secret for, and for which of those: `sink:<id>`. */
+export type Purpose = `${'sink' | 'webhook' | 'identity_provider' | 'mail' | 'command'}:${string}`;
+
+/** The product itself, at work for an organization. */
+export interface Resolver {
+  readonly orgId: string;
+  readonly purpose: Purpose;
+}
+
+/** A secret by its id or by its path. */
+export type Which = { readonly id: string } | { readonly path: string };
+
+/** The values of a secret: field to text. */
+export type Fields = Readonly<Record<string, string>>;
+
+/** What is told of a secret without its values. */
+export interface SecretSettings {
+  readonly description: string;
+  readonly tags: Readonly<Record<string, string>>;
+  /** Older versions go when there are more. */
+  readonly maxVersions: number;
+  /** Whether every write must say which version it follows. */
+  readonly casRequired: boolean;
+}
+
+export interface SecretMetadata extends SecretSettings {
+  readonly id: string;
+  readonly path: string;
+  readonly currentVersion: number;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  readonly deletedAt: Date | undefined;
+}
+
+export interface VersionMetadata {
+  readonly version: number;
+  /** Names, never values; none once it was destroyed. */
+  readonly fields: readonly string[];
+  readonly createdAt: Date;
+  readonly deletedAt: Date | undefined;
+  readonly destroyedAt: Date | undefined;
+}
+
+export interface OpenedSecret {
+  readonly id: string;
+  readonly path: string;
+  readonly version: number;
+  readonly fields: ReadonlyMap<string, Secret>;
+}
+
+/** Where a value stands or stood, and who got it there. */
+export interface FoundValue {
+  readonly secretId: string;
+  readonly path: string;
+  readonly version: number;
+  readonly field: string;
+  readonly uses: readonly {
+    readonly kind: 'revealed' | 'resolved';
+    /** `user:<id>`, `api_key:<id>`, or the purpose. */
+    readonly usedBy: string;
+    readonly requestId: string;
+    /** RFC 3339. */
+    readonly at: string;
+  }[];
+}
+
+/**
+ * Where secrets lie. Every store answers the same in the same case (test/kit/store-conformance.ts runs over each),
+ * records each use and change in the organization's log, and gives no value of which there is no record.
+ * Faults of all: `secrets.not_found`; of what opens a value also `secrets.version_not_found`, `secrets.deleted`,
+ * `secrets.destroyed`, `secrets.unreadable`.
+ */
+export abstract class SecretStore {
+  /** By path, from `after` on, those whose path is `prefix` or lies below it. */
+  abstract list(
+    caller: Caller,
+    query: { readonly prefix?: string; readonly after?: string; readonly limit: number },
+  ): Promise<SecretMetadata[]>;
+
+  /** With its versions, newest first. */
+  abstract describe(
+    caller: Caller,
+    which: Which,
+  ): Promise<SecretMetadata & { readonly versions: readonly VersionMetadata[] }>;
+
+  /** Version 1 of a secret that was not there. Fault: `secrets.path_taken`. */
+  abstract create(
+    caller: Caller,
+    path: string,
+    fields: Fields,
+    settings: SecretSettings,
+  ): Promise<SecretMetadata>;
+
+  /**
+   * The next version. With `cas` only where that is the newest one now: of any number of writers who follow the same
+   * version one wins. Faults: `secrets.version_conflict`, `secrets.cas_required`, `secrets.deleted`.
+   */
+  abstract write(caller: Caller, which: Which, fields: Fields, cas?: number): Promise<SecretMetadata>;
+
+  abstract update(caller: Caller, which: Which, settings: Partial<SecretSettings>): Promise<SecretMetadata>;
+
+  /** Opens a version (the newest where unsaid) for a person who asked. */
+  abstract reveal(caller: Caller, which: Which, version?: number): Promise<OpenedSecret>;
+
+  /** Opens one field for the product itself. Fault, beside those of all: `secrets.field_not_found`. */
+  abstract resolve(
+    resolver: Resolver,
+    reference: { readonly path: string; readonly field: string; readonly version?: number },
+  ): Promise<Secret>;
+
+  /** Hides the named versions, or the secret as a whole where none is named, until it is undeleted. */
+  abstract remove(caller: Caller, which: Which, versions?: readonly number[]): Promise<void>;
+
+  abstract undelete(caller: Caller, which: Which, versions?: readonly number[]): Promise<void>;
+
+  /** Erases the named versions, or the secret as a whole where none is named. Nothing brings them back. */
+  abstract destroy(caller: Caller, which: Which, versions?: readonly number[]): Promise<void>;
+
+  /** Where a value that may have leaked was kept and used, destroyed versions included. It is not stored. */
+  abstract find(caller: Caller, value: string): Promise<readonly FoundValue[]>;
+}

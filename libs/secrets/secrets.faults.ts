@@ -1,0 +1,30 @@
+import { faults } from '#kernel';
+
+export const SecretFault = faults('secrets', {
+  not_found: ['not_found', 'There is no such secret.'],
+  version_not_found: ['not_found', 'There is no such version of the secret.'],
+  deleted: ['not_found', 'The secret, or this version of it, is deleted; it can be undeleted.'],
+  destroyed: ['not_found', 'This version of the secret was destroyed; nobody can read it again.'],
+  field_not_found: ['not_found', 'The secret has no such field.'],
+  path_taken: ['conflict', 'A secret with this path exists; write a version of it.'],
+  version_conflict: [
+    'conflict',
+    'The newest version is not the one that was to be followed; data.currentVersion names it.',
+  ],
+  cas_required: ['invalid', 'This secret is written only with cas, the version that is to be followed.'],
+  bad_path: ['invalid', 'The path is not one of a secret; errors says why.'],
+  bad_fields: ['invalid', 'The fields of a secret are texts with names; errors says what is wrong.'],
+  bad_tags: ['invalid', 'The tags of a secret are short texts with names; errors says what is wrong.'],
+  bad_reference: [
+    'invalid',
+    'A reference has the form secret://<path>#<field> or secret://<path>#<field>@<version>.',
+  ],
+  wrong_master_key: [
+    'unavailable',
+    'This process does not have the master key that the database is of; it must be started anew with it.',
+  ],
+  unreadable: [
+    'unavailable',
+    'The secret cannot be opened: it was altered, or wrapped by a key this process does not have.',
+  ],
+});
