@@ -120,7 +120,7 @@ function sampleOf(name: string, schema: Schema): unknown {
 /** Calls a route as if it were the victim's: their organization and their objects in its path. */
 function callAtVictim(route: Route): Promise<Answer> {
   const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId } = victim;
-  const { deviceId, factorId, secretId } = victim;
+  const { deviceId, factorId, secretId, sinkId } = victim;
   const ids: Record<string, string> = {
     orgId,
     userId,
@@ -131,6 +131,7 @@ function callAtVictim(route: Route): Promise<Answer> {
     accountId: serviceAccountId,
     deviceId,
     secretId,
+    sinkId,
     kid: 'k'.repeat(43),
     factorId,
   };

@@ -71,18 +71,18 @@ export class Sinks {
       const message = 'is for the platform organization';
       throw AuditFault.bad_sink({ errors: [{ path: 'allOrganizations', message }] });
     }
-    const sink = {
-      id: newId(),
-      name: request.name,
-      kind: request.kind,
-      settings: readSettings(request.kind, request.settings),
-      format: request.format ?? 'native',
-      filter: readFilter(request.filter),
-      enabled: request.enabled ?? true,
-      all_organizations: request.allOrganizations ?? false,
-      created_by: caller.userId ?? caller.id,
-    };
     return this.database.inOrg(caller, async (tx) => {
+      const sink = {
+        id: newId(),
+        name: request.name,
+        kind: request.kind,
+        settings: readSettings(request.kind, request.settings),
+        format: request.format ?? 'native',
+        filter: readFilter(request.filter),
+        enabled: request.enabled ?? true,
+        all_organizations: request.allOrganizations ?? false,
+        created_by: caller.userId ?? caller.id,
+      };
       if ((await readSinks(tx)).length >= MOST_SINKS) {
         throw AuditFault.too_many_sinks({ data: { limit: MOST_SINKS } });
       }
