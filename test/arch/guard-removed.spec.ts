@@ -91,6 +91,8 @@ type Schema = Record<string, unknown>;
 function sampleOf(name: string, schema: Schema): unknown {
   if (name === 'permissions') return ['org:read'];
   if (name === 'fields') return { key: 'sample' };
+  // Of a sink of the first kind.
+  if (name === 'settings') return { host: 'logs.example' };
   if (schema['enum']) return (schema['enum'] as unknown[])[0];
   switch (schema['type']) {
     case 'object': {

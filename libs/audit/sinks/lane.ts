@@ -18,7 +18,8 @@ import {
   release,
   releaseFailed,
 } from './lane.store.ts';
-import { type Receivers, resendWindow, type SinkTarget } from './receivers.ts';
+import type { SinkTarget } from './receiver-parts.ts';
+import { type Receivers, resendWindow } from './receivers.ts';
 import type { RelayTiming } from './sink.config.ts';
 import { checkpointEvent, sinkEvent, type SinkFilter } from './sink-events.ts';
 import type { Turns } from './turns.ts';

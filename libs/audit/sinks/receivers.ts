@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '#kernel';
-import type { ExportFormat } from '../formats/format.ts';
 import { type Certainty, DeliveryFailure, type Receiver } from './delivery.ts';
 import { Egress } from './egress.ts';
 import { FileReceiver } from './kinds/file.ts';
@@ -8,32 +7,9 @@ import { SplunkHecReceiver } from './kinds/splunk-hec.ts';
 import { RESEND_WINDOW, SyslogReceiver } from './kinds/syslog.ts';
 import { WebhookReceiver } from './kinds/webhook.ts';
 import { SinkConfig } from './sink.config.ts';
+import type { ReceiverParts, SinkTarget } from './receiver-parts.ts';
 import type { SettingsOf, SinkKind } from './sink.settings.ts';
 import { SinkSecrets } from './secrets-port.ts';
-
-/** A sink as far as delivering to it goes. */
-export interface SinkTarget {
-  readonly sinkId: string;
-  /** The organization the sink belongs to; its secrets are resolved there. */
-  readonly orgId: string;
-  /** Whose log it is. */
-  readonly logOrgId: string;
-  readonly kind: SinkKind;
-  readonly settings: SettingsOf[SinkKind];
-  readonly format: ExportFormat;
-}
-
-/** What a receiver is made of. */
-export interface ReceiverParts<K extends SinkKind> extends Omit<SinkTarget, 'kind' | 'settings'> {
-  readonly settings: SettingsOf[K];
-  readonly egress: Egress;
-  readonly clock: Clock;
-  /** For one connection or one answer. */
-  readonly timeoutMs: number;
-  readonly fileDir: string | undefined;
-  /** Resolves a reference of the settings; undefined where there is none. */
-  readonly secret: (reference: string | undefined) => Promise<string | undefined>;
-}
 
 /** What each kind can know of what it sent. */
 export function certaintyOf({ kind, settings }: Pick<SinkTarget, 'kind' | 'settings'>): Certainty {

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MovableClock } from '../../../../test/kit/app-in-process.ts';
 import type { SinkEvent } from '../delivery.ts';
 import { Egress } from '../egress.ts';
-import type { ReceiverParts } from '../receivers.ts';
+import type { ReceiverParts } from '../receiver-parts.ts';
 import { FileReceiver } from './file.ts';
 
 const ORG = '01a20201-0000-7000-8000-000000000000';

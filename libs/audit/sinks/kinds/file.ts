@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DeliveryFailure, Receiver, type SinkEvent } from '../delivery.ts';
-import type { ReceiverParts } from '../receivers.ts';
+import type { ReceiverParts } from '../receiver-parts.ts';
 
 const ROTATE_BYTES = 100 * 1024 * 1024;
 const LINE_FEED = 0x0a;

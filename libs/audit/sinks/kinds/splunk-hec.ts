@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeliveryFailure, Receiver, type SinkEvent } from '../delivery.ts';
 import { failureOf, type HttpAnswer, HttpPost } from '../http-post.ts';
-import type { ReceiverParts } from '../receivers.ts';
+import type { ReceiverParts } from '../receiver-parts.ts';
 
 const ACKNOWLEDGE_SECONDS = 60;
 const POLL_MS = 250;

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openSocket, tlsOptions } from '../connect.ts';
 import { DeliveryFailure, Receiver, type SinkEvent } from '../delivery.ts';
-import type { ReceiverParts } from '../receivers.ts';
+import type { ReceiverParts } from '../receiver-parts.ts';
 import { headerField, syslogFrame } from './syslog-frame.ts';
 
 const MAX_FRAME = 8_192;

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { contentTypeOf } from '../../formats/format.ts';
 import { Receiver, type SinkEvent } from '../delivery.ts';
 import { failureOf, HttpPost } from '../http-post.ts';
-import type { ReceiverParts } from '../receivers.ts';
+import type { ReceiverParts } from '../receiver-parts.ts';
 
 /**
  * An HTTP webhook, signed as Standard Webhooks (standardwebhooks.com) says: `webhook-id`, `webhook-timestamp` and
