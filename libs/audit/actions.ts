@@ -239,6 +239,10 @@ export const auditActions = {
     description: 'Somebody took a checkpoint or proofs of the audit log.',
     retention: 'access',
   },
+  'audit.verified': {
+    description: 'The server verified the audit log up to changes.upTo and found it as it was written.',
+    retention: 'access',
+  },
   'audit.alteration_found': {
     description: 'The audit log is not what was written; the reason says how, changes.pos where.',
     retention: 'security',

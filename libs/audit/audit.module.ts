@@ -21,6 +21,8 @@ import { SinksController } from './sinks/sinks.controller.ts';
 import { Sinks } from './sinks/sinks.ts';
 import { Findings } from './tree/findings.ts';
 import { OrgTrees } from './tree/org-trees.ts';
+import { LogVerification } from './verification/log-verification.ts';
+import { VerificationController } from './verification/verification.controller.ts';
 
 /** Global: every room that changes something appends to the log. */
 @Module({})
@@ -30,7 +32,13 @@ export class AuditModule {
     return {
       module: AuditModule,
       global: true,
-      controllers: [AuditController, ProofsController, AuditKeysController, SinksController],
+      controllers: [
+        AuditController,
+        ProofsController,
+        AuditKeysController,
+        SinksController,
+        VerificationController,
+      ],
       providers: [
         { provide: AuditConfig, useValue: config },
         Audit,
@@ -42,6 +50,7 @@ export class AuditModule {
         DenialLog,
         { provide: Denials, useExisting: DenialLog },
         Findings,
+        LogVerification,
         OrgTrees,
         Proofs,
         Readings,
@@ -52,7 +61,7 @@ export class AuditModule {
         Sinks,
         SinkTests,
       ],
-      exports: [Audit, CheckpointRounds, Denials, SinkRelays],
+      exports: [Audit, CheckpointRounds, Denials, LogVerification, SinkRelays],
     };
   }
 }

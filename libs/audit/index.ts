@@ -8,3 +8,4 @@ export { CheckpointRounds } from './checkpoint/checkpoint-rounds.ts';
 export { SinkRelays } from './sinks/relays.ts';
 export { SinkSecrets } from './sinks/secrets-port.ts';
 export { type RelayTiming, relayTiming, SinkConfig } from './sinks/sink.config.ts';
+export { LogVerification } from './verification/log-verification.ts';

@@ -28,6 +28,7 @@ export const systemReasons = {
   count_attempts: 'Attempts are counted before anybody has proven who they are.',
   audit_tree: 'Tiles are made of every organization’s log, which the app may only read.',
   audit_checkpoints: 'Checkpoints of every log are signed by one process, with the deployment’s key.',
+  audit_verification: 'Every log is verified by one job, whether or not somebody of its organization asks.',
   audit_keys: 'The keys that sign checkpoints belong to the deployment.',
   rotate_audit_key: 'The same, by an operator of the platform.',
   audit_sinks: 'Workers deliver the log of every organization that has a sink to it.',

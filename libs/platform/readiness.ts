@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { LogVerification } from '#audit';
 import { Database, InvalidationStream } from '#database';
 import type { ComponentView, ReadinessView } from './platform.contract.ts';
 import { SystemFault } from './platform.faults.ts';
@@ -11,6 +12,7 @@ export class Readiness {
     private readonly database: Database,
     private readonly stream: InvalidationStream,
     private readonly state: SystemState,
+    private readonly logs: LogVerification,
   ) {}
 
   /** Throws `system.not_ready` with the state of each component. */
@@ -19,6 +21,8 @@ export class Readiness {
       { name: 'database', state: await this.#databaseState() },
       // Without the lease every request asks the database: slower, still right.
       { name: 'invalidations', state: this.stream.isFresh ? 'ready' : 'degraded' },
+      // Serving goes on: a log that was tampered with is no reason to stop adding to it.
+      { name: 'audit', state: await this.#auditState() },
     ];
     if (components.some((component) => component.state === 'down')) {
       throw SystemFault.not_ready({ data: { components }, retryAfter: 1 });
@@ -27,6 +31,14 @@ export class Readiness {
       throw SystemFault.setup_needed({ data: { components }, retryAfter: 5 });
     }
     return { status: 'ready', components };
+  }
+
+  async #auditState(): Promise<ComponentView['state']> {
+    try {
+      return (await this.logs.isSound()) ? 'ready' : 'degraded';
+    } catch {
+      return 'degraded';
+    }
   }
 
   async #databaseState(): Promise<ComponentView['state']> {

@@ -109,7 +109,7 @@ const planted: Record<string, string> = {
   'libs/auth/vault.ts': `import 'node-vault';`,
   'libs/auth/shell.ts': `import { exec } from 'node:child_process'; exec('true');`,
   'libs/auth/generator.ts': `import 'fast-check';`,
-  'test/system/verify-export.ts': `import 'node:crypto'; import '#audit';`,
+  'apps/cli/audit/verify-export.ts': `import 'node:crypto'; import './merkle.ts'; import '@nestjs/common';`,
   'libs/auth/nowhere.ts': `import './nowhere-at-all.ts';`,
 };
 
@@ -129,6 +129,8 @@ const sound: Record<string, string> = {
   'libs/execution/run.ts': `import 'node:child_process';`,
   'migrations/1-create.ts': `import 'typeorm';`,
   'apps/api/main.ts': `import '#auth'; import '#platform';`,
+  'apps/cli/audit/merkle.ts': `import 'node:crypto';`,
+  'apps/cli/cli.spec.ts': `import 'fast-check';`,
   'test/kit/app.ts': `import 'node:child_process'; import 'fast-check'; import '#kernel';`,
 };
 

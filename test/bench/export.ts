@@ -170,7 +170,8 @@ async function fill(url: string, orgId: string, count: number): Promise<void> {
   await admin.end();
 }
 
-function entry(orgId: string, n: number): AuditEntry {
+/** An event such as there are many. */
+export function entry(orgId: string, n: number): AuditEntry {
   const id = newId();
   return {
     orgId,

@@ -13,8 +13,9 @@ import { revocation } from './revocation.ts';
 import { secrets } from './secrets.ts';
 import { generator } from './saturate.ts';
 import { signIns } from './sign-ins.ts';
+import { verification } from './verification.ts';
 
-/** `npm run bench -- [a b c d e f g s] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
+/** `npm run bench -- [a b c d e f g v s] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
 const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   a: read,
   b: signIns,
@@ -24,6 +25,7 @@ const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   f: footprint,
   g: proofs,
   s: secrets,
+  v: verification,
 };
 
 const { values, positionals } = parseArgs({

@@ -79,6 +79,17 @@ export class Load {
     return this.samples.get(name) ?? [];
   }
 
+  /** Waits until every use was answered more than `count` times on every replica by a request sent after `at`. */
+  async seen(names: readonly string[], count: number, at = 0): Promise<void> {
+    const enough = (name: string): boolean =>
+      this.replicas.every(
+        (_, replica) =>
+          this.of(name).filter((one) => one.replica === replica && one.sentAt > at).length > count,
+      );
+    const deadline = performance.now() + 15_000;
+    while (!names.every(enough) && performance.now() < deadline) await sleep(20);
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#loops);

@@ -1,11 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Caller } from '#kernel';
-import { type OpenedSecret, type SecretSettings, type SecretStore } from '#secrets';
+import {
+  DEPLOYMENT,
+  type OpenedSecret,
+  Secret,
+  type SecretReferences,
+  type SecretSettings,
+  type SecretStore,
+} from '#secrets';
 
 /** A store and two callers of different organizations, as a specification made them. */
 export interface StoreUnderTest {
   readonly store: SecretStore;
+  /** Over that store. */
+  readonly references: SecretReferences;
   readonly caller: Caller;
   readonly stranger: Caller;
 }
@@ -58,6 +67,21 @@ export function conforms(at: () => StoreUnderTest): void {
       await refused(create(freshPath(), {}), 'secrets.bad_fields');
       await refused(create(freshPath(), { a: 'x'.repeat(65_536) }), 'secrets.bad_fields');
       expect(await reveal(path)).toEqual({ a: '1' });
+    });
+
+    it('is what references are resolved in, in the organization they are used in', async () => {
+      const path = freshPath();
+      await create(path, { key: 'one' });
+      const { references, caller } = at();
+      const reference = `secret://${path}#key`;
+      const secret = await references.resolve(caller.org.id, reference, purpose);
+      expect(secret).toBeInstanceOf(Secret);
+      expect([String(secret), secret.reveal()]).toEqual(['[secret]', 'one']);
+      await write(path, { key: 'two' });
+      expect((await references.resolve(caller.org.id, reference, purpose)).reveal()).toBe('two');
+      expect((await references.resolve(caller.org.id, `${reference}@1`, purpose)).reveal()).toBe('one');
+      await refused(references.resolve(DEPLOYMENT, reference, purpose), 'secrets.not_found');
+      await refused(references.resolve(caller.org.id, 'one', purpose), 'secrets.bad_reference');
     });
 
     it('keeps versions, and opens the newest or the one that is named', async () => {

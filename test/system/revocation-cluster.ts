@@ -77,11 +77,15 @@ export async function holds(what: string, revocation: Revocation): Promise<void>
   for (const use of [...victims, ...others]) load.add(use);
   try {
     await sleep(400);
+    const names = victims.map(({ name }) => name);
+    // On a busy machine 400 ms are not enough to say anything.
+    await load.seen(names, 4);
     const began = performance.now();
     await revoke();
     const answeredAt = performance.now();
     latencies.push([what, answeredAt - began]);
     await sleep(400);
+    await load.seen(names, 4, answeredAt);
     await load.stop();
     for (const { name } of victims) {
       for (let replica = 0; replica < replicas.length; replica += 1) {

@@ -103,6 +103,7 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'audit.read': map(6003, 2),
   'audit.exported': map(6003, 2),
   'audit.proved': map(6003, 2),
+  'audit.verified': map(6003, 2),
   'audit.alteration_found': map(3004, 3, 4),
   'audit.fork_detected': map(3004, 3, 4),
   'audit.sink_created': map(3004, 1, 2),

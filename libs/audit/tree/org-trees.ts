@@ -68,6 +68,24 @@ export class OrgTrees {
     );
   }
 
+  /**
+   * Checks what stands beyond the tiles, which is little once they were made; answers the highest position. Throws
+   * `audit.log_altered`.
+   */
+  async checkTail(orgId: string): Promise<number> {
+    return this.orFinding(orgId, () =>
+      this.database.acrossOrgs('audit_tree', async (tx) => {
+        const { size, sealed } = await readExtent(tx, orgId);
+        const from = sealed * WIDTH;
+        if (size < from) throw new Altered(cutOff(size, sealed));
+        const rows = await readLogged(tx, orgId, from, size);
+        const checked = checkLogged(rows, from + 1, size - from, await hashBefore(tx, orgId, sealed));
+        if ('finding' in checked) throw new Altered(checked.finding);
+        return size;
+      }),
+    );
+  }
+
   /** Answers what was found instead of sealing it: a row that is repaired can still be sealed as it was written. */
   async #step(tx: SystemTx, orgId: string): Promise<{ more: boolean; finding?: Finding | undefined }> {
     await lockTree(tx, orgId);
@@ -108,8 +126,7 @@ async function tilesOf(
   end: number,
 ): Promise<{ tiles: Tile[]; finding?: Finding }> {
   const rows = await readLogged(tx, orgId, first * WIDTH, end * WIDTH);
-  const last = first === 0 ? undefined : await readTile(tx, orgId, { level: 0, index: first - 1 });
-  const before = last ? entriesOf(last).subarray(-BEGINNING.length) : BEGINNING;
+  const before = await hashBefore(tx, orgId, first);
   const checked = checkLogged(rows, first * WIDTH + 1, (end - first) * WIDTH, before);
   const tiles: Tile[] = [];
   for (let at = 0; at + WIDTH <= checked.hashes.length; at += WIDTH) {
@@ -117,6 +134,12 @@ async function tilesOf(
     tiles.push(tileOf({ level: 0, index }, checked.hashes.slice(at, at + WIDTH)));
   }
   return 'finding' in checked ? { tiles, finding: checked.finding } : { tiles };
+}
+
+/** The last hash of the tile before `first` of level 0. */
+async function hashBefore(tx: SystemTx, orgId: string, first: number): Promise<Buffer> {
+  const last = first === 0 ? undefined : await readTile(tx, orgId, { level: 0, index: first - 1 });
+  return last ? entriesOf(last).subarray(-BEGINNING.length) : BEGINNING;
 }
 
 /** Makes the tiles above that are full now that level 0 has gone from `before` tiles to `now`. */

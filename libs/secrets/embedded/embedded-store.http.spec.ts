@@ -14,7 +14,8 @@ beforeAll(async () => {
   // What the seed put there no key opens.
   await app.change('DELETE FROM portcullis.secrets');
   await app.change('DELETE FROM portcullis.org_keys');
-  under = { store: app.app.get(SecretStore), caller: callerIn(one), stranger: callerIn(other) };
+  const [store, references] = [app.app.get(SecretStore), app.app.get(SecretReferences)];
+  under = { store, references, caller: callerIn(one), stranger: callerIn(other) };
 });
 afterAll(() => app.close());
 

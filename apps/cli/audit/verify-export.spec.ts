@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  canonicalJson,
-  type ExpectedLog,
-  MerkleTree,
-  type ProblemKind,
-  verifyExport,
-} from './verify-export.ts';
+import { canonicalJson } from './canonical-json.ts';
+import type { ProblemKind } from './log-check.ts';
+import { MerkleTree } from './merkle.ts';
+import { SoundLine } from './sound-line.ts';
+import { type ExpectedLog, verifyExport } from './verify-export.ts';
 
 const ORG = '01997d1c-0000-7000-8000-00000000000a';
 const OTHER = '01997d1c-0000-7000-8000-00000000000b';
@@ -37,7 +35,9 @@ function logOf(org: string, size: number): { lines: string[]; expected: Expected
       target: { type: 'session', id: `s-${pos}` },
       outcome: 'success',
       request: { id: `r-${pos}`, method: 'DELETE', route: '/api/v1/orgs/:orgId/sessions/:sessionId' },
-      changes: { weight: [pos / 7, null, true], 'näme\u{1F600}': '"\\\u0007' },
+      changes: isRare(pos)
+        ? { weight: [pos / 7, null, true], 'näme\u{1F600}': '"\\\u0007' }
+        : { weight: [pos, null, true, -7], name: { from: 'Zoë "\\\n', to: {} } },
       commitments: Object.fromEntries(
         Object.entries(personal).map(([path, one]) => [
           path,
@@ -46,12 +46,17 @@ function logOf(org: string, size: number): { lines: string[]; expected: Expected
       ),
     };
     const leaf = sha256(Buffer.from([0]), canonicalJson(core));
-    tree.append(leaf);
-    lines.push(JSON.stringify({ ...core, pos, leafHash: leaf.toString('hex'), prevHash, personal }));
+    tree.append(leaf.toString('hex'));
+    const rest = JSON.stringify({ pos, leafHash: leaf.toString('hex'), prevHash, personal });
+    // As the export writes it: the canonical leaf, and the rest before its closing brace.
+    lines.push(`${canonicalJson(core).slice(0, -1)},${rest.slice(1)}`);
     prevHash = leaf.toString('hex');
   }
   return { lines, expected: { treeSize: size, root: tree.root() } };
 }
+
+/** Every third event holds what is read by the slower of the two ways only. */
+const isRare = (pos: number): boolean => pos % 3 === 0;
 
 const salt = (pos: number, name: string): string =>
   sha256(`${name}${pos}`).subarray(0, 16).toString('base64url');
@@ -103,6 +108,20 @@ describe('the verifier of an audit export', () => {
     expect(await problemsOf(mixed)).toContainEqual(['unexpected organization', 1]);
   });
 
+  it('judges a line that is sound the same in any form that JSON has for it', async () => {
+    const reader = new SoundLine();
+    const reads = (line: string): boolean => {
+      const bytes = Buffer.from(`\n${line}`);
+      return reader.read(bytes, 1, bytes.length);
+    };
+    expect(log.lines.map(reads)).toEqual(log.lines.map((_, index) => !isRare(index + 1)));
+    const loose = log.lines.map((line) =>
+      JSON.stringify(JSON.parse(line), undefined, 1).replaceAll('\n', ''),
+    );
+    expect(loose.map(reads)).toEqual(loose.map(() => false));
+    expect(await problemsOf(loose)).toEqual([]);
+  });
+
   it('continues where an earlier reading ended', async () => {
     const whole = await verifyExport(log.lines.slice(0, 4));
     const start = { pos: 5, prevHash: whole.orgs.get(ORG)!.lastHash };
@@ -127,18 +146,9 @@ describe('the verifier of an audit export', () => {
   });
 
   it('sees that the tail is cut', async () => {
-    expect(await problemsOf(log.lines.slice(0, 6))).toEqual([
-      ['short', 7],
-      ['wrong root', 6],
-    ]);
-    expect(await problemsOf([])).toEqual([
-      ['short', 1],
-      ['wrong root', 0],
-    ]);
-    expect(await problemsOf(logOf(ORG, 10).lines)).toEqual([
-      ['too long', 10],
-      ['wrong root', 10],
-    ]);
+    expect(await problemsOf(log.lines.slice(0, 6))).toEqual([['short', 7]]);
+    expect(await problemsOf([])).toEqual([['short', 1]]);
+    expect(await problemsOf(logOf(ORG, 10).lines)).toEqual([['too long', 10]]);
   });
 
   it('tells swapped lines from repeated ones', async () => {
@@ -147,10 +157,7 @@ describe('the verifier of an audit export', () => {
       ['reordered', 4],
       ['wrong root', 9],
     ]);
-    expect(await problemsOf(log.lines.toSpliced(3, 0, log.lines[2]!))).toEqual([
-      ['duplicate', 3],
-      ['wrong root', 9],
-    ]);
+    expect(await problemsOf(log.lines.toSpliced(3, 0, log.lines[2]!))).toEqual([['duplicate', 3]]);
   });
 
   it('finds an edit of any hashed field', async () => {
@@ -184,7 +191,7 @@ describe('the verifier of an audit export', () => {
       ['chain broken', 6],
       ['wrong root', 9],
     ]);
-    expect(await problemsOf(edited(8, forge))).toEqual([['wrong root', 9]]);
+    expect(await problemsOf(edited(8, forge))).toEqual([['forked', 9]]);
   });
 
   it('finds an edit of a position, of a hash and of the organization', async () => {
