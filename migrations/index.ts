@@ -15,6 +15,7 @@ import { CreateFactors1763769600017 } from './1763769600017-create-factors.ts';
 import { KeepInviters1763769600018 } from './1763769600018-keep-inviters.ts';
 import { KeepAuditTiles1763769600020 } from './1763769600020-keep-audit-tiles.ts';
 import { CreateSecrets1763769600021 } from './1763769600021-create-secrets.ts';
+import { CreateAuditSinks1763769600022 } from './1763769600022-create-audit-sinks.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -35,4 +36,5 @@ export const migrations = [
   KeepInviters1763769600018,
   KeepAuditTiles1763769600020,
   CreateSecrets1763769600021,
+  CreateAuditSinks1763769600022,
 ];

@@ -1,6 +1,6 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { AccessModule } from '#access';
-import { AuditConfig, AuditModule } from '#audit';
+import { AuditConfig, AuditModule, SinkConfig, SinkSecrets } from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
 import { HttpModule } from '#http';
@@ -9,7 +9,7 @@ import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
 import { PlatformModule } from '#platform';
-import { type MasterKey, SecretsModule } from '#secrets';
+import { type MasterKey, SecretReferences, SecretsModule } from '#secrets';
 
 export interface AppParts {
   readonly database: DatabaseOptions;
@@ -21,13 +21,17 @@ export interface AppParts {
   readonly mail?: MailConfig | undefined;
   /** Seconds between checkpoints of the audit logs, and where they are published. */
   readonly audit?: { readonly checkpointSeconds: number; readonly anchorDir: string | undefined };
+  /** Where sinks of the audit logs may go. */
+  readonly sinks?: SinkConfig;
+  /** For tests; the store of secrets where unsaid. */
+  readonly sinkSecrets?: SinkSecrets;
   /** For tests; the system's where unsaid. */
   readonly clock?: Clock;
 }
 
 @Global()
 @Module({})
-class ClockModule {}
+class PortsModule {}
 
 /** Every room, composed. */
 @Module({})
@@ -39,19 +43,30 @@ export class AppModule {
     issuer,
     mail,
     audit = { checkpointSeconds: 60, anchorDir: undefined },
+    sinks = new SinkConfig(),
+    sinkSecrets,
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
     return {
       module: AppModule,
       imports: [
-        { module: ClockModule, providers: [{ provide: Clock, useValue: clock }], exports: [Clock] },
+        {
+          module: PortsModule,
+          providers: [
+            { provide: Clock, useValue: clock },
+            sinkSecrets
+              ? { provide: SinkSecrets, useValue: sinkSecrets }
+              : { provide: SinkSecrets, useExisting: SecretReferences },
+          ],
+          exports: [Clock, SinkSecrets],
+        },
         DatabaseModule.with(database),
         SecretsModule.with(masterKey),
         AccessModule,
         JobsModule.with(new JobsConfig(database.urls.system, masterKey)),
         MailModule.with(mail),
         AuthModule.with(new AuthConfig(issuer, publicUrl)),
-        AuditModule.with(new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir)),
+        AuditModule.with(new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir), sinks),
         OrgsModule.with(new OrgConfig(publicUrl)),
         PlatformModule,
         HttpModule,

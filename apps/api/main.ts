@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { CheckpointRounds } from '#audit';
+import { CheckpointRounds, SinkConfig, SinkRelays } from '#audit';
 import { AppLogger, batchedSink, createHttpApp } from '#http';
 import { Jobs } from '#jobs';
 import { ConfigError, readPrivateFile, readProcessConfig, StartError, type Values } from '#kernel';
@@ -75,6 +75,7 @@ async function serve(config: Config): Promise<void> {
           checkpointSeconds: config.auditCheckpointSeconds,
           anchorDir: config.auditAnchorDir,
         },
+        sinks: new SinkConfig(config.auditFileDir, config.egressAllow),
       }),
       {
         logger,
@@ -93,6 +94,7 @@ async function serve(config: Config): Promise<void> {
     if (config.role !== 'api') {
       app.get(Housekeeping).start((error) => logger.error(error, 'housekeeping'));
       app.get(CheckpointRounds).start((error) => logger.error(error, 'audit'));
+      app.get(SinkRelays).start((error) => logger.error(error, 'audit'));
     }
     const token = await app.get(Setup).offer(join(config.dataDir, 'setup-token'));
     await app.listen(config.port, config.host);

@@ -145,6 +145,14 @@ export const permissions = {
     description: 'Export the audit log with its proofs, as a SIEM does.',
     roles: ['admin', 'auditor'],
   },
+  'sink:read': {
+    description: 'See where the audit log is pushed to, and how far it has got there.',
+    roles: ['admin', 'auditor'],
+  },
+  'sink:write': {
+    description: 'Say where the audit log is pushed to; test a sink, and deliver a range again.',
+    roles: ['admin'],
+  },
   'audit:rotate': {
     description: 'Rotate the key that signs checkpoints of audit logs.',
     roles: ['admin'],

@@ -251,6 +251,26 @@ export const auditActions = {
     description: 'The audit log does not continue what was signed of it before, as after a restore.',
     retention: 'security',
   },
+  'audit.sink_created': {
+    description: 'The log is pushed to another place from now on.',
+    retention: 'administration',
+  },
+  'audit.sink_updated': {
+    description: 'A place that the log is pushed to was changed, stopped or started.',
+    retention: 'administration',
+  },
+  'audit.sink_deleted': {
+    description: 'The log is no longer pushed to a place.',
+    retention: 'administration',
+  },
+  'audit.sink_tested': {
+    description: 'Somebody had this very record sent to a sink at once, to see what happens.',
+    retention: 'administration',
+  },
+  'audit.sink_replayed': {
+    description: 'Somebody had a range of the log delivered to a sink again.',
+    retention: 'administration',
+  },
   'audit_key.created': { description: 'The key that signs checkpoints was made.', retention: 'security' },
   'audit_key.rotated': {
     description: 'The key that signs checkpoints got a successor.',

@@ -1,6 +1,14 @@
 import { faults } from '#kernel';
 
 export const AuditFault = faults('audit', {
+  sink_not_found: ['not_found', 'There is no such sink.'],
+  sink_exists: ['conflict', 'There is a sink of this name.'],
+  too_many_sinks: ['conflict', 'The organization has as many sinks as it may; see `data.limit`.'],
+  bad_sink: ['invalid', 'These settings are not what a sink of this kind takes; see `errors`.'],
+  file_sinks_closed: [
+    'forbidden',
+    'File sinks are for the platform organization, where the operator has configured a directory for them.',
+  ],
   beyond_log: ['invalid', 'There is no such position yet; `after` may be at most the size of the log.'],
   bad_cursor: ['invalid', 'The cursor is not one this list gave out.'],
   log_altered: [

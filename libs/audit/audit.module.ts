@@ -12,6 +12,13 @@ import { AuditKeysController, ProofsController } from './checkpoint/proofs.contr
 import { Proofs } from './checkpoint/proofs.ts';
 import { DenialLog } from './denial-log.ts';
 import { Readings } from './readings.ts';
+import { Egress } from './sinks/egress.ts';
+import { Receivers } from './sinks/receivers.ts';
+import { SinkRelays } from './sinks/relays.ts';
+import { SinkConfig } from './sinks/sink.config.ts';
+import { SinkTests } from './sinks/sink-tests.ts';
+import { SinksController } from './sinks/sinks.controller.ts';
+import { Sinks } from './sinks/sinks.ts';
 import { Findings } from './tree/findings.ts';
 import { OrgTrees } from './tree/org-trees.ts';
 import { LogVerification } from './verification/log-verification.ts';
@@ -20,11 +27,18 @@ import { VerificationController } from './verification/verification.controller.t
 /** Global: every room that changes something appends to the log. */
 @Module({})
 export class AuditModule {
-  static with(config: AuditConfig): DynamicModule {
+  /** Whoever composes the rooms provides SinkSecrets, for secrets stand above this room. */
+  static with(config: AuditConfig, sinks = new SinkConfig()): DynamicModule {
     return {
       module: AuditModule,
       global: true,
-      controllers: [AuditController, ProofsController, AuditKeysController, VerificationController],
+      controllers: [
+        AuditController,
+        ProofsController,
+        AuditKeysController,
+        SinksController,
+        VerificationController,
+      ],
       providers: [
         { provide: AuditConfig, useValue: config },
         Audit,
@@ -40,8 +54,14 @@ export class AuditModule {
         OrgTrees,
         Proofs,
         Readings,
+        { provide: Egress, useValue: new Egress(sinks.egressAllow) },
+        Receivers,
+        { provide: SinkConfig, useValue: sinks },
+        SinkRelays,
+        Sinks,
+        SinkTests,
       ],
-      exports: [Audit, CheckpointRounds, Denials, LogVerification],
+      exports: [Audit, CheckpointRounds, Denials, LogVerification, SinkRelays],
     };
   }
 }

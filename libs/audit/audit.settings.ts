@@ -11,4 +11,12 @@ export const auditSettings = {
     'PORTCULLIS_AUDIT_ANCHOR_DIR',
     'A directory that checkpoints are published to and compared with; best one that the database server cannot write.',
   ),
+  auditFileDir: setting.text(
+    'PORTCULLIS_AUDIT_FILE_DIR',
+    'The directory below which file sinks of the platform organization write; without it there are none.',
+  ),
+  egressAllow: setting.list(
+    'PORTCULLIS_EGRESS_ALLOW',
+    'Networks (CIDR) that are not public and that sinks may still reach; only these without TLS for HTTP.',
+  ),
 } as const;

@@ -5,4 +5,7 @@ export { type AuditActor, type AuditEntry, type Changes, personal } from './audi
 export { AuditModule } from './audit.module.ts';
 export { auditSettings } from './audit.settings.ts';
 export { CheckpointRounds } from './checkpoint/checkpoint-rounds.ts';
+export { SinkRelays } from './sinks/relays.ts';
+export { SinkSecrets } from './sinks/secrets-port.ts';
+export { type RelayTiming, relayTiming, SinkConfig } from './sinks/sink.config.ts';
 export { LogVerification } from './verification/log-verification.ts';

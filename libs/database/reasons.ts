@@ -31,6 +31,7 @@ export const systemReasons = {
   audit_verification: 'Every log is verified by one job, whether or not somebody of its organization asks.',
   audit_keys: 'The keys that sign checkpoints belong to the deployment.',
   rotate_audit_key: 'The same, by an operator of the platform.',
+  audit_sinks: 'Workers deliver the log of every organization that has a sink to it.',
   resolve_secrets: 'The product itself needs a secret of an organization, with nobody signed in.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;

@@ -20,5 +20,5 @@ export {
 } from './fields.ts';
 export { HttpModule } from './http.module.ts';
 export { httpSettings } from './http.settings.ts';
-export { IdPipe } from './input-pipe.ts';
+export { IdPipe, readInput } from './input-pipe.ts';
 export type { Problem } from './problem.ts';

@@ -91,6 +91,8 @@ type Schema = Record<string, unknown>;
 function sampleOf(name: string, schema: Schema): unknown {
   if (name === 'permissions') return ['org:read'];
   if (name === 'fields') return { key: 'sample' };
+  // Of a sink of the first kind.
+  if (name === 'settings') return { host: 'logs.example' };
   if (schema['enum']) return (schema['enum'] as unknown[])[0];
   switch (schema['type']) {
     case 'object': {
@@ -120,7 +122,7 @@ function sampleOf(name: string, schema: Schema): unknown {
 /** Calls a route as if it were the victim's: their organization and their objects in its path. */
 function callAtVictim(route: Route): Promise<Answer> {
   const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId } = victim;
-  const { deviceId, factorId, secretId } = victim;
+  const { deviceId, factorId, secretId, sinkId } = victim;
   const ids: Record<string, string> = {
     orgId,
     userId,
@@ -131,6 +133,7 @@ function callAtVictim(route: Route): Promise<Answer> {
     accountId: serviceAccountId,
     deviceId,
     secretId,
+    sinkId,
     kid: 'k'.repeat(43),
     factorId,
   };

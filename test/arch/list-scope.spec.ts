@@ -52,6 +52,7 @@ const idsOf = (tenant: SeededTenant): Record<string, string> => ({
   keyId: tenant.apiKeyId,
   accountId: tenant.serviceAccountId,
   secretId: tenant.secretId,
+  sinkId: tenant.sinkId,
   deviceId: tenant.deviceId,
   factorId: tenant.factorId,
 });

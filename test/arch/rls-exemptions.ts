@@ -27,6 +27,8 @@ export const unaudited: Record<string, string> = {
   refresh_successors: 'follows from a refresh, which is recorded; erased after some seconds',
   audit_tiles: 'follows from the record, which each tile can be compared with; append-only',
   audit_checkpoints: 'says what the record is, signed; append-only',
+  audit_sink_state: 'how far a delivery is: follows from the record and from what receivers answer',
+  audit_sink_dead: 'the same: what a receiver refused; a replay that takes it away is recorded',
   session_activity: 'when a session was last used: written often, says nothing of rights',
   api_key_activity: 'when a key was last used: the same',
   challenges: 'waits for the next step of a sign-in, which is recorded; ends by itself',

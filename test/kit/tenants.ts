@@ -12,6 +12,7 @@ export interface SeededTenant {
   readonly invitationId: string;
   readonly deviceId: string;
   readonly secretId: string;
+  readonly sinkId: string;
   readonly factorId: string;
   /** Stands in every text of this tenant's rows. */
   readonly mark: string;
@@ -22,7 +23,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
   const [orgId, userId, roleId, sessionId] = [newId(), newId(), newId(), newId()];
   const [serviceAccountId, apiKeyId, invitationId] = [newId(), newId(), newId()];
   const [deviceId, factorId] = [newId(), newId()];
-  const secretId = newId();
+  const [secretId, sinkId] = [newId(), newId()];
   const mark = `mark-${newId()}`;
   await asRole(adminUrl, async (query) => {
     await query('BEGIN');
@@ -117,6 +118,19 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       newId(),
       { mark },
     ]);
+    await query(
+      `INSERT INTO audit_sinks (org_id, id, name, kind, settings, format, created_by)
+       VALUES ($1, $2, $3, 'syslog', $4, 'native', $3)`,
+      [orgId, sinkId, mark, { host: mark }],
+    );
+    await query('INSERT INTO audit_sink_state (org_id, sink_id, log_org_id) VALUES ($1, $2, $1)', [
+      orgId,
+      sinkId,
+    ]);
+    await query(
+      `INSERT INTO audit_sink_dead (org_id, sink_id, log_org_id, from_pos, to_pos, code) VALUES ($1, $2, $1, 1, 1, $3)`,
+      [orgId, sinkId, mark],
+    );
     await seedSecret(query, orgId, secretId, mark);
     await query('COMMIT');
   });
@@ -131,6 +145,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     deviceId,
     factorId,
     secretId,
+    sinkId,
     mark,
   };
 }

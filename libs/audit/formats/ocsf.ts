@@ -106,6 +106,11 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'audit.verified': map(6003, 2),
   'audit.alteration_found': map(3004, 3, 4),
   'audit.fork_detected': map(3004, 3, 4),
+  'audit.sink_created': map(3004, 1, 2),
+  'audit.sink_updated': map(3004, 3, 2),
+  'audit.sink_deleted': map(3004, 4, 3),
+  'audit.sink_tested': map(6003, 2),
+  'audit.sink_replayed': map(6003, 2),
   'audit_key.created': map(3004, 1),
   'audit_key.rotated': map(3004, 3, 2),
 };
