@@ -42,9 +42,6 @@ const targets: Record<string, AuditEntry['target']> = {
   api_key: { type: 'api_key', id: newId() },
   access: { type: 'route', id: 'GET /api/v1/x' },
   audit: { type: 'audit_log', id: newId() },
-  secret: { type: 'secret', id: newId() },
-  org_key: { type: 'org_key', id: newId() },
-  master_key: { type: 'master_key', id: newId() },
 };
 
 const actors: AuditEntry['actor'][] = [
