@@ -13,6 +13,7 @@ import { KeepKeyPeppers1763769600015 } from './1763769600015-keep-key-peppers.ts
 import { RotateSigningKeys1763769600016 } from './1763769600016-rotate-signing-keys.ts';
 import { KeepInviters1763769600018 } from './1763769600018-keep-inviters.ts';
 import { KeepAuditTiles1763769600020 } from './1763769600020-keep-audit-tiles.ts';
+import { AllowErasureAndRetention1763769600023 } from './1763769600023-allow-erasure-and-retention.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -31,4 +32,5 @@ export const migrations = [
   RotateSigningKeys1763769600016,
   KeepInviters1763769600018,
   KeepAuditTiles1763769600020,
+  AllowErasureAndRetention1763769600023,
 ];

@@ -121,6 +121,18 @@ export const permissions = {
     description: 'Export the audit log with its proofs, as a SIEM does.',
     roles: ['admin', 'auditor'],
   },
+  'audit:erase': {
+    description: 'Erase what is personal of one person from the audit log; the proofs of it still hold.',
+    roles: [],
+  },
+  'audit:retain': {
+    description: 'Change how long the events of the audit log are kept.',
+    roles: [],
+  },
+  'audit:hold': {
+    description: 'Place a legal hold on the audit log, and lift it: while it stands nothing is erased or pruned.',
+    roles: [],
+  },
   'audit:rotate': {
     description: 'Rotate the key that signs checkpoints of audit logs.',
     roles: ['admin'],

@@ -172,6 +172,40 @@ export const auditActions = {
     description: 'The audit log does not continue what was signed of it before, as after a restore.',
     retention: 'security',
   },
+  'audit.erasure_requested': {
+    description: 'Somebody asked that what is personal of one person be erased from this log.',
+    retention: 'administration',
+  },
+  'audit.erased': {
+    description: 'Personal values of one person were erased from a part of this log; their commitments stay.',
+    retention: 'administration',
+  },
+  'audit.erasure_ended': {
+    description: 'An erasure is complete; or it was stopped, the reason says by what.',
+    retention: 'administration',
+  },
+  'audit.retention_changed': {
+    description: 'How long events of this log are kept was changed; null is for ever.',
+    retention: 'security',
+  },
+  'audit.pruned': {
+    description: 'The events up to a position were dropped by the policy; their hashes stay.',
+    retention: 'administration',
+  },
+  'audit.hold_placed': {
+    description:
+      'A legal hold was placed on this log, or its reason was changed: nothing is erased or pruned.',
+    retention: 'security',
+  },
+  'audit.hold_lifted': { description: 'The legal hold on this log was lifted.', retention: 'security' },
+  'audit.fork_marked': {
+    description: 'A fork of this log was put on record: what was published of it, and what it is now.',
+    retention: 'security',
+  },
+  'audit.fork_acknowledged': {
+    description: 'An operator of the platform acknowledged a fork; the log goes on from here.',
+    retention: 'security',
+  },
   'audit_key.created': { description: 'The key that signs checkpoints was made.', retention: 'security' },
   'audit_key.rotated': {
     description: 'The key that signs checkpoints got a successor.',

@@ -10,8 +10,13 @@ import { CheckpointRounds } from './checkpoint/checkpoint-rounds.ts';
 import { Checkpoints } from './checkpoint/checkpoints.ts';
 import { AuditKeysController, ProofsController } from './checkpoint/proofs.controller.ts';
 import { Proofs } from './checkpoint/proofs.ts';
+import { ErasureWork } from './erasure/erasure-work.ts';
+import { ErasuresController } from './erasure/erasures.controller.ts';
+import { Erasures } from './erasure/erasures.ts';
 import { DenialLog } from './denial-log.ts';
 import { Readings } from './readings.ts';
+import { RetentionController } from './retention/retention.controller.ts';
+import { Retention } from './retention/retention.ts';
 import { Findings } from './tree/findings.ts';
 import { OrgTrees } from './tree/org-trees.ts';
 
@@ -22,7 +27,13 @@ export class AuditModule {
     return {
       module: AuditModule,
       global: true,
-      controllers: [AuditController, ProofsController, AuditKeysController],
+      controllers: [
+        AuditController,
+        ProofsController,
+        AuditKeysController,
+        ErasuresController,
+        RetentionController,
+      ],
       providers: [
         { provide: AuditConfig, useValue: config },
         Audit,
@@ -33,10 +44,13 @@ export class AuditModule {
         Checkpoints,
         DenialLog,
         { provide: Denials, useExisting: DenialLog },
+        Erasures,
+        ErasureWork,
         Findings,
         OrgTrees,
         Proofs,
         Readings,
+        Retention,
       ],
       exports: [Audit, CheckpointRounds, Denials],
     };

@@ -17,6 +17,7 @@ export const sideways: readonly { from: string; to: string; reason: string }[] =
     to: 'http',
     reason: 'the export is a route; http owns the words that declare what it answers',
   },
+  { from: 'audit', to: 'jobs', reason: 'an erasure and the pruning go on after the request, or without one' },
   { from: 'mail', to: 'jobs', reason: 'mail leaves as a job, so that it commits with what it tells of' },
   { from: 'auth', to: 'secrets', reason: 'signing keys are wrapped by the master key' },
   { from: 'orgs', to: 'auth', reason: 'members are users; removing one ends the sessions that auth holds' },

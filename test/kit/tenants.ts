@@ -104,6 +104,30 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       newId(),
       { mark },
     ]);
+    await query('INSERT INTO audit_holds (org_id, reason, placed_by) VALUES ($1, $2, $3)', [
+      orgId,
+      mark,
+      userId,
+    ]);
+    await query('INSERT INTO audit_retention (org_id, retention_days) VALUES ($1, 30)', [orgId]);
+    await query(
+      'INSERT INTO audit_prunings (org_id, up_to, record_id, retention_days) VALUES ($1, 1, gen_random_uuid(), 30)',
+      [orgId],
+    );
+    await query(
+      'INSERT INTO audit_erasures (org_id, id, user_id, requested_by, up_to) VALUES ($1, gen_random_uuid(), $2, $2, 1)',
+      [orgId, userId],
+    );
+    await query(
+      `INSERT INTO audit_search (org_id, pos, time, actor, action, target, request, outcome)
+       VALUES ($1, 1, now(), 1, 1, 1, 1, 's')`,
+      [orgId],
+    );
+    await query(
+      `INSERT INTO audit_forks (org_id, id, old_size, old_root, new_size, new_root, note)
+       VALUES ($1, gen_random_uuid(), 2, ${zeros}, 1, ${zeros}, $2)`,
+      [orgId, mark],
+    );
     await query('COMMIT');
   });
   return { orgId, userId, roleId, sessionId, serviceAccountId, apiKeyId, invitationId, deviceId, mark };
