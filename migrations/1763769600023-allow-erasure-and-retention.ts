@@ -220,7 +220,7 @@ export class AllowErasureAndRetention1763769600023 implements MigrationInterface
       CREATE INDEX audit_search_outcome ON audit_search (org_id, outcome, pos) WHERE outcome <> 's';
 
       CREATE FUNCTION audit_term(term text) RETURNS bigint
-      LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+      LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
         SELECT ('x' || encode(substring(sha256(convert_to(term, 'UTF8')) FROM 1 FOR 8), 'hex'))::bit(64)::bigint
       $$;
       GRANT EXECUTE ON FUNCTION audit_term TO portcullis_app, portcullis_system;

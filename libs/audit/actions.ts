@@ -1,6 +1,7 @@
 /**
  * The catalogue of audit actions: everything the log can speak of. Append-only, held by a snapshot test; each
- * format's mapping (ocsf.ts) must name every entry. `retention` is the class an organization's policy is set by.
+ * format's mapping (ocsf.ts) and action-data.ts must name every entry. `retention` is a class for whoever keeps exports:
+ * an organization's own policy is one number, for only the beginning of a log can go.
  */
 interface Entry {
   readonly description: string;

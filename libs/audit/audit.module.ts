@@ -2,9 +2,10 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { Denials } from '#access';
 import { AuditConfig } from './audit.config.ts';
 import { AuditExport } from './audit-export.ts';
-import { AuditSearch } from './audit-search.ts';
+import { AuditSearch } from './search/audit-search.ts';
+import { SearchIndex } from './search/search-index.ts';
 import { Audit } from './audit.ts';
-import { AuditController } from './audit.controller.ts';
+import { AuditCatalogueController, AuditController } from './audit.controller.ts';
 import { AuditKeys } from './checkpoint/audit-keys.ts';
 import { CheckpointRounds } from './checkpoint/checkpoint-rounds.ts';
 import { Checkpoints } from './checkpoint/checkpoints.ts';
@@ -29,6 +30,7 @@ export class AuditModule {
       global: true,
       controllers: [
         AuditController,
+        AuditCatalogueController,
         ProofsController,
         AuditKeysController,
         ErasuresController,
@@ -51,6 +53,7 @@ export class AuditModule {
         Proofs,
         Readings,
         Retention,
+        SearchIndex,
       ],
       exports: [Audit, CheckpointRounds, Denials],
     };

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { undeclaredFields } from '#audit';
 import { InvalidationStream } from '#database';
 import { AppLogger, createHttpApp } from '#http';
 import { Jobs } from '#jobs';
@@ -206,8 +207,17 @@ export class AppInProcess {
       .filter((record) => action === undefined || record.action === action);
   }
 
+  /** Fails where a record was written that the catalogue of actions does not describe. */
   async close(): Promise<void> {
     await this.app.close();
+    const rows = await this.sql(
+      `SELECT DISTINCT e.action, jsonb_object_keys(e.leaf::jsonb -> 'changes') AS field
+         FROM portcullis.audit_events e WHERE e.leaf::jsonb ? 'changes'`,
+    );
+    const undeclared = rows.flatMap(({ action, field }) => {
+      return undeclaredFields(String(action), { [String(field)]: true }).map((name) => `${action}: ${name}`);
+    });
+    if (undeclared.length > 0) throw new Error(`not in action-data.ts: ${undeclared.join(', ')}`);
     await this.database.drop();
     await rm(this.folder, { recursive: true, force: true });
   }

@@ -1,6 +1,7 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { Database } from '#database';
 import { AuditConfig } from '../audit.config.ts';
+import { SearchIndex } from '../search/search-index.ts';
 import { OrgTrees } from '../tree/org-trees.ts';
 import { WIDTH } from '../tree/tiles.ts';
 import { type LogHead, readLogHeads, takeRound } from './checkpoint.store.ts';
@@ -23,6 +24,7 @@ export class CheckpointRounds implements OnModuleDestroy {
     private readonly database: Database,
     private readonly checkpoints: Checkpoints,
     private readonly trees: OrgTrees,
+    private readonly search: SearchIndex,
     private readonly config: AuditConfig,
   ) {}
 
@@ -67,9 +69,10 @@ export class CheckpointRounds implements OnModuleDestroy {
         }
       }
       const last = heads.at(-1);
-      if (!last || heads.length < PAGE) return;
+      if (!last || heads.length < PAGE) break;
       after = last.orgId;
     }
+    await this.search.keepUp().catch(onFailure);
   }
 
   /** After a little less than the interval, for timers are not exact. */
