@@ -52,7 +52,7 @@ export class AuditController {
   @Access({ permission: 'audit:export', org: 'orgId' })
   @Answers(undefined, {
     contentType: 'application/x-ndjson',
-    faults: [AuditFault.beyond_log],
+    faults: [AuditFault.beyond_log, AuditFault.pruned, AuditFault.fork_detected],
     description:
       'Events in order of position, one a line: JSON, or text for cef and leef. Continue with `after` = the header x-audit-next. A range once read is complete and stays identical.',
   })

@@ -16,6 +16,7 @@ import { ErasuresController } from './erasure/erasures.controller.ts';
 import { Erasures } from './erasure/erasures.ts';
 import { DenialLog } from './denial-log.ts';
 import { Readings } from './readings.ts';
+import { Pruning } from './retention/pruning.ts';
 import { RetentionController } from './retention/retention.controller.ts';
 import { Retention } from './retention/retention.ts';
 import { Findings } from './tree/findings.ts';
@@ -51,6 +52,7 @@ export class AuditModule {
         Findings,
         OrgTrees,
         Proofs,
+        Pruning,
         Readings,
         Retention,
         SearchIndex,

@@ -3,7 +3,7 @@
  * wrote it: only Node's own modules, its own canonical JSON (RFC 8785), its own Merkle tree (RFC 6962). Memory
  * does not grow with the log. Also a command:
  *
- *   node test/system/verify-export.ts export.ndjson [<org>=<treeSize>:<root> ...]
+ *   node test/system/verify-export.ts export.ndjson [<org>=<treeSize>:<root>[:<prunedUpTo>:<hash>,<hash>...] ...]
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -34,8 +34,12 @@ export interface Problem {
 export interface ExpectedLog {
   treeSize?: number;
   root?: string;
-  /** Where the lines begin, for one that continues an earlier reading. A root cannot be checked then. */
-  start?: { pos: number; prevHash: string };
+  /**
+   * Where the lines begin, for one that continues an earlier reading, or a log whose beginning was pruned. A root can
+   * be checked then only with `prefix`: the roots (hex) of the complete subtrees that the positions before `pos` make,
+   * left to right, as the server or whoever kept them says them. They need no trust: with other ones, the root differs.
+   */
+  start?: { pos: number; prevHash?: string; prefix?: readonly string[] };
 }
 
 export interface VerifiedLog {
@@ -116,8 +120,8 @@ class ExportCheck {
   constructor(expected: ReadonlyMap<string, ExpectedLog> | undefined) {
     this.expected = expected;
     for (const [org, { root, start }] of expected ?? []) {
-      if (root !== undefined && start !== undefined && start.pos !== 1) {
-        throw new Error('a root can be checked only from position 1 on');
+      if (root !== undefined && start !== undefined && start.pos !== 1 && start.prefix === undefined) {
+        throw new Error('a root can be checked only from position 1 on, or with the prefix before it');
       }
       this.logs.set(org, newLog(start));
     }
@@ -165,7 +169,7 @@ class ExportCheck {
     if (pos > log.next) {
       if (log.gaps.length < KEPT_GAPS) log.gaps.push([log.next, pos - 1]);
       else this.report('missing', org, log.next, `positions ${log.next} to ${pos - 1} are not here`);
-    } else if (prevHash !== log.lastHash) {
+    } else if (log.lastHash !== '' && prevHash !== log.lastHash) {
       this.report('chain broken', org, pos, `prevHash is ${prevHash}, the line before has ${log.lastHash}`);
     }
     log.next = pos + 1;
@@ -237,11 +241,12 @@ function newLog(start: ExpectedLog['start']): LogState {
   return {
     lines: 0,
     lastPos: pos - 1,
-    lastHash: start?.prevHash ?? NO_HASH,
+    // Unknown where the lines begin later and nobody said: then only the root binds what was before.
+    lastHash: start?.prevHash ?? (pos === 1 ? NO_HASH : ''),
     root: '',
     erased: 0,
     next: pos,
-    tree: new MerkleTree(),
+    tree: new MerkleTree(pos - 1, start?.prefix),
     gaps: [],
   };
 }
@@ -337,6 +342,19 @@ export class MerkleTree {
   /** Roots of the full subtrees from the left, largest first, each with its number of leaves. */
   private readonly peaks: { size: number; hash: Buffer }[] = [];
 
+  /** Empty; or with `leaves` of which only the roots of the complete subtrees are known, left to right. */
+  constructor(leaves = 0, prefix: readonly string[] = []) {
+    if (prefix.length === 0) return;
+    let left = leaves;
+    for (const root of prefix) {
+      if (left < 1 || !HASH.test(root)) throw new Error('the prefix is not one of so many positions');
+      const size = 2 ** Math.floor(Math.log2(left));
+      this.peaks.push({ size, hash: Buffer.from(root, 'hex') });
+      left -= size;
+    }
+    if (left !== 0) throw new Error('the prefix is not one of so many positions');
+  }
+
   append(leafHash: Buffer): void {
     let [size, hash] = [1, leafHash];
     for (let left = this.peaks.at(-1); left?.size === size; left = this.peaks.at(-1)) {
@@ -374,12 +392,17 @@ function messageOf(error: unknown): string {
 }
 
 async function main([file, ...logs]: string[]): Promise<void> {
-  if (file === undefined) throw new Error('usage: verify-export.ts <file> [<org>=<treeSize>:<root> ...]');
+  if (file === undefined)
+    throw new Error(
+      'usage: verify-export.ts <file> [<org>=<treeSize>:<root>[:<prunedUpTo>:<hash>,<hash>...] ...]',
+    );
   const expected = new Map<string, ExpectedLog>();
   for (const log of logs) {
-    const [, org, size, root] = /^(.+)=(\d+):([0-9a-f]{64})$/.exec(log) ?? [];
+    const [, org, size, root, pruned, prefix] =
+      /^(.+)=(\d+):([0-9a-f]{64})(?::(\d+):([0-9a-f,]+))?$/.exec(log) ?? [];
     if (org === undefined) throw new Error(`${log} is not of the form <org>=<treeSize>:<root>`);
-    expected.set(org, { treeSize: Number(size), root: root! });
+    const start = prefix && { start: { pos: Number(pruned) + 1, prefix: prefix.split(',') } };
+    expected.set(org, { treeSize: Number(size), root: root!, ...start });
   }
   const verdict = await verifyExport(file, logs.length > 0 ? expected : undefined);
   for (const { kind, org, pos, detail } of verdict.problems)

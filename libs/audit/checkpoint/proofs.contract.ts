@@ -16,6 +16,11 @@ export class ConsistencyQuery {
   to: number;
 }
 
+export class PrefixQuery {
+  @Whole({ min: 1, description: 'How many positions the prefix has, such as the `prunedUpTo` of a log.' })
+  size: number;
+}
+
 export class ProofView {
   @ListOf('text', { itemMax: 64, description: 'Hex, in the order of RFC 6962.' })
   hashes: string[];

@@ -6,6 +6,7 @@ import { AuditKeys } from './audit-keys.ts';
 import {
   ConsistencyQuery,
   InclusionQuery,
+  PrefixQuery,
   ProofView,
   RotateAuditKeyRequest,
   RotatedAuditKeyView,
@@ -48,6 +49,18 @@ export class ProofsController {
   })
   consistency(@Req() request: AccessRequest, @Query() query: ConsistencyQuery): Promise<ProofView> {
     return this.proofs.consistency(callerOf(request), query);
+  }
+
+  @Get('proofs/prefix')
+  @Access({ permission: 'audit:export', org: 'orgId' })
+  @Answers(ProofView, {
+    faults: [AuditFault.beyond_log, AuditFault.log_altered],
+    description:
+      'The roots of the complete subtrees of the first positions, left to right. Whoever has only the events after ' +
+      'them computes the root of the whole log from these.',
+  })
+  prefix(@Req() request: AccessRequest, @Query() query: PrefixQuery): Promise<ProofView> {
+    return this.proofs.prefix(callerOf(request), query);
   }
 }
 

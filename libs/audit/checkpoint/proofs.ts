@@ -29,6 +29,10 @@ export class Proofs {
     return this.#prove(caller, { from, to }, (tree) => tree.consistency(from, to));
   }
 
+  prefix(caller: Caller, { size }: { size: number }): Promise<ProofView> {
+    return this.#prove(caller, { size }, (tree) => tree.prefix(size));
+  }
+
   /** `sizes`: the smaller first, by the name of its parameter. */
   async #prove(
     caller: Caller,

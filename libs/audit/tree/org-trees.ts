@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Database, type OrgTx, type SystemTx } from '#database';
 import type { Caller } from '#kernel';
 import { AuditFault } from '../audit.faults.ts';
+import { readPrunedUpTo } from '../retention/retention.store.ts';
 import { Findings } from './findings.ts';
 import { BEGINNING, checkLogged, type Finding } from './log-check.ts';
 import { entriesOf, fullTiles, type Tile, tileOf, WIDTH } from './tiles.ts';
@@ -109,7 +110,8 @@ async function tilesOf(
   const rows = await readLogged(tx, orgId, first * WIDTH, end * WIDTH);
   const [last] = first === 0 ? [] : await readTiles(tx, orgId, [{ level: 0, index: first - 1 }]);
   const before = first === 0 ? BEGINNING : (last?.nodes.subarray(-32) ?? BEGINNING);
-  const checked = checkLogged(rows, first * WIDTH + 1, (end - first) * WIDTH, before);
+  const prunedUpTo = await readPrunedUpTo(tx, orgId);
+  const checked = checkLogged(rows, first * WIDTH + 1, (end - first) * WIDTH, before, prunedUpTo);
   const tiles: Tile[] = [];
   for (let at = 0; at + WIDTH <= checked.hashes.length; at += WIDTH) {
     const index = first + at / WIDTH;

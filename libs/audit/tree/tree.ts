@@ -6,6 +6,7 @@ import {
   provesConsistency,
   provesInclusion,
   type Range,
+  subtreesOf,
 } from './merkle.ts';
 import { MissingEntry, readsOf, TileHashes, WIDTH } from './tiles.ts';
 import { readEntries, readExtent, readLeafHashes, readTiles } from './tree.store.ts';
@@ -54,6 +55,22 @@ export class Tree {
   async rootAt(size: number): Promise<Buffer> {
     const [root] = await this.#hashes([{ from: 0, to: size }]);
     return root as Buffer;
+  }
+
+  /**
+   * The roots of the complete subtrees that the first `size` positions make, left to right: what a verifier starts
+   * from who has the events after them only. Joined from the right they are the root at `size`.
+   */
+  async prefix(size: number): Promise<Proof> {
+    const ranges = subtreesOf({ from: 0, to: size }).map(({ height, index }) => ({
+      from: index * 2 ** height,
+      to: (index + 1) * 2 ** height,
+    }));
+    const [root, ...hashes] = (await this.#hashes([{ from: 0, to: size }, ...ranges])) as [
+      Buffer,
+      ...Buffer[],
+    ];
+    return { hashes, root };
   }
 
   /** That `pos` is in the tree of `size`; 1 <= pos <= size. */
