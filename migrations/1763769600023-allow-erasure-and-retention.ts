@@ -175,7 +175,9 @@ export class AllowErasureAndRetention1763769600023 implements MigrationInterface
         SELECT coalesce(max(p.up_to), 0) INTO done FROM audit_prunings p WHERE p.org_id = org;
         IF days IS NULL OR upper <= done OR NOT EXISTS (
              SELECT FROM audit_checkpoints c WHERE c.org_id = org AND c.size >= upper
-                AND c.issued_at <= now() - make_interval(days => days)) THEN
+                AND c.issued_at <= now() - make_interval(days => days)
+                -- What was signed before a fork may speak of events that are not these.
+                AND c.issued_at > coalesce((SELECT max(f.acknowledged_at) FROM audit_forks f WHERE f.org_id = org), '-infinity')) THEN
           RAISE EXCEPTION 'no policy and checkpoint let these events go' USING ERRCODE = 'PC002';
         END IF;
         SELECT e.id INTO record FROM audit_events e
@@ -242,6 +244,9 @@ export class AllowErasureAndRetention1763769600023 implements MigrationInterface
         PRIMARY KEY (org_id, id),
         CHECK ((acknowledged_at IS NULL) = (reason IS NULL))
       );
+      -- What was given up at a fork may have had the same size.
+      ALTER TABLE audit_checkpoints DROP CONSTRAINT audit_checkpoints_pkey,
+        ADD PRIMARY KEY (org_id, size, issued_at);
       CREATE INDEX audit_forks_open ON audit_forks (org_id) WHERE acknowledged_at IS NULL;
       SELECT protect('audit_forks');
       SELECT guard_state('audit_forks');

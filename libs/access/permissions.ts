@@ -133,6 +133,11 @@ export const permissions = {
     description: 'Place a legal hold on the audit log, and lift it: while it stands nothing is erased or pruned.',
     roles: [],
   },
+  'audit:acknowledge': {
+    description: 'Acknowledge that an audit log does not continue what was published of it, as after a restore.',
+    roles: ['admin'],
+    platform: true,
+  },
   'audit:rotate': {
     description: 'Rotate the key that signs checkpoints of audit logs.',
     roles: ['admin'],

@@ -6,6 +6,7 @@ import { type Caller, Clock } from '#kernel';
 import { AuditFault } from './audit.faults.ts';
 import { nativeLines, readHead, readRange } from './audit.store.ts';
 import { type ExportFormat, lineOf } from './formats/format.ts';
+import { readOpenFork } from './fork/fork.store.ts';
 import { readPrunedUpTo } from './retention/retention.store.ts';
 import { Readings } from './readings.ts';
 import { isAltered, OrgTrees } from './tree/org-trees.ts';
@@ -49,7 +50,7 @@ export class AuditExport {
   async start(caller: Caller, request: ExportRequest): Promise<Export> {
     const changes = { after: { to: request.after }, format: { to: request.format } };
     await this.readings.record(caller, 'audit.exported', changes);
-    await this.#requireKept(caller, request.after);
+    await this.#requireWhole(caller, request.after);
     const { size, root } = await this.#headOf(caller, await this.#waited(caller, request));
     if (request.after > size) {
       throw AuditFault.beyond_log({
@@ -61,9 +62,16 @@ export class AuditExport {
     return { next, treeSize: size, root, lines: this.#lines(caller, request.after, next, request.format) };
   }
 
-  /** Asked before anything is waited for, and again with each batch. */
-  async #requireKept(caller: Caller, after: number): Promise<void> {
-    await this.database.inOrg(caller, (tx) => requireKept(tx, after));
+  /** A log that forked is exported once that is acknowledged; what is pruned is not again. */
+  async #requireWhole(caller: Caller, after: number): Promise<void> {
+    await this.database.inOrg(caller, async (tx) => {
+      const fork = await readOpenFork(tx, caller.org.id);
+      if (fork) {
+        const sizes = { pos: Number(fork.old_size), size: Number(fork.new_size) };
+        throw AuditFault.fork_detected({ data: { kind: 'fork', ...sizes } });
+      }
+      await requireKept(tx, after);
+    });
   }
 
   /** The size of the log, after waiting up to `wait` seconds for something beyond `after`. */

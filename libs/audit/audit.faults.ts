@@ -20,8 +20,9 @@ export const AuditFault = faults('audit', {
   ],
   fork_detected: [
     'unavailable',
-    'The log does not continue what was signed of it before, as after a restore: see `data`. No checkpoint is signed until that is settled.',
+    'The log does not continue what was signed of it before, as after a restore: see `data`. It is neither signed nor exported until an operator of the platform acknowledges that.',
   ],
+  fork_not_found: ['not_found', 'There is no fork of this log that nobody has acknowledged.'],
   anchor_unreadable: [
     'unavailable',
     'The anchored checkpoint of this log cannot be read or is not a checkpoint of ours, so nothing is signed.',

@@ -16,6 +16,8 @@ import { ErasuresController } from './erasure/erasures.controller.ts';
 import { Erasures } from './erasure/erasures.ts';
 import { DenialLog } from './denial-log.ts';
 import { Readings } from './readings.ts';
+import { ForksController } from './fork/forks.controller.ts';
+import { Forks } from './fork/forks.ts';
 import { Pruning } from './retention/pruning.ts';
 import { RetentionController } from './retention/retention.controller.ts';
 import { Retention } from './retention/retention.ts';
@@ -36,6 +38,7 @@ export class AuditModule {
         AuditKeysController,
         ErasuresController,
         RetentionController,
+        ForksController,
       ],
       providers: [
         { provide: AuditConfig, useValue: config },
@@ -50,6 +53,7 @@ export class AuditModule {
         Erasures,
         ErasureWork,
         Findings,
+        Forks,
         OrgTrees,
         Proofs,
         Pruning,
@@ -57,7 +61,7 @@ export class AuditModule {
         Retention,
         SearchIndex,
       ],
-      exports: [Audit, CheckpointRounds, Denials],
+      exports: [Audit, CheckpointRounds, Denials, Forks],
     };
   }
 }

@@ -6,3 +6,4 @@ export { type AuditActor, type AuditEntry, type Changes, personal } from './audi
 export { AuditModule } from './audit.module.ts';
 export { auditSettings } from './audit.settings.ts';
 export { CheckpointRounds } from './checkpoint/checkpoint-rounds.ts';
+export { Forks } from './fork/forks.ts';

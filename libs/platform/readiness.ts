@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { CheckpointRounds, Forks } from '#audit';
 import { Database, InvalidationStream } from '#database';
 import type { ComponentView, ReadinessView } from './platform.contract.ts';
 import { SystemFault } from './platform.faults.ts';
@@ -11,6 +12,8 @@ export class Readiness {
     private readonly database: Database,
     private readonly stream: InvalidationStream,
     private readonly state: SystemState,
+    private readonly rounds: CheckpointRounds,
+    private readonly forks: Forks,
   ) {}
 
   /** Throws `system.not_ready` with the state of each component. */
@@ -19,6 +22,7 @@ export class Readiness {
       { name: 'database', state: await this.#databaseState() },
       // Without the lease every request asks the database: slower, still right.
       { name: 'invalidations', state: this.stream.isFresh ? 'ready' : 'degraded' },
+      await this.#auditState(),
     ];
     if (components.some((component) => component.state === 'down')) {
       throw SystemFault.not_ready({ data: { components }, retryAfter: 1 });
@@ -27,6 +31,19 @@ export class Readiness {
       throw SystemFault.setup_needed({ data: { components }, retryAfter: 5 });
     }
     return { status: 'ready', components };
+  }
+
+  /** Down while a log does not continue what was published of it, and until that is known. */
+  async #auditState(): Promise<ComponentView> {
+    const name = 'audit';
+    if (this.rounds.isComparing) return { name, state: 'down', reason: 'comparing' };
+    try {
+      return (await this.forks.areOpen())
+        ? { name, state: 'down', reason: 'fork' }
+        : { name, state: 'ready' };
+    } catch {
+      return { name, state: 'down' };
+    }
   }
 
   async #databaseState(): Promise<ComponentView['state']> {

@@ -19,6 +19,7 @@ const AT_ONCE = 4;
 @Injectable()
 export class CheckpointRounds implements OnModuleDestroy {
   #timer: NodeJS.Timeout | undefined;
+  #comparing = false;
 
   constructor(
     private readonly database: Database,
@@ -28,7 +29,19 @@ export class CheckpointRounds implements OnModuleDestroy {
     private readonly config: AuditConfig,
   ) {}
 
-  /** Compares all that is anchored at once; then a round at each interval. */
+  /** Compares all that is anchored, in every process when it starts. Never rejects. */
+  async compare(onFailure: (error: unknown) => void): Promise<void> {
+    this.#comparing = true;
+    await this.checkpoints.compareAnchored(onFailure).catch(onFailure);
+    this.#comparing = false;
+  }
+
+  /** Until all is compared nobody knows whether the database is the one that was published. */
+  get isComparing(): boolean {
+    return this.#comparing;
+  }
+
+  /** A round at each interval. */
   start(onFailure: (error: unknown) => void): void {
     let busy = false;
     const alone = (work: () => Promise<void>): void => {
@@ -38,7 +51,6 @@ export class CheckpointRounds implements OnModuleDestroy {
         .catch(onFailure)
         .finally(() => (busy = false));
     };
-    alone(() => this.checkpoints.compareAnchored(onFailure));
     this.#timer = setInterval(
       () =>
         alone(async () => {

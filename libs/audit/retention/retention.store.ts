@@ -70,6 +70,7 @@ export async function readDue(tx: SystemTx): Promise<{ orgId: string; days: numb
        FROM audit_retention r
       CROSS JOIN LATERAL (SELECT size FROM audit_checkpoints c
                            WHERE c.org_id = r.org_id AND c.issued_at <= now() - make_interval(days => r.retention_days)
+                             AND c.issued_at > coalesce((SELECT max(f.acknowledged_at) FROM audit_forks f WHERE f.org_id = r.org_id), '-infinity')
                            ORDER BY issued_at DESC, size DESC LIMIT 1) c
       WHERE NOT EXISTS (SELECT FROM audit_holds h WHERE h.org_id = r.org_id)
         AND c.size > coalesce((SELECT max(p.up_to) FROM audit_prunings p WHERE p.org_id = r.org_id), 0)
