@@ -36,7 +36,7 @@ export class Readiness {
   /** Down while a log does not continue what was published of it, and until that is known. */
   async #auditState(): Promise<ComponentView> {
     const name = 'audit';
-    if (this.rounds.isComparing) return { name, state: 'down', reason: 'comparing' };
+    if (!this.rounds.isCompared) return { name, state: 'down', reason: 'not_compared' };
     try {
       return (await this.forks.areOpen())
         ? { name, state: 'down', reason: 'fork' }

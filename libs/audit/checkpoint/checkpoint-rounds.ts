@@ -2,7 +2,7 @@ import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { Database } from '#database';
 import { AuditConfig } from '../audit.config.ts';
 import { SearchIndex } from '../search/search-index.ts';
-import { OrgTrees } from '../tree/org-trees.ts';
+import { isFinding, OrgTrees } from '../tree/org-trees.ts';
 import { WIDTH } from '../tree/tiles.ts';
 import { type LogHead, readLogHeads, takeRound } from './checkpoint.store.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -11,6 +11,7 @@ const PAGE = 200;
 /** Tiles that one round compares with the log again: ten thousand events, a tenth of a second's work. */
 const CHECKED_TILES = 40;
 const AT_ONCE = 4;
+const COMPARED_AGAIN_MS = 5_000;
 
 /**
  * Signs and publishes a checkpoint of each log that has grown, at an interval; and looks at some of what was sealed
@@ -19,7 +20,8 @@ const AT_ONCE = 4;
 @Injectable()
 export class CheckpointRounds implements OnModuleDestroy {
   #timer: NodeJS.Timeout | undefined;
-  #comparing = false;
+  #again: NodeJS.Timeout | undefined;
+  #isCompared = true;
 
   constructor(
     private readonly database: Database,
@@ -29,16 +31,28 @@ export class CheckpointRounds implements OnModuleDestroy {
     private readonly config: AuditConfig,
   ) {}
 
-  /** Compares all that is anchored, in every process when it starts. Never rejects. */
+  /**
+   * Compares all that is anchored, in every process when it starts; again after a while where something could not be
+   * read. Never rejects.
+   */
   async compare(onFailure: (error: unknown) => void): Promise<void> {
-    this.#comparing = true;
-    await this.checkpoints.compareAnchored(onFailure).catch(onFailure);
-    this.#comparing = false;
+    clearTimeout(this.#again);
+    this.#isCompared = false;
+    let unread = false;
+    const hear = (error: unknown): void => {
+      unread ||= !isFinding(error);
+      onFailure(error);
+    };
+    await this.checkpoints.compareAnchored(hear).catch(hear);
+    this.#isCompared = !unread;
+    if (!unread) return;
+    this.#again = setTimeout(() => void this.compare(onFailure), COMPARED_AGAIN_MS);
+    this.#again.unref();
   }
 
-  /** Until all is compared nobody knows whether the database is the one that was published. */
-  get isComparing(): boolean {
-    return this.#comparing;
+  /** False while nobody knows whether the database is the one that was published. */
+  get isCompared(): boolean {
+    return this.#isCompared;
   }
 
   /** A round at each interval. */
@@ -63,6 +77,7 @@ export class CheckpointRounds implements OnModuleDestroy {
 
   onModuleDestroy(): void {
     clearInterval(this.#timer);
+    clearTimeout(this.#again);
   }
 
   /** One round. What is wrong with one log does not keep the others. */

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
@@ -166,6 +166,20 @@ it('a fork of one log keeps no other from its export', async () => {
   );
   expectStatus(none, 403, 'access.denied');
   expectStatus(await acknowledge(), 200);
+});
+
+it('where the anchor cannot be read nobody knows, so that no process is ready', async () => {
+  await act();
+  await round();
+  const file = join(anchor, `${orgId}.checkpoint`);
+  const good = await readFile(file, 'utf8');
+  await writeFile(file, good.replace(/^\S+/, 'somebody.else/orgs/x/audit'));
+  await compare();
+  const down = expectStatus(await ready(), 503, 'system.not_ready');
+  expect(down.data.components).toContainEqual({ name: 'audit', state: 'down', reason: 'not_compared' });
+  await writeFile(file, good);
+  await compare();
+  expectStatus(await ready(), 200);
 });
 
 it('the record of a fork is no checkpoint of the log', async () => {

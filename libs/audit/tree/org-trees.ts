@@ -95,6 +95,11 @@ export class OrgTrees {
 export const isAltered = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === AuditFault.log_altered.code;
 
+/** Something was found in the log, and is kept; not that it could not be looked at. */
+export const isFinding = (error: unknown): boolean =>
+  isAltered(error) ||
+  (error instanceof Error && 'code' in error && error.code === AuditFault.fork_detected.code);
+
 /** The log is shorter than what its tiles were made of. */
 function cutOff(size: number, sealed: number): Finding {
   return { kind: 'position_missing', pos: size + 1, detail: { tiledUpTo: sealed * WIDTH } };
