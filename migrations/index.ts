@@ -11,6 +11,7 @@ import { CreateLimitsAndDevices1763769600013 } from './1763769600013-create-limi
 import { KeepSuccessors1763769600014 } from './1763769600014-keep-successors.ts';
 import { KeepKeyPeppers1763769600015 } from './1763769600015-keep-key-peppers.ts';
 import { RotateSigningKeys1763769600016 } from './1763769600016-rotate-signing-keys.ts';
+import { CreateFactors1763769600017 } from './1763769600017-create-factors.ts';
 import { KeepInviters1763769600018 } from './1763769600018-keep-inviters.ts';
 import { KeepAuditTiles1763769600020 } from './1763769600020-keep-audit-tiles.ts';
 import { AllowErasureAndRetention1763769600023 } from './1763769600023-allow-erasure-and-retention.ts';
@@ -30,6 +31,7 @@ export const migrations = [
   KeepSuccessors1763769600014,
   KeepKeyPeppers1763769600015,
   RotateSigningKeys1763769600016,
+  CreateFactors1763769600017,
   KeepInviters1763769600018,
   KeepAuditTiles1763769600020,
   AllowErasureAndRetention1763769600023,

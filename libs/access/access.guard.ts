@@ -48,9 +48,9 @@ export class AccessGuard implements CanActivate {
   ): boolean | Promise<boolean> {
     requirePermissions(rule, request, caller);
     // What a policy asks for binds what the organization grants; own matters, the second factor among them, stay open.
-    const short = rule.word === 'access' && !caller.assured;
-    if (!short && rule.fresh === undefined) return true;
-    return this.authenticator.requireProof(caller, rule.fresh).then(() => true);
+    const policy = rule.word === 'access';
+    if ((!policy || caller.assured) && rule.fresh === undefined) return true;
+    return this.authenticator.requireProof(caller, { policy, fresh: rule.fresh }).then(() => true);
   }
 }
 

@@ -1,13 +1,4 @@
-export {
-  Access,
-  type AccessRule,
-  OWN,
-  PLATFORM,
-  Public,
-  SignedIn,
-  type StepUp,
-  Unattended,
-} from './access-rule.ts';
+export { Access, type AccessRule, OWN, PLATFORM, Public, SignedIn, Unattended } from './access-rule.ts';
 export { AccessFault } from './access.faults.ts';
 export { AccessModule } from './access.module.ts';
 export { SealError } from './boot-seal.ts';
@@ -22,5 +13,13 @@ export {
   permissionNames,
   permissions,
 } from './permissions.ts';
-export { type AccessRequest, Authenticator, callerOf, type Denial, Denials, SystemGate } from './ports.ts';
+export {
+  type AccessRequest,
+  type AskedProof,
+  Authenticator,
+  callerOf,
+  type Denial,
+  Denials,
+  SystemGate,
+} from './ports.ts';
 export { ANSWERS, type AnswerDeclaration, type Route, RouteCatalogue } from './route-catalogue.ts';

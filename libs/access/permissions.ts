@@ -71,6 +71,10 @@ export const permissions = {
     description: 'Change a member’s role, and disable or enable the membership.',
     roles: ['admin'],
   },
+  'member:reset-factors': {
+    description: 'Remove a second factor that a member has lost.',
+    roles: ['admin'],
+  },
   'member:remove': {
     description: 'Remove members; their sessions and keys in the organization end at once.',
     roles: ['admin'],

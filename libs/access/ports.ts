@@ -19,6 +19,13 @@ export function callerOf(request: AccessRequest): Caller {
   return request.caller;
 }
 
+/** The proof that a route asks for. */
+export interface AskedProof {
+  /** What the policy of the organization asks of its sessions. */
+  readonly policy: boolean;
+  readonly fresh: StepUp | undefined;
+}
+
 /** Turns a credential into a caller. Implemented by the room that owns sessions and keys. */
 export abstract class Authenticator {
   /**
@@ -27,11 +34,8 @@ export abstract class Authenticator {
    */
   abstract authenticate(request: AccessRequest): Caller | Promise<Caller>;
 
-  /**
-   * Rejects, with a Fault that carries a challenge, unless the caller's proof is what the organization's policy asks
-   * for and as fresh as `fresh` says.
-   */
-  abstract requireProof(caller: Caller, fresh: StepUp | undefined): Promise<void>;
+  /** Rejects, with a Fault that carries a challenge, unless the caller's proof is what is asked for. */
+  abstract requireProof(caller: Caller, asked: AskedProof): Promise<void>;
 }
 
 /** Tells whether the system as a whole lets a request in. Implemented by the room that owns the system state. */

@@ -78,6 +78,38 @@ export const auditActions = {
     description: 'A password hash was computed again with stronger parameters.',
     retention: 'security',
   },
+  'auth.mfa_challenged': {
+    description: 'A password was right, and more was asked for: the sign-in waits for a second factor.',
+    retention: 'security',
+  },
+  'auth.factor_proven': {
+    description: 'A person proved a second factor or a passkey.',
+    retention: 'security',
+  },
+  'auth.factor_added': {
+    description: 'A person got a new second factor or passkey.',
+    retention: 'security',
+  },
+  'auth.factor_removed': {
+    description: 'A second factor or a passkey of a person was removed.',
+    retention: 'security',
+  },
+  'auth.recovery_codes_regenerated': {
+    description: 'A person got new recovery codes; those before work no more.',
+    retention: 'security',
+  },
+  'auth.recovery_code_used': {
+    description: 'A recovery code stood in for a second factor; it works no more.',
+    retention: 'security',
+  },
+  'auth.stepped_up': {
+    description: 'A person proved themselves again in a session that goes on.',
+    retention: 'security',
+  },
+  'auth.step_up_refused': {
+    description: 'A fresh proof was refused; the reason says why.',
+    retention: 'security',
+  },
   'auth.device_forgotten': {
     description: 'A person made a device unknown; its next sign-in is one from a new device.',
     retention: 'security',

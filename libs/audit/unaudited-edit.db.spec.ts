@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '#kernel';
 import { cloneDatabase, type TestDatabase } from '../../test/kit/database.ts';
+import { editsOf } from '../../test/kit/state-edits.ts';
 import {
   appendRecord,
   asRole,
@@ -30,137 +31,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-type Edit = readonly [role: 'app' | 'system', sql: string, values: () => unknown[]];
-
-const session = `INSERT INTO sessions (org_id, id, user_id, expires_at, idle_seconds, auth_methods, assurance)
-  VALUES ($1, $2, $3, now() + interval '1 hour', 60, '{}', 'aal1')`;
-const token = `INSERT INTO refresh_tokens (org_id, id, session_id, digest, expires_at)
-  VALUES ($1, $2, $3, gen_random_uuid()::text, now() + interval '1 hour')`;
-const person = `INSERT INTO users (id, email, name) VALUES ($1, $2, 'new')`;
-
-/** A change of each kind, of each state table, by each role that may make it at all. */
-const edits: Record<string, Edit> = {
-  'organizations, renamed': ['app', `UPDATE organizations SET name = 'x' WHERE id = $1`, () => [mine.orgId]],
-  'organizations, deleted': ['app', 'DELETE FROM organizations WHERE id = $1', () => [mine.orgId]],
-  'organizations, suspended': [
-    'system',
-    `UPDATE organizations SET status = 'suspended' WHERE id = $1`,
-    () => [mine.orgId],
-  ],
-  'users, inserted': ['system', person, () => [newId(), `${newId()}@x.example`]],
-  'users, disabled': ['system', `UPDATE users SET status = 'disabled' WHERE id = $1`, () => [mine.userId]],
-  'users, deleted': ['system', 'DELETE FROM users WHERE id = $1', () => [mine.userId]],
-  'passwords, set': ['system', `UPDATE passwords SET hash = 'x' WHERE user_id = $1`, () => [mine.userId]],
-  'passwords, deleted': ['system', 'DELETE FROM passwords WHERE user_id = $1', () => [mine.userId]],
-  'password resets, inserted': [
-    'system',
-    `INSERT INTO password_resets (id, digest, user_id, expires_at) VALUES ($1::uuid, $1::text, $2, now())`,
-    () => [newId(), mine.userId],
-  ],
-  'password resets, used': [
-    'system',
-    'UPDATE password_resets SET used_at = now() WHERE user_id = $1',
-    () => [mine.userId],
-  ],
-  'password resets, deleted': [
-    'system',
-    'DELETE FROM password_resets WHERE user_id = $1',
-    () => [mine.userId],
-  ],
-  'roles, inserted': [
-    'app',
-    `INSERT INTO roles (org_id, id, name) VALUES ($1, $2, 'new')`,
-    () => [mine.orgId, newId()],
-  ],
-  'roles, widened': ['app', `UPDATE roles SET permissions = '{org:read}' WHERE id = $1`, () => [mine.roleId]],
-  'roles, deleted': [
-    'system',
-    `WITH gone AS (DELETE FROM memberships WHERE role_id = $1) DELETE FROM roles WHERE id = $1`,
-    () => [mine.roleId],
-  ],
-  'memberships, inserted': [
-    'app',
-    'INSERT INTO memberships (org_id, user_id, role_id) VALUES ($1, $2, $3)',
-    () => [mine.orgId, other.userId, mine.roleId],
-  ],
-  'memberships, disabled': [
-    'app',
-    `UPDATE memberships SET status = 'disabled' WHERE user_id = $1`,
-    () => [mine.userId],
-  ],
-  'memberships, deleted': ['app', 'DELETE FROM memberships WHERE user_id = $1', () => [mine.userId]],
-  'sessions, inserted': ['system', session, () => [mine.orgId, newId(), mine.userId]],
-  'sessions, revoked': [
-    'app',
-    `UPDATE sessions SET revoked_at = now(), revoked_reason = 'x' WHERE id = $1`,
-    () => [mine.sessionId],
-  ],
-  'sessions, deleted': ['system', 'DELETE FROM sessions WHERE id = $1', () => [mine.sessionId]],
-  'refresh tokens, inserted': ['system', token, () => [mine.orgId, newId(), mine.sessionId]],
-  'refresh tokens, used in bulk': [
-    'system',
-    'UPDATE refresh_tokens SET used_at = now() WHERE session_id = $1',
-    () => [mine.sessionId],
-  ],
-  'refresh tokens, deleted in bulk': [
-    'system',
-    'DELETE FROM refresh_tokens WHERE session_id = $1',
-    () => [mine.sessionId],
-  ],
-  'invitations, inserted': [
-    'app',
-    `INSERT INTO invitations (org_id, id, email, role_id, digest, invited_by, expires_at)
-     VALUES ($1, $2, 'new@x.example', $3, gen_random_uuid()::text, gen_random_uuid(), now())`,
-    () => [mine.orgId, newId(), mine.roleId],
-  ],
-  'invitations, accepted': [
-    'system',
-    'UPDATE invitations SET accepted_at = now() WHERE id = $1',
-    () => [mine.invitationId],
-  ],
-  'invitations, deleted': ['app', 'DELETE FROM invitations WHERE id = $1', () => [mine.invitationId]],
-  'service accounts, inserted': [
-    'app',
-    `INSERT INTO service_accounts (org_id, id, name, owner_id) VALUES ($1, $2, 'new', $3)`,
-    () => [mine.orgId, newId(), mine.userId],
-  ],
-  'service accounts, changed': [
-    'app',
-    `UPDATE service_accounts SET description = 'x' WHERE id = $1`,
-    () => [mine.serviceAccountId],
-  ],
-  'service accounts, deleted': [
-    'app',
-    'DELETE FROM service_accounts WHERE id = $1',
-    () => [mine.serviceAccountId],
-  ],
-  'API keys, inserted': [
-    'app',
-    `INSERT INTO api_keys (org_id, id, name, owner_id, digest, permissions) VALUES ($1, $2, 'new', $3, 'x', '{}')`,
-    () => [mine.orgId, newId(), mine.userId],
-  ],
-  'API keys, widened': [
-    'app',
-    `UPDATE api_keys SET permissions = '{org:read}' WHERE id = $1`,
-    () => [mine.apiKeyId],
-  ],
-  'API keys, deleted': ['app', 'DELETE FROM api_keys WHERE id = $1', () => [mine.apiKeyId]],
-  'signing keys, inserted': [
-    'system',
-    `INSERT INTO signing_keys (kid, public_jwk, wrapped_private) VALUES ($1, '{}', '')`,
-    () => [newId()],
-  ],
-  'audit keys, inserted': [
-    'system',
-    `INSERT INTO audit_keys (name, id, public_key) VALUES ($1, '00000000', decode(repeat('00', 32), 'hex'))`,
-    () => [newId()],
-  ],
-  'audit findings, inserted': [
-    'system',
-    `INSERT INTO audit_findings (org_id, id, kind, pos, detail) VALUES ($1, $2, 'fork', 1, '{}')`,
-    () => [mine.orgId, newId()],
-  ],
-};
+const edits = editsOf(() => ({ mine, other }));
 
 /** Tables whose rows no one organization has: the record of any will do. */
 const anyRecord = /^(users|passwords|password resets|signing keys|audit keys),/;

@@ -95,7 +95,7 @@ export class AccessTokens {
       jti: newId(),
       iat: now,
       exp: now + expiresIn,
-      auth_time: Math.floor(Date.parse(session.provenAt ?? session.createdAt) / 1_000),
+      auth_time: Math.floor(lastProof(session) / 1_000),
       amr: session.authMethods,
       acr: session.assurance,
     };
@@ -130,4 +130,10 @@ export class AccessTokens {
       authenticate(request, {}, reject);
     });
   }
+}
+
+/** When the person last proved themselves in a session, in epoch milliseconds. */
+function lastProof({ createdAt, provenAt, passwordAt, factorAt }: SessionFacts): number {
+  const proofs = [passwordAt, factorAt].flatMap((at) => (at === undefined ? [] : [Date.parse(at)]));
+  return proofs.length === 0 ? Date.parse(provenAt ?? createdAt) : Math.max(...proofs);
 }

@@ -15,8 +15,8 @@ import {
 import { AuthFault } from './auth.faults.ts';
 import { Refresh } from './sessions/refresh.ts';
 import { Sessions } from './sessions/sessions.ts';
+import { SignIn } from './sign-in/sign-in.ts';
 import { SwitchOrganization } from './sessions/switch-organization.ts';
-import { SignIn } from './sign-in.ts';
 import { SigningKeys } from './signing/signing-keys.ts';
 
 @Controller('api/v1/auth')
@@ -33,8 +33,10 @@ export class AuthController {
   @Answers(TokensView, {
     faults: [
       AuthFault.invalid_credentials,
+      AuthFault.mfa_required,
       AuthFault.password_change_required,
       AuthFault.organization_required,
+      AuthFault.passkeys_unavailable,
       AccessFault.org_suspended,
       AuthFault.busy,
       AuthFault.too_many_requests,
@@ -51,6 +53,8 @@ export class AuthController {
     faults: [
       AuthFault.invalid_challenge,
       AuthFault.password_unchanged,
+      AuthFault.mfa_required,
+      AuthFault.passkeys_unavailable,
       AuthFault.password_refused,
       AuthFault.busy,
       AuthFault.too_many_requests,
@@ -78,6 +82,8 @@ export class AuthController {
       AuthFault.not_a_member,
       AuthFault.same_organization,
       AuthFault.sessions_only,
+      AuthFault.mfa_required,
+      AuthFault.passkeys_unavailable,
       AuthFault.step_up_required,
       AccessFault.org_suspended,
     ],

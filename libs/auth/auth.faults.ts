@@ -16,6 +16,27 @@ export const AuthFault = faults('auth', {
     'The password was given once and must be changed now; data.challenge tells where.',
   ],
   invalid_challenge: ['unauthenticated', 'The challenge is not valid or no longer; sign in again.'],
+  mfa_required: ['unauthenticated', 'A second factor is needed to sign in; data.challenge tells how.'],
+  factor_refused: [
+    'unauthenticated',
+    'The code or the answer of the passkey is not right, or was used before.',
+  ],
+  method_not_offered: ['invalid', 'The challenge does not take this; data.methods lists what it takes.'],
+  passkeys_unavailable: [
+    'conflict',
+    'Passkeys need a host name and TLS (or localhost): set PORTCULLIS_PUBLIC_URL to such an address.',
+  ],
+  passkey_known: ['conflict', 'This passkey is registered already.'],
+  factor_not_found: ['not_found', 'There is no such factor.'],
+  factor_required: [
+    'conflict',
+    'An organization you belong to requires this factor; add another before you remove it.',
+  ],
+  factors_shared: [
+    'conflict',
+    'The person belongs to other organizations too; a platform operator can reset their factors.',
+  ],
+  too_many_factors: ['conflict', 'No more factors can be added; remove one first.'],
   organization_required: ['conflict', 'Name the organization to sign in to; data.organizations lists yours.'],
   password_unchanged: ['invalid', 'The new password must not be the old one.'],
   step_up_required: ['unauthenticated', 'Prove yourself again for this; data.challenge tells how.'],

@@ -16,6 +16,13 @@ import { AttemptLimits } from './limits/attempt-limits.ts';
 import { Lockouts } from './limits/lockouts.ts';
 import { AuthorityCache } from './authority-cache.ts';
 import { BearerAuthenticator } from './bearer-authenticator.ts';
+import { Enrolments } from './factors/enrolments.ts';
+import { FactorGuesses } from './factors/factor-guesses.ts';
+import { FactorProofs } from './factors/factor-proofs.ts';
+import { FactorsController } from './factors/factors.controller.ts';
+import { Factors } from './factors/factors.ts';
+import { Passkeys } from './factors/passkeys.ts';
+import { RecoveryCodes } from './factors/recovery-codes.ts';
 import { ChosenPasswords } from './passwords/chosen-passwords.ts';
 import { PasswordChanges } from './passwords/password-changes.ts';
 import { PasswordResets } from './passwords/password-resets.ts';
@@ -30,13 +37,17 @@ import { Refresh } from './sessions/refresh.ts';
 import { SessionActivity } from './sessions/session-activity.ts';
 import { SessionIssuer } from './sessions/session-issuer.ts';
 import { Sessions } from './sessions/sessions.ts';
+import { SignInFactorsController } from './sign-in/sign-in-factors.controller.ts';
+import { SignInFactors } from './sign-in/sign-in-factors.ts';
+import { SignInPath } from './sign-in/sign-in-path.ts';
+import { SignIn } from './sign-in/sign-in.ts';
 import { SwitchOrganization } from './sessions/switch-organization.ts';
-import { SignIn } from './sign-in.ts';
 import { SignInMail } from './sign-in-mail.ts';
 import { SigningKeyRotation } from './signing/signing-key-rotation.ts';
 import { SigningKeysController } from './signing/signing-keys.controller.ts';
 import { SigningKeys } from './signing/signing-keys.ts';
-import { StepUps } from './step-up.ts';
+import { StepUps } from './step-up/step-up.ts';
+import { StepUpController } from './step-up/step-up.controller.ts';
 
 @Module({})
 export class AuthModule {
@@ -47,6 +58,7 @@ export class AuthModule {
       controllers: [
         AuthController,
         DevicesController,
+        FactorsController,
         JwksController,
         OrgSessionsController,
         PasswordsController,
@@ -55,6 +67,8 @@ export class AuthModule {
         SecretPatternsController,
         PolicyController,
         SigningKeysController,
+        SignInFactorsController,
+        StepUpController,
       ],
       providers: [
         { provide: AuthConfig, useValue: config },
@@ -68,7 +82,12 @@ export class AuthModule {
         { provide: Authenticator, useExisting: BearerAuthenticator },
         ChosenPasswords,
         Devices,
+        Enrolments,
+        FactorGuesses,
+        FactorProofs,
+        Factors,
         Lockouts,
+        Passkeys,
         PasswordChanges,
         PasswordMail,
         PasswordResets,
@@ -78,11 +97,14 @@ export class AuthModule {
         Passwords,
         PepperRotation,
         Policies,
+        RecoveryCodes,
         Refresh,
         SessionActivity,
         SessionIssuer,
         Sessions,
         SignIn,
+        SignInFactors,
+        SignInPath,
         SignInMail,
         SigningKeyRotation,
         SigningKeys,
@@ -97,6 +119,7 @@ export class AuthModule {
         KeyRevocation,
         PasswordMail,
         PasswordResets,
+        Factors,
         Passwords,
         PepperRotation,
         Sessions,

@@ -66,6 +66,7 @@ function authority(key: string, subjects: readonly string[], version = 0): Autho
     },
     permissions: new Set(),
     assured: true,
+    hasFactor: false,
     policyCidrs: [],
     subjects,
     expiresAt: Infinity,

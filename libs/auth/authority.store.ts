@@ -27,13 +27,15 @@ const ORG_COLUMNS = `o.id AS org_id, o.slug AS org_slug, o.name AS org_name, o.k
   o.created_at AS org_created_at, r.id AS role_id, r.built_in, r.permissions AS role_permissions,
   u.id AS user_id, u.name AS user_name, u.email AS user_email, op.settings AS policy`;
 
-type SessionAuthorityRow = OrgColumns & Omit<SessionRow, 'revoked_at' | 'revoked_reason'>;
+type SessionAuthorityRow = OrgColumns &
+  Omit<SessionRow, 'revoked_at' | 'revoked_reason'> & { has_factor: boolean };
 
 /** The authority of a session that is live now, its organization's suspension aside; undefined otherwise. */
 export async function readSessionAuthority(tx: SystemTx, id: string): Promise<Authority | undefined> {
   const row = await tx.one<SessionAuthorityRow>(
     `SELECT s.id, s.created_at, s.expires_at, s.idle_seconds, s.auth_methods, s.assurance, s.ip, s.user_agent,
-            s.password_at, s.factor_at, s.factor_id, s.proven_at, a.last_seen_at, ${ORG_COLUMNS}
+            s.password_at, s.factor_at, s.factor_id, s.device_id, s.proven_at, a.last_seen_at,
+            EXISTS (SELECT FROM factors f WHERE f.user_id = u.id) AS has_factor, ${ORG_COLUMNS}
        FROM sessions s
        JOIN session_activity a ON a.session_id = s.id
        JOIN users u ON u.id = s.user_id AND u.status = 'active'
@@ -58,6 +60,7 @@ export async function readSessionAuthority(tx: SystemTx, id: string): Promise<Au
     org: orgOf(row),
     permissions: rolePermissions({ builtIn: row.built_in, permissions: row.role_permissions }, row.org_kind),
     assured: meetsPolicy(policy.mfa, row.auth_methods),
+    hasFactor: row.has_factor,
     policyCidrs: policy.allowedCidrs,
     subjects: [`session:${row.id}`, ...sharedSubjects(row)],
     expiresAt: row.expires_at.getTime(),
@@ -112,6 +115,7 @@ export async function readApiKeyAuthority(tx: SystemTx, id: string): Promise<Aut
     org: orgOf(row),
     permissions: new Set(row.permissions.filter((name) => held.has(name))),
     assured: true,
+    hasFactor: false,
     policyCidrs: policyOf(row.policy ?? undefined).allowedCidrs,
     subjects: [`api_key:${row.id}`, ...sharedSubjects(row)],
     expiresAt: row.expires_at?.getTime() ?? Infinity,

@@ -42,6 +42,8 @@ export interface Authority {
   readonly permissions: ReadonlySet<string>;
   /** Whether the session was proven as the organization's policy asks; true for keys. */
   readonly assured: boolean;
+  /** Whether the person has a second factor; only that is a fresh proof then. False for keys. */
+  readonly hasFactor: boolean;
   /** Addresses the organization's policy accepts it from; empty means from anywhere. */
   readonly policyCidrs: readonly string[];
   readonly subjects: readonly string[];

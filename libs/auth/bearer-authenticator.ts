@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type AccessRequest, Authenticator, type StepUp } from '#access';
+import { type AccessRequest, type AskedProof, Authenticator } from '#access';
 import { Database, type SystemTx } from '#database';
 import { type Caller, Clock, type FaultAudit, type RequestFacts, tokenDigest } from '#kernel';
 import { AccessTokens, keyIdOf } from './access-tokens.ts';
@@ -14,7 +14,7 @@ import { addressAllowed } from './policy/org-policy.ts';
 import { readApiKeyAuthority, readEndedKey, readSessionAuthority } from './authority.store.ts';
 import { SessionActivity } from './sessions/session-activity.ts';
 import { SigningKeys } from './signing/signing-keys.ts';
-import { StepUps } from './step-up.ts';
+import { StepUps } from './step-up/step-up.ts';
 
 /** Verified credentials remembered; one is about 200 bytes. */
 const REMEMBERED = 100_000;
@@ -69,9 +69,9 @@ export class BearerAuthenticator extends Authenticator {
     return this.#look(credential, digest, request.facts);
   }
 
-  async requireProof(caller: Caller, fresh: StepUp | undefined): Promise<void> {
+  async requireProof(caller: Caller, asked: AskedProof): Promise<void> {
     if (!(caller instanceof AuthorityCaller)) throw AuthFault.sessions_only();
-    await this.stepUps.require(caller, fresh);
+    await this.stepUps.require(caller, asked);
   }
 
   /** The slow path: verify what is unknown, load what is not cached. */

@@ -8,6 +8,8 @@ export { AuthFault } from './auth.faults.ts';
 export { AuthModule } from './auth.module.ts';
 export { AttemptLimits } from './limits/attempt-limits.ts';
 export { rolePermissions } from './authority.ts';
+export { Factors } from './factors/factors.ts';
+export { MemberFactorsView } from './factors/factors.contract.ts';
 export { ChosenPasswords } from './passwords/chosen-passwords.ts';
 export { PasswordMail } from './passwords/password-mail.ts';
 export { PasswordResets } from './passwords/password-resets.ts';

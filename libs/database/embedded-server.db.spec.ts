@@ -88,7 +88,8 @@ test('a cold start makes a cluster that asks for a password, keeps checksums and
   const dataDir = freshDirectory();
   const began = performance.now();
   const server = await start(dataDir);
-  expect(performance.now() - began).toBeLessThan(4_000);
+  // A server that waits for something it does not get takes its time limit; this is far below it.
+  expect(performance.now() - began).toBeLessThan(15_000);
   expect(server.outcome).toBe('created');
   expect(statSync(join(dataDir, 'postgres-password')).mode & 0o777).toBe(0o600);
 

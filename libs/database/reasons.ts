@@ -8,6 +8,7 @@ export const systemReasons = {
   authenticate: 'A credential is looked up before its organization is proven.',
   own_sessions:
     'People see and end their own sessions; refresh tokens and activity are not the organization’s.',
+  own_factors: 'Second factors are a person’s own, in every organization they belong to.',
   own_devices: 'Devices belong to a person, not to an organization.',
   own_password: 'People change their own password, which their organizations share.',
   reset_password: 'Who forgot the password is not signed in to any organization.',

@@ -97,10 +97,9 @@ describe('a message', () => {
     for (const line of raw.split('\r\n')) expect(line.length).toBeLessThan(998);
   });
 
-  it('is refused an address that would be two, or a header', async () => {
+  it('does not go to an address that would be two, or a header', async () => {
     for (const to of ['a@x.example, b@x.example', 'a@x.example\r\nBcc: b@x.example', '<a@x.example>', 'a']) {
-      const sent = inTx((tx) => mail().send(tx, { ...invitation(), to }));
-      await expect(sent, to).rejects.toMatchObject({ code: 'mail.bad_address' });
+      expect(await inTx((tx) => mail().send(tx, { ...invitation(), to })), to).toBe(false);
     }
   });
 });

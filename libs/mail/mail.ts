@@ -4,7 +4,6 @@ import type { OrgTx, SystemTx } from '#database';
 import { Clock } from '#kernel';
 import { isMailAddress } from './mail-address.ts';
 import { MailConfig } from './mail.config.ts';
-import { MailFault } from './mail.faults.ts';
 import { mailQueue } from './mail-queue.ts';
 import type { MailMessage } from './templates.ts';
 
@@ -23,12 +22,11 @@ export class Mail {
   }
 
   /**
-   * Sends a message when `tx` commits. Answers false, and does nothing, where no mail server is configured. Faults:
-   * `mail.bad_address`, `jobs.unavailable`.
+   * Sends a message when `tx` commits. Answers false, and does nothing, where no mail server is configured or mail
+   * cannot reach the address: nobody is kept from anything by that. Fault: `jobs.unavailable`.
    */
   async send(tx: OrgTx | SystemTx, message: MailMessage): Promise<boolean> {
-    if (!this.isConfigured) return false;
-    if (!isMailAddress(message.to)) throw MailFault.bad_address();
+    if (!this.isConfigured || !isMailAddress(message.to)) return false;
     await this.jobs.enqueue(tx, mailQueue, { ...message, at: this.clock.now().toISOString() });
     return true;
   }

@@ -38,11 +38,12 @@ describe('adding a member', () => {
     const [one, two] = answers.map((answer) => expectStatus(answer, 201));
     expect(shapeOf(one)).toEqual(shapeOf(two));
     // Whatever is not new each time, or was given, is the same.
-    const comparable = ({ user, password, createdAt, ...rest }: typeof one) => ({
+    const comparable = ({ user, password, createdAt, passwordExpiresAt, ...rest }: typeof one) => ({
       ...rest,
       name: user.name,
       length: password.length,
       now: Math.abs(Date.parse(createdAt) - Date.now()) < 5_000,
+      days: Math.round((Date.parse(passwordExpiresAt) - Date.now()) / 86_400_000),
     });
     expect(comparable(one)).toEqual(comparable(two));
     expect(comparable(one)).toMatchObject({ name: 'Given Name', now: true });

@@ -55,7 +55,7 @@ export class OrgsController {
   }
 
   @Delete(':orgId')
-  @Access({ permission: 'org:delete', org: 'orgId' })
+  @Access({ permission: 'org:delete', org: 'orgId', stepUp: 'mfa', within: 300 })
   @Answers(undefined, {
     faults: [OrgFault.platform_is_kept],
     description: 'Delete the organization and end everything in it. Its audit log is kept.',

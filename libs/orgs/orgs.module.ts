@@ -4,6 +4,11 @@ import { AccountsController } from './accounts/accounts.controller.ts';
 import { Invitations } from './invitations.ts';
 import { Keys } from './keys.ts';
 import { ApiKeysController, ServiceAccountsController } from './keys.controller.ts';
+import { MemberFactors } from './member-factors/member-factors.ts';
+import {
+  MemberFactorsController,
+  UserFactorsController,
+} from './member-factors/member-factors.controller.ts';
 import { MemberResets } from './member-resets.ts';
 import { Members } from './members.ts';
 import {
@@ -37,6 +42,8 @@ export class OrgsModule {
         ServiceAccountsController,
         ApiKeysController,
         AccountsController,
+        MemberFactorsController,
+        UserFactorsController,
       ],
       providers: [
         { provide: OrgConfig, useValue: config },
@@ -44,6 +51,7 @@ export class OrgsModule {
         Invitations,
         Keys,
         MemberResets,
+        MemberFactors,
         Members,
         Orgs,
         Ownership,

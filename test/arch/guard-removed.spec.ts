@@ -26,6 +26,7 @@ const withoutStore: Record<string, string> = {
   'GET /api/v1/orgs/:orgId': 'answers the organization that the caller’s authority was loaded with',
   'GET /api/v1/auth/me': 'the same; a caller the authenticator did not make is refused',
   'GET /api/v1/permissions': 'the same for everyone',
+  'GET /api/v1/audit/actions': 'the same for everyone',
 };
 
 const nameOf = ({ method, path }: Route): string => `${method} ${path}`;
@@ -76,12 +77,23 @@ function bodyFor(route: Route): unknown {
   return input && sampleOf('', schemaOf(input.type as new () => object));
 }
 
+/** The required parameters of its query, which the route's own schema takes too. */
+function queryFor(route: Route): string {
+  const input = route.inputs.find(({ from }) => from === 'query');
+  if (!input) return '';
+  const schema = schemaOf(input.type as new () => object);
+  const required = (schema['required'] as string[] | undefined) ?? [];
+  const properties = (schema['properties'] ?? {}) as Record<string, Schema>;
+  return `?${required.map((name) => `${name}=${String(sampleOf(name, properties[name] ?? {}))}`).join('&')}`;
+}
+
 type Schema = Record<string, unknown>;
 
 function sampleOf(name: string, schema: Schema): unknown {
   if (name === 'permissions') return ['org:read'];
   if (schema['enum']) return (schema['enum'] as unknown[])[0];
-  switch (schema['type']) {
+  // What may be null is tried with what it is otherwise.
+  switch ([schema['type']].flat()[0]) {
     case 'object': {
       const required = new Set([
         ...((schema['required'] as string[] | undefined) ?? []),
@@ -108,7 +120,18 @@ function sampleOf(name: string, schema: Schema): unknown {
 
 /** Calls a route as if it were the victim's: their organization and their objects in its path. */
 function callAtVictim(route: Route): Promise<Answer> {
-  const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId, deviceId } = victim;
+  const {
+    orgId,
+    userId,
+    sessionId,
+    roleId,
+    invitationId,
+    apiKeyId,
+    serviceAccountId,
+    deviceId,
+    factorId,
+    erasureId,
+  } = victim;
   const ids: Record<string, string> = {
     orgId,
     userId,
@@ -119,9 +142,12 @@ function callAtVictim(route: Route): Promise<Answer> {
     accountId: serviceAccountId,
     deviceId,
     kid: 'k'.repeat(43),
+    factorId,
+    erasureId,
+    organizationId: orgId,
   };
   const path = route.path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? `unknown-${name}`);
-  return harness.call(route.method, path, { body: bodyFor(route) });
+  return harness.call(route.method, `${path}${queryFor(route)}`, { body: bodyFor(route) });
 }
 
 /** A digest of every row of the victim, its log aside. */
@@ -134,6 +160,7 @@ async function victimRows(): Promise<string> {
     digests.push(table, await harness.sql(sql, [victim.orgId]));
   }
   digests.push(await harness.sql('SELECT * FROM portcullis.devices WHERE user_id = $1', [victim.userId]));
+  digests.push(await harness.sql('SELECT * FROM portcullis.factors WHERE user_id = $1', [victim.userId]));
   digests.push(await harness.sql('SELECT * FROM portcullis.users WHERE id = $1', [victim.userId]));
   return JSON.stringify(digests);
 }

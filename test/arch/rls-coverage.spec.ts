@@ -1,59 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cloneDatabase, type TestDatabase } from '../kit/database.ts';
 import { asRole, type Query, seedTenant, type SeededTenant, stateOf } from '../kit/tenants.ts';
-
-/** Tables without a policy for the app on the organization of each row. The list may only shrink. */
-const withoutOrgPolicy: Record<string, string> = {
-  users: 'a person may belong to several organizations: the app sees those with a membership in its own',
-  passwords: 'belongs to a person, not to an organization; the app has no privilege on it at all',
-  password_resets: 'belongs to a person, as the password does; the app has no privilege on it at all',
-  challenges: 'a sign-in that has not ended; only the system reads it, before there is a caller',
-  devices: 'belong to a person, not to an organization; the app has no privilege on them at all',
-  attempt_counters: 'from before there is a caller; the app has no privilege on them at all',
-  signing_keys: 'belongs to the deployment; the app has no privilege on it at all',
-  key_peppers: 'the same: of the digests of keys of every organization',
-  audit_keys: 'the same: one key signs the checkpoints of every log',
-  deployment: 'one row for the whole deployment; the app has no privilege on it at all',
-  setup_tokens: 'from before the first organization; the app has no privilege on it at all',
-  invalidations: 'a stream for all replicas, of ids only; the app has no privilege on it at all',
-  replicas: 'processes, not organizations; the app has no privilege on it at all',
-  migrations: 'TypeORM’s own; no role but the owner has a privilege on it',
-};
-
-/** Tables that change without an audit record. The list may only shrink. */
-const unaudited: Record<string, string> = {
-  audit_events: 'is the record; append-only',
-  audit_positions: 'is the record; append-only',
-  refresh_successors: 'follows from a refresh, which is recorded; erased after some seconds',
-  audit_tiles: 'follows from the record, which each tile can be compared with; append-only',
-  audit_checkpoints: 'says what the record is, signed; append-only',
-  session_activity: 'when a session was last used: written often, says nothing of rights',
-  api_key_activity: 'when a key was last used: the same',
-  challenges: 'waits for the next step of a sign-in, which is recorded; ends by itself',
-  deployment: 'exists before any organization does, hence before any log; set up once, which is recorded',
-  setup_tokens: 'the same: from before the first log',
-  idempotency_keys: 'what was answered to mutations that are recorded themselves; kept for a day',
-  attempt_counters:
-    'written before every verification, and worth nothing after minutes; what is refused is recorded',
-  invalidations: 'follows from audited changes, by trigger',
-  replicas: 'heartbeats of processes',
-  migrations: 'written by the owner when the schema changes',
-};
-
-/** What the product's roles may call; everything else in the schema is called by triggers and by these. */
-const callable: Record<string, { by: string[]; reason: string }> = {
-  current_org: { by: ['portcullis_app'], reason: 'its policies ask it' },
-  enter_org: {
-    by: ['portcullis_app', 'portcullis_system'],
-    reason: 'opens an organization to a transaction whose credential is live in it',
-  },
-  count_attempts: { by: ['portcullis_system'], reason: 'counts a guess before it is verified' },
-  give_back_attempts: { by: ['portcullis_system'], reason: 'takes the count of a right one back' },
-  enter_platform: { by: ['portcullis_system'], reason: 'the same for what only platform operators do' },
-};
-
-/** Confined, and moreover closed to the app. */
-const appMayNotRead = new Set(['refresh_tokens', 'refresh_successors', 'idempotency_keys']);
+import { appMayNotRead, callable, jobGrants, unaudited, withoutOrgPolicy } from './rls-exemptions.ts';
 
 const SCHEMA = `'portcullis'::regnamespace`;
 const ROLES = ['portcullis_app', 'portcullis_system'];
@@ -195,19 +143,6 @@ describe('every function', () => {
     });
   });
 });
-
-/** What the schema of jobs, which is pg-boss's, grants; its tables hold what the master key wrapped. */
-const jobGrants = [
-  'portcullis_app: INSERT on job_common',
-  'portcullis_app: SELECT (id, start_after) on job_common',
-  'portcullis_app: SELECT on queue',
-  'portcullis_system: DELETE, INSERT, SELECT, UPDATE on job',
-  'portcullis_system: DELETE, INSERT, SELECT, UPDATE on job_common',
-  'portcullis_system: DELETE, INSERT, SELECT, UPDATE on schedule',
-  'portcullis_system: DELETE, SELECT on job_dependency',
-  'portcullis_system: INSERT, SELECT, UPDATE on queue',
-  'portcullis_system: SELECT, UPDATE on version',
-];
 
 it('the schema of jobs grants what adding and working off takes, and nothing to everybody', async () => {
   const granted = (acl: string, column = 'NULL') => `

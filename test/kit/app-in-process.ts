@@ -232,6 +232,7 @@ export interface AppOptions extends Partial<AppParts> {
 
 /** Starts the product and sets it up: the organizations `platform` and `acme`, both of `owner`. */
 export async function startApp({
+  publicUrl = 'http://127.0.0.1:8080',
   smtp,
   worker = smtp !== undefined,
   ...parts
@@ -243,7 +244,7 @@ export async function startApp({
     AppModule.with({
       database: { urls: database.urls, poolSize: 8 },
       masterKey: newMasterKey(),
-      publicUrl: 'http://127.0.0.1:8080',
+      publicUrl,
       issuer: undefined,
       mail: smtp === undefined ? undefined : new MailConfig(smtp, mailFrom),
       ...parts,

@@ -25,6 +25,8 @@ export interface StartOptions {
   /** An external database. */
   databaseUrl?: string;
   role?: 'all' | 'api' | 'worker';
+  /** The name people reach it by, on its port: passkeys need one. */
+  publicHost?: string;
   env?: Record<string, string>;
   readyWithinMs?: number;
   /** Wait only until it answers, for a start that is meant not to get ready. */
@@ -50,6 +52,9 @@ export async function startProduct(options: StartOptions = {}): Promise<Product>
       PORTCULLIS_DATA_DIR: dataDir,
       ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
       ...(role === undefined ? {} : { PORTCULLIS_ROLE: role }),
+      ...(options.publicHost === undefined
+        ? {}
+        : { PORTCULLIS_PUBLIC_URL: `http://${options.publicHost}:${port}` }),
       ...options.env,
     },
   });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 
 /** JSON Schema as far as the OpenAPI document of the product uses it for requests. */
 export interface Schema {
+  additionalProperties?: boolean;
   $ref?: string;
   type?: string | string[];
   format?: string;
@@ -117,6 +118,8 @@ export function mutations(schema: Schema, resolve: Resolve, prefix = ''): Mutati
     }
     return list;
   });
+  // What is open by its schema takes any field.
+  if (schema.additionalProperties === true) return here;
   const extra = prefix === '' ? 'no_such_field' : `${prefix}.no_such_field`;
   return [
     ...here,

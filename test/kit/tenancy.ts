@@ -1,6 +1,7 @@
 import { randomText } from '#kernel';
 import type { Product } from './app.ts';
 import { expectAnswer } from './client.ts';
+import { totpCode } from './totp.ts';
 
 export interface Account {
   readonly email: string;
@@ -83,4 +84,17 @@ export async function addKey(
   const request = { name: `key ${randomText(6)}`, permissions };
   const path = `/orgs/${admin.organization.id}/api-keys`;
   return expectAnswer(await product.api.post(path, request, { token: admin.accessToken }), 201);
+}
+
+/** Enrolls an authenticator app in a session. `nextCode` is of the step after the one that the enrolment used. */
+export async function enrollTotp(
+  product: Product,
+  { accessToken: token }: SignedIn,
+): Promise<{ id: string; nextCode: string }> {
+  const begun = expectAnswer(await product.api.post('/auth/factors/totp', undefined, { token }), 200);
+  const now = Date.now();
+  const code = (ms: number): string => totpCode(begun.totp.secret, new Date(ms));
+  const confirm = { challengeId: begun.challengeId, code: code(now) };
+  const added = await product.api.post('/auth/factors/totp/confirm', confirm, { token });
+  return { id: expectAnswer(added, 201).factor.id, nextCode: code(now + 30_000) };
 }

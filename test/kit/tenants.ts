@@ -11,6 +11,8 @@ export interface SeededTenant {
   readonly apiKeyId: string;
   readonly invitationId: string;
   readonly deviceId: string;
+  readonly factorId: string;
+  readonly erasureId: string;
   /** Stands in every text of this tenant's rows. */
   readonly mark: string;
 }
@@ -18,7 +20,8 @@ export interface SeededTenant {
 /** Makes a tenant by SQL alone, as the superuser, with the audit record that the database asks even of them. */
 export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
   const [orgId, userId, roleId, sessionId] = [newId(), newId(), newId(), newId()];
-  const [serviceAccountId, apiKeyId, invitationId, deviceId] = [newId(), newId(), newId(), newId()];
+  const [serviceAccountId, apiKeyId, invitationId] = [newId(), newId(), newId()];
+  const [deviceId, factorId, erasureId] = [newId(), newId(), newId()];
   const mark = `mark-${newId()}`;
   await asRole(adminUrl, async (query) => {
     await query('BEGIN');
@@ -43,6 +46,15 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
        VALUES ($1, $2, $3, $3, now() + interval '1 hour')`,
       [deviceId, userId, mark],
     );
+    await query(
+      `INSERT INTO factors (id, user_id, kind, name, wrapped_secret, last_step)
+       VALUES ($1, $2, 'totp', $3, $3, 0)`,
+      [factorId, userId, mark],
+    );
+    await query('INSERT INTO recovery_codes (id, user_id, digest) VALUES (gen_random_uuid(), $1, $2)', [
+      userId,
+      mark,
+    ]);
     await query('INSERT INTO roles (org_id, id, name, permissions) VALUES ($1, $2, $3, $4)', [
       orgId,
       roleId,
@@ -92,7 +104,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     const zeros = `decode(repeat('00', 32), 'hex')`;
     await query(
       `INSERT INTO audit_tiles (org_id, level, index, root, nodes)
-       VALUES ($1, 0, 0, ${zeros}, decode(repeat('00', 8192), 'hex'))`,
+       VALUES ($1, 0, 0, ${zeros}, decode(repeat('00', 16320), 'hex'))`,
       [orgId],
     );
     await query(`INSERT INTO audit_checkpoints (org_id, size, root, note) VALUES ($1, 0, ${zeros}, $2)`, [
@@ -115,8 +127,8 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       [orgId],
     );
     await query(
-      'INSERT INTO audit_erasures (org_id, id, user_id, requested_by, up_to) VALUES ($1, gen_random_uuid(), $2, $2, 1)',
-      [orgId, userId],
+      'INSERT INTO audit_erasures (org_id, id, user_id, requested_by, up_to) VALUES ($1, $3, $2, $2, 1)',
+      [orgId, userId, erasureId],
     );
     await query(
       `INSERT INTO audit_search (org_id, pos, time, actor, action, target, request, outcome)
@@ -130,7 +142,19 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     );
     await query('COMMIT');
   });
-  return { orgId, userId, roleId, sessionId, serviceAccountId, apiKeyId, invitationId, deviceId, mark };
+  return {
+    orgId,
+    userId,
+    roleId,
+    sessionId,
+    serviceAccountId,
+    apiKeyId,
+    invitationId,
+    deviceId,
+    factorId,
+    erasureId,
+    mark,
+  };
 }
 
 /** A caller with the tenant's session; `permissions` are nobody's business below the guard. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Database } from '#database';
+import type { Caller } from '#kernel';
 import {
   type AppInProcess,
   expectStatus,
@@ -14,6 +15,7 @@ import {
 import { fillLog, tamper } from '../../../test/kit/long-log.ts';
 import { rootByInclusion, rootOf, rootsByConsistency } from '../../../test/kit/merkle.ts';
 import { CheckpointRounds } from './checkpoint-rounds.ts';
+import { Proofs } from './proofs.ts';
 
 let product: AppInProcess;
 let admin: SignedIn;
@@ -89,8 +91,8 @@ function signersOf(note: string, keys: string[]): string[] {
     .trimEnd()
     .split('\n');
   return keys.filter((line) => {
-    // The key itself may hold a plus sign.
-    const [, name = '', id = '', encoded = ''] = /^(.*?)\+([^+]*)\+(.*)$/.exec(line) ?? [];
+    // Base64 has plus signs of its own.
+    const [, name = '', id = '', encoded = ''] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(line) ?? [];
     const raw = Buffer.from(encoded, 'base64');
     const computed = createHash('sha256')
       .update(Buffer.concat([Buffer.from(`${name}\n`), raw]))
@@ -145,6 +147,25 @@ describe('a checkpoint', () => {
       expectStatus(await audit(path, other.key), 403, 'access.denied');
     }
     expect((await verifierKeys()).join('\n')).not.toContain(orgId);
+  });
+
+  it('is not given to a credential that has ended, though its reading was recorded a moment ago', async () => {
+    const made = await product.apiKey(admin, { permissions: ['audit:export'] });
+    // As if the guard had let it in.
+    const caller: Caller = {
+      kind: 'api_key',
+      id: made.id,
+      apiKeyId: made.id,
+      org: { ...admin.organization, name: 'x', kind: 'tenant', status: 'active', createdAt: '' },
+      permissions: new Set(),
+      assured: true,
+      request: { id: 'x', method: 'GET', route: '/' },
+    };
+    const proofs = product.app.get(Proofs);
+    await expect(proofs.checkpoint(caller)).resolves.toContain(orgId);
+    const path = `/orgs/${orgId}/api-keys/${made.id}`;
+    expectStatus(await product.delete(path, { token: admin.accessToken }), 204);
+    await expect(proofs.checkpoint(caller)).rejects.toMatchObject({ code: 'database.credential_ended' });
   });
 
   it('is signed by no key that stands in the database unwrapped', async () => {
@@ -305,6 +326,19 @@ describe('a round', () => {
     expect(Number(second.split('\n')[1])).toBe(Number(first.split('\n')[1]) + 1);
     expect(signersOf(second, await verifierKeys()).length).toBeGreaterThan(0);
     expect((await readdir(anchor)).filter((name) => name.endsWith('.new'))).toEqual([]);
+  });
+
+  it('looks again at what was sealed long ago, and signs no more when that is not what was written', async () => {
+    await fillLog(product.database.adminUrl, orgId, 300);
+    await round();
+    await tampered(
+      `UPDATE audit_events SET leaf = replace(leaf, 'spec', 'spy') WHERE org_id = $1 AND id =
+         (SELECT event_id FROM audit_positions WHERE org_id = $1 AND pos = 100)`,
+    );
+    await act();
+    expect(await round()).toContain('audit.log_altered');
+    const { data } = expectStatus(await audit('checkpoint'), 503, 'audit.log_altered');
+    expect(data).toMatchObject({ kind: 'event_altered', pos: 100 });
   });
 
   it('publishes what somebody asked for between rounds', async () => {

@@ -79,7 +79,7 @@ export class AuditKeysController {
   }
 
   @Post('api/v1/platform/audit-keys/rotate')
-  @Access({ permission: 'audit:rotate', org: PLATFORM })
+  @Access({ permission: 'audit:rotate', org: PLATFORM, stepUp: 'mfa', within: 300 })
   @Answers(RotatedAuditKeyView, { description: 'Make a new key that signs checkpoints.' })
   rotate(@Req() request: AccessRequest, @Body() body: RotateAuditKeyRequest): Promise<RotatedAuditKeyView> {
     return this.keys.rotate(callerOf(request), body.overlapSeconds);

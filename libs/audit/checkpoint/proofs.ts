@@ -18,6 +18,8 @@ export class Proofs {
 
   async checkpoint(caller: Caller): Promise<string> {
     await this.readings.record(caller, 'audit.proved');
+    // Here the database asks again whether the caller's credential is live; issuing is the system's own work.
+    await this.trees.read(caller, () => Promise.resolve());
     return (await this.checkpoints.issue(caller.org.id)).note;
   }
 

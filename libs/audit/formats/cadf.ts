@@ -19,6 +19,7 @@ export const cadfActions: Readonly<Record<string, string>> = {
   '3001/10': 'enable/mfa',
   '3001/11': 'disable/mfa',
   '3001/12': 'enable/unlock',
+  '3001/99': 'update',
   '3002/1': 'authenticate/login',
   '3002/2': 'authenticate/logout',
   '3002/5': 'renew',
@@ -40,6 +41,7 @@ export const cadfActions: Readonly<Record<string, string>> = {
   '6002/1': 'deploy',
   '6002/3': 'start',
   '6003/2': 'read',
+  '6003/4': 'delete',
   '6003/99': 'deny',
 };
 

@@ -26,6 +26,7 @@ export const ecsKinds: Readonly<Record<string, Kind>> = {
   '3001/10': { category: ['iam'], type: ['user', 'change'] },
   '3001/11': { category: ['iam'], type: ['user', 'change'] },
   '3001/12': { category: ['iam'], type: ['user', 'change'] },
+  '3001/99': { category: ['iam'], type: ['user', 'info'] },
   '3002/1': { category: ['authentication'], type: ['start'] },
   '3002/2': { category: ['authentication', 'session'], type: ['end'] },
   '3002/5': { category: ['authentication', 'session'], type: ['info'] },
@@ -47,6 +48,7 @@ export const ecsKinds: Readonly<Record<string, Kind>> = {
   '6002/1': { category: ['configuration'], type: ['installation'] },
   '6002/3': { category: ['process'], type: ['start'] },
   '6003/2': { category: ['api'], type: ['access'] },
+  '6003/4': { category: ['api'], type: ['deletion'] },
   '6003/99': { category: ['api'], type: ['denied'] },
 };
 

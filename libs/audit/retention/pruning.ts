@@ -6,7 +6,7 @@ import { newId } from '#kernel';
 import { Audit } from '../audit.ts';
 import { Findings } from '../tree/findings.ts';
 import { BEGINNING, checkLogged } from '../tree/log-check.ts';
-import { readLeafHashes, readLogged } from '../tree/tree.store.ts';
+import { readHashes, readLogged } from '../tree/tree.store.ts';
 import { prune, readDue, readHold, readPrunedUpTo } from './retention.store.ts';
 
 /** Looks every hour for what organizations keep no longer. */
@@ -65,8 +65,8 @@ export class Pruning {
     const after = await readPrunedUpTo(tx, orgId);
     const to = Math.min(after + BATCH, upTo);
     if (to <= after) return false;
-    const [last] =
-      after === 0 ? [] : await readLeafHashes(tx, orgId, { level: 0, first: after - 1, count: 1 });
+    const leaves = [{ level: 0, first: after - 1, count: 1 }];
+    const [last] = after === 0 ? [] : await readHashes(tx, orgId, { leaves });
     const rows = await readLogged(tx, orgId, after, to);
     const checked = checkLogged(rows, after + 1, to - after, last?.hash ?? BEGINNING);
     if ('finding' in checked) {

@@ -18,21 +18,23 @@ export interface Subtree {
   readonly index: number;
 }
 
-const NODE = Buffer.from([1]);
+/** What is hashed for a node: written anew each time, for nothing waits in between. */
+const node = Buffer.alloc(65, 1);
 
 export function nodeHash(left: Buffer, right: Buffer): Buffer {
-  return sha256(Buffer.concat([NODE, left, right]));
+  left.copy(node, 1);
+  right.copy(node, 33);
+  return sha256(node);
 }
 
-/** The root over `nodes`, whose number is a power of two. */
-export function completeRoot(nodes: readonly Buffer[]): Buffer {
-  let row = nodes;
-  while (row.length > 1) {
-    row = Array.from({ length: row.length / 2 }, (_, i) =>
-      nodeHash(row[2 * i] as Buffer, row[2 * i + 1] as Buffer),
-    );
+/** The row of nodes above hashes that stand side by side, 32 bytes each, of which there is an even number. */
+export function rowAbove(hashes: Buffer): Buffer<ArrayBuffer> {
+  const above = Buffer.allocUnsafe(hashes.length / 2);
+  for (let at = 0; at < hashes.length; at += 64) {
+    hashes.copy(node, 1, at, at + 64);
+    sha256(node).copy(above, at / 2);
   }
-  return row[0] as Buffer;
+  return above;
 }
 
 /** The complete subtrees that a range consists of, left to right: one for each binary digit of its length. */

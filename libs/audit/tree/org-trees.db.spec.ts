@@ -94,7 +94,7 @@ describe('the tiles of a log', () => {
     );
     for (const { index, root, nodes } of tiles) {
       const under = leaves.slice(index * WIDTH, (index + 1) * WIDTH);
-      expect(nodes.equals(Buffer.concat(under))).toBe(true);
+      expect(nodes.subarray(0, 32 * WIDTH).equals(Buffer.concat(under))).toBe(true);
       expect(root.equals(rootOf(under))).toBe(true);
     }
     await trees.extend(tenant.orgId);

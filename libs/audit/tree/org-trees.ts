@@ -7,7 +7,7 @@ import { Findings } from './findings.ts';
 import { BEGINNING, checkLogged, type Finding } from './log-check.ts';
 import { entriesOf, fullTiles, type Tile, tileOf, WIDTH } from './tiles.ts';
 import { Altered, Tree } from './tree.ts';
-import { insertTile, lockTree, readEntries, readExtent, readLogged, readTiles } from './tree.store.ts';
+import { insertTile, lockTree, readExtent, readHashes, readLogged, readTile } from './tree.store.ts';
 
 /** Tiles of level 0 that one transaction makes or checks: two thousand events, a few megabytes. */
 const TILES = 8;
@@ -74,6 +74,7 @@ export class OrgTrees {
     await lockTree(tx, orgId);
     const { size, sealed } = await readExtent(tx, orgId);
     const end = Math.min(Math.floor(size / WIDTH), sealed + TILES);
+    if (end === sealed) return { more: false };
     const { tiles, finding } =
       end >= sealed ? await tilesOf(tx, orgId, sealed, end) : { tiles: [], finding: cutOff(size, sealed) };
     for (const tile of tiles) await insertTile(tx, orgId, tile);
@@ -113,8 +114,8 @@ async function tilesOf(
   end: number,
 ): Promise<{ tiles: Tile[]; finding?: Finding }> {
   const rows = await readLogged(tx, orgId, first * WIDTH, end * WIDTH);
-  const [last] = first === 0 ? [] : await readTiles(tx, orgId, [{ level: 0, index: first - 1 }]);
-  const before = first === 0 ? BEGINNING : (last?.nodes.subarray(-32) ?? BEGINNING);
+  const last = first === 0 ? undefined : await readTile(tx, orgId, { level: 0, index: first - 1 });
+  const before = last ? entriesOf(last).subarray(-BEGINNING.length) : BEGINNING;
   const prunedUpTo = await readPrunedUpTo(tx, orgId);
   const checked = checkLogged(rows, first * WIDTH + 1, (end - first) * WIDTH, before, prunedUpTo);
   const tiles: Tile[] = [];
@@ -135,14 +136,16 @@ async function sealAbove(tx: SystemTx, orgId: string, before: number, now: numbe
 }
 
 async function tileAbove(tx: SystemTx, orgId: string, level: number, index: number): Promise<Tile> {
-  const entries = await readEntries(tx, orgId, [{ level, first: index * WIDTH, count: WIDTH }]);
+  const entries = await readHashes(tx, orgId, {
+    entries: [{ level, first: index * WIDTH, count: WIDTH }],
+  });
   if (entries.length < WIDTH) {
     const pos = index * WIDTH ** (level + 1) + 1;
     throw new Altered({ kind: 'tile_differs', pos, detail: { level: level - 1, index: index * WIDTH } });
   }
   return tileOf(
     { level, index },
-    entries.map(({ root }) => root),
+    entries.map(({ hash }) => hash),
   );
 }
 
@@ -160,10 +163,11 @@ async function compareTiles(tx: SystemTx, orgId: string, first: number, end: num
 
 async function compareTile(tx: SystemTx, orgId: string, tile: Tile): Promise<void> {
   const { level, index } = tile;
-  const [kept] = await readTiles(tx, orgId, [tile]);
-  if (kept && kept.nodes.equals(tile.nodes) && kept.root.equals(tile.root)) return;
-  const nodes = entriesOf(tile.nodes);
-  const differing = kept ? entriesOf(kept.nodes).findIndex((node, i) => !node.equals(nodes[i] as Buffer)) : 0;
-  const entry = index * WIDTH + Math.max(differing, 0);
+  const kept = await readTile(tx, orgId, tile);
+  if (kept?.nodes.equals(tile.nodes) && kept.root.equals(tile.root)) return;
+  // The first entry that differs; where only what stands above the entries does, the first of all.
+  const [is, was] = [entriesOf(tile), kept && entriesOf(kept)];
+  const at = was ? is.findIndex((byte, i) => byte !== was[i]) : -1;
+  const entry = index * WIDTH + Math.floor(Math.max(at, 0) / BEGINNING.length);
   throw new Altered({ kind: 'tile_differs', pos: entry * WIDTH ** level + 1, detail: { level, index } });
 }

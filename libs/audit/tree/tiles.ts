@@ -1,4 +1,4 @@
-import { completeRoot, joined, nodeHash, type Range, type Subtree, subtreesOf } from './merkle.ts';
+import { joined, nodeHash, type Range, rowAbove, type Subtree, subtreesOf } from './merkle.ts';
 
 /**
  * Tiles of the tree (c2sp.org/tlog-tiles, height 8): tile N of level L holds the roots of 256 complete subtrees of
@@ -19,7 +19,7 @@ export interface TileKey {
 
 export interface Tile extends TileKey {
   readonly root: Buffer;
-  /** The 256 entries, 32 bytes each. */
+  /** All below the root, 32 bytes each: the 256 entries, then the 128 nodes above them, and so on to the last two. */
   readonly nodes: Buffer;
 }
 
@@ -30,21 +30,30 @@ export interface Entries {
   readonly count: number;
 }
 
+/** A complete subtree that stands in a full tile, and where there, in bytes. */
+export interface KeptNode extends TileKey {
+  readonly subtree: Subtree;
+  readonly offset: number;
+}
+
 /** What has to be read to know some subtrees. */
 export interface Reads {
-  readonly tiles: TileKey[];
-  /** Roots of tiles of `level - 1`. */
-  readonly roots: Entries[];
-  /** Leaf hashes beyond the tiles; `count` may be 0. */
-  readonly leaves: Entries;
+  readonly nodes: KeptNode[];
+  /** Of levels above 0: roots of tiles of `level - 1`. */
+  readonly entries: Entries[];
+  /** Leaf hashes beyond the tiles. */
+  readonly leaves: Entries[];
 }
 
 export function tileOf(key: TileKey, entries: readonly Buffer[]): Tile {
-  return { ...key, root: completeRoot(entries), nodes: Buffer.concat(entries) };
+  const rows = [Buffer.concat(entries)];
+  for (let row = rows[0] as Buffer; row.length > 2 * HASH;) rows.push((row = rowAbove(row)));
+  return { ...key, root: rowAbove(rows.at(-1) as Buffer), nodes: Buffer.concat(rows) };
 }
 
-export function entriesOf(nodes: Buffer): Buffer[] {
-  return Array.from({ length: nodes.length / HASH }, (_, i) => nodes.subarray(i * HASH, (i + 1) * HASH));
+/** The entries of a tile without the nodes above them: a tile as c2sp.org/tlog-tiles has it. */
+export function entriesOf({ nodes }: Pick<Tile, 'nodes'>): Buffer {
+  return nodes.subarray(0, WIDTH * HASH);
 }
 
 /** How many tiles of `level` are full where `sealed` of level 0 are. */
@@ -54,43 +63,58 @@ export function fullTiles(level: number, sealed: number): number {
 
 /** The hashes of ranges of one tree, from what `readsOf` asked for. */
 export class TileHashes {
-  readonly #tiles = new Map<string, Buffer>();
+  /** A proof and the root it leads to have most of their subtrees in common. */
+  readonly #subtrees = new Map<string, Buffer>();
   readonly #entries = new Map<string, Buffer>();
 
   constructor(private readonly sealed: number) {}
 
-  putTile({ level, index, nodes }: Omit<Tile, 'root'>): void {
-    this.#tiles.set(`${level}/${index}`, nodes);
+  putNode({ height, index }: Subtree, hash: Buffer): void {
+    this.#subtrees.set(`${height}/${index}`, hash);
   }
 
   /** Entry `index` of a level: a leaf hash at level 0, the root of a tile of the level below above it. */
-  put(level: number, index: number, hash: Buffer): void {
+  putEntry(level: number, index: number, hash: Buffer): void {
     this.#entries.set(`${level}/${index}`, hash);
   }
 
-  hashOf(range: Range): Buffer {
-    return joined(subtreesOf(range).map((subtree) => this.#subtree(subtree)));
+  /** Whether the log has this leaf, and the tile over it, where there is one, has it too. */
+  agreesOn(leaf: number): boolean {
+    const logged = this.#entries.get(`0/${leaf}`);
+    return logged !== undefined && this.#known({ height: 0, index: leaf }).equals(logged);
   }
 
-  #subtree(subtree: Subtree): Buffer {
+  hashOf(range: Range): Buffer {
+    return joined(subtreesOf(range).map((subtree) => this.#known(subtree)));
+  }
+
+  #known(subtree: Subtree): Buffer {
+    const key = `${subtree.height}/${subtree.index}`;
+    const known = this.#subtrees.get(key) ?? this.#made(subtree);
+    this.#subtrees.set(key, known);
+    return known;
+  }
+
+  /** From the entries beyond the tiles of its level, or, where it reaches beyond all tiles, from its halves. */
+  #made(subtree: Subtree): Buffer {
     const { height, index } = subtree;
-    if (height === 0 || isSealed(subtree, this.sealed)) {
-      const { level, first, count } = entriesUnder(subtree);
-      return completeRoot(Array.from({ length: count }, (_, i) => this.#entry(level, first + i)));
+    if (height > 0 && !isSealed(subtree, this.sealed)) {
+      const [left, right] = [2 * index, 2 * index + 1];
+      return nodeHash(
+        this.#known({ height: height - 1, index: left }),
+        this.#known({ height: height - 1, index: right }),
+      );
     }
-    const below = height - 1;
-    return nodeHash(
-      this.#subtree({ height: below, index: 2 * index }),
-      this.#subtree({ height: below, index: 2 * index + 1 }),
-    );
+    const { level, first, count } = entriesUnder(subtree);
+    let row = Buffer.concat(Array.from({ length: count }, (_, i) => this.#entry(level, first + i)));
+    while (row.length > HASH) row = rowAbove(row);
+    return row;
   }
 
   #entry(level: number, index: number): Buffer {
-    const nodes = this.#tiles.get(`${level}/${Math.floor(index / WIDTH)}`);
-    const at = (index % WIDTH) * HASH;
-    const found = nodes?.subarray(at, at + HASH) ?? this.#entries.get(`${level}/${index}`);
-    if (!found) throw new MissingEntry(level, index);
-    return found;
+    const entry = this.#entries.get(`${level}/${index}`);
+    if (!entry) throw new MissingEntry(level, index);
+    return entry;
   }
 }
 
@@ -106,15 +130,16 @@ export class MissingEntry extends Error {
 
 /** What has to be read to know the hashes of these ranges where `sealed` tiles of level 0 are full. */
 export function readsOf(ranges: readonly Range[], sealed: number): Reads {
-  const tiles = new Map<string, TileKey>();
-  const roots: Entries[] = [];
+  const nodes = new Map<string, KeptNode>();
+  const edges = new Map<string, Entries>();
   const end = sealed * WIDTH;
   let [first, to] = [Infinity, end];
   const add = (subtree: Subtree): void => {
+    const key = `${subtree.height}/${subtree.index}`;
     const entries = entriesUnder(subtree);
     const index = Math.floor(entries.first / WIDTH);
-    if (index >= fullTiles(entries.level, sealed)) roots.push(entries);
-    else tiles.set(`${entries.level}/${index}`, { level: entries.level, index });
+    if (index >= fullTiles(entries.level, sealed)) edges.set(key, entries);
+    else nodes.set(key, { subtree, level: entries.level, index, offset: offsetOf(entries) });
   };
   for (const subtree of ranges.flatMap(subtreesOf)) {
     const from = subtree.index * 2 ** subtree.height;
@@ -127,9 +152,14 @@ export function readsOf(ranges: readonly Range[], sealed: number): Reads {
     first = Math.min(first, Math.max(from, end));
     to = Math.max(to, from + 2 ** subtree.height);
   }
-  const leaves =
-    first === Infinity ? { level: 0, first: 0, count: 0 } : { level: 0, first, count: to - first };
-  return { tiles: [...tiles.values()], roots, leaves };
+  const leaves = first === Infinity ? [] : [{ level: 0, first, count: to - first }];
+  return { nodes: [...nodes.values()], entries: [...edges.values()], leaves };
+}
+
+/** Where the node over these entries of one tile stands: rows of 256, 128, … come before its own. */
+function offsetOf({ first, count }: Entries): number {
+  const before = 2 * WIDTH - (2 * WIDTH) / count;
+  return (before + (first % WIDTH) / count) * HASH;
 }
 
 function isSealed({ height, index }: Subtree, sealed: number): boolean {

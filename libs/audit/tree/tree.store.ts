@@ -1,5 +1,5 @@
 import type { OrgTx, SystemTx } from '#database';
-import type { Entries, Tile, TileKey } from './tiles.ts';
+import type { Reads, Tile, TileKey } from './tiles.ts';
 
 type Tx = OrgTx | SystemTx;
 
@@ -18,55 +18,55 @@ export async function lockTree(tx: SystemTx, orgId: string): Promise<void> {
   await tx.query(`SELECT pg_advisory_xact_lock(hashtextextended('audit-tree:' || $1, 0))`, [orgId]);
 }
 
-/** Those of the tiles that there are. */
-export async function readTiles(tx: Tx, orgId: string, keys: readonly TileKey[]): Promise<Tile[]> {
-  if (keys.length === 0) return [];
-  // By the primary key, whatever the planner believes of the table's length.
-  const rows = await tx.query<{ level: number; index: string; root: Buffer; nodes: Buffer }>(
-    `SELECT t.level, t.index, t.root, t.nodes FROM unnest($2::int[], $3::bigint[]) AS wanted(level, index),
-       LATERAL (SELECT * FROM audit_tiles a
-                 WHERE a.org_id = $1 AND a.level = wanted.level AND a.index = wanted.index LIMIT 1) t`,
-    [orgId, keys.map(({ level }) => level), keys.map(({ index }) => index)],
+export interface KeptHash {
+  readonly kind: 'node' | 'entry' | 'leaf';
+  /** Of a node its place in what was wanted. */
+  readonly index: number;
+  readonly level: number;
+  readonly hash: Buffer;
+}
+
+/** Those that there are of what is wanted, by their keys and in one round trip; in order within each kind. */
+export async function readHashes(tx: Tx, orgId: string, wanted: Partial<Reads>): Promise<KeptHash[]> {
+  const { nodes = [], entries = [], leaves = [] } = wanted;
+  // LIMIT keeps the planner to the primary key, whatever it believes of the table's length.
+  const rows = await tx.query<Omit<KeptHash, 'index'> & { index: string }>(
+    `SELECT 'node' AS kind, w.level, w.n - 1 AS index, t.hash
+       FROM unnest($2::int[], $3::bigint[], $4::int[]) WITH ORDINALITY AS w(level, index, at, n),
+       LATERAL (SELECT substring(nodes FROM w.at + 1 FOR 32) AS hash FROM audit_tiles
+                 WHERE org_id = $1 AND level = w.level AND index = w.index LIMIT 1) t
+     UNION ALL
+     SELECT 'entry', w.level, t.index, t.root
+       FROM unnest($5::int[], $6::bigint[], $7::bigint[]) AS w(level, first, count),
+       LATERAL (SELECT index, root FROM audit_tiles
+                 WHERE org_id = $1 AND level = w.level - 1 AND index >= w.first AND index < w.first + w.count
+                 ORDER BY index LIMIT w.count) t
+     UNION ALL
+     SELECT 'leaf', 0, t.pos - 1, t.leaf_hash
+       FROM unnest($8::bigint[], $9::bigint[]) AS w(first, count),
+       LATERAL (SELECT pos, leaf_hash FROM audit_positions
+                 WHERE org_id = $1 AND pos > w.first AND pos <= w.first + w.count ORDER BY pos LIMIT w.count) t`,
+    [
+      orgId,
+      nodes.map(({ level }) => level),
+      nodes.map(({ index }) => index),
+      nodes.map(({ offset }) => offset),
+      entries.map(({ level }) => level),
+      entries.map(({ first }) => first),
+      entries.map(({ count }) => count),
+      leaves.map(({ first }) => first),
+      leaves.map(({ count }) => count),
+    ],
   );
   return rows.map((row) => ({ ...row, index: Number(row.index) }));
 }
 
-/** Entries of levels above 0: roots of the tiles of the levels below. */
-export async function readEntries(
-  tx: Tx,
-  orgId: string,
-  wanted: readonly Entries[],
-): Promise<{ level: number; index: number; root: Buffer }[]> {
-  if (wanted.length === 0) return [];
-  const rows = await tx.query<{ level: number; index: string; root: Buffer }>(
-    `SELECT wanted.level, t.index, t.root
-       FROM unnest($2::int[], $3::bigint[], $4::bigint[]) AS wanted(level, first, count),
-       LATERAL (SELECT index, root FROM audit_tiles a
-                 WHERE a.org_id = $1 AND a.level = wanted.level - 1
-                   AND a.index >= wanted.first AND a.index < wanted.first + wanted.count
-                 ORDER BY a.index LIMIT wanted.count) t`,
-    [
-      orgId,
-      wanted.map(({ level }) => level),
-      wanted.map(({ first }) => first),
-      wanted.map(({ count }) => count),
-    ],
+export async function readTile(tx: Tx, orgId: string, { level, index }: TileKey): Promise<Tile | undefined> {
+  const kept = await tx.one<{ root: Buffer; nodes: Buffer }>(
+    'SELECT root, nodes FROM audit_tiles WHERE org_id = $1 AND level = $2 AND index = $3',
+    [orgId, level, index],
   );
-  return rows.map(({ level, index, root }) => ({ level, index: Number(index), root }));
-}
-
-/** Hashes of the leaves `first` to `first + count - 1`, counted from 0. */
-export async function readLeafHashes(
-  tx: Tx,
-  orgId: string,
-  { first, count }: Entries,
-): Promise<{ index: number; hash: Buffer }[]> {
-  if (count === 0) return [];
-  const rows = await tx.query<{ pos: string; leaf_hash: Buffer }>(
-    'SELECT pos, leaf_hash FROM audit_positions WHERE org_id = $1 AND pos > $2 AND pos <= $3 ORDER BY pos',
-    [orgId, first, first + count],
-  );
-  return rows.map(({ pos, leaf_hash: hash }) => ({ index: Number(pos) - 1, hash }));
+  return kept && { level, index, ...kept };
 }
 
 /** A position and the event that stands there, as far as there is one. */

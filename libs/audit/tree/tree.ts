@@ -9,7 +9,7 @@ import {
   subtreesOf,
 } from './merkle.ts';
 import { MissingEntry, readsOf, TileHashes, WIDTH } from './tiles.ts';
-import { readEntries, readExtent, readLeafHashes, readTiles } from './tree.store.ts';
+import { readExtent, readHashes } from './tree.store.ts';
 
 /** Leaves beyond the tiles that are read one by one before somebody has to make tiles of them: a millisecond's worth. */
 const TAIL = 4 * WIDTH;
@@ -86,14 +86,11 @@ export class Tree {
   /** That `pos` is in the tree of `size`; 1 <= pos <= size. */
   async inclusion(pos: number, size: number): Promise<Proof> {
     const index = pos - 1;
-    const leafAt = { from: index, to: pos };
-    const [position] = await readLeafHashes(this.tx, this.orgId, { level: 0, first: index, count: 1 });
-    const [root, leaf, ...hashes] = (await this.#hashes([
-      { from: 0, to: size },
-      leafAt,
-      ...inclusionRanges(index, size),
-    ])) as [Buffer, Buffer, ...Buffer[]];
-    if (!position?.hash.equals(leaf) || !provesInclusion(position.hash, index, size, hashes, root)) {
+    const [root, leaf, ...hashes] = (await this.#hashes(
+      [{ from: 0, to: size }, { from: index, to: pos }, ...inclusionRanges(index, size)],
+      index,
+    )) as [Buffer, Buffer, ...Buffer[]];
+    if (!provesInclusion(leaf, index, size, hashes, root)) {
       throw new Altered({ kind: 'tile_differs', pos, detail: { size } });
     }
     return { hashes, root };
@@ -112,18 +109,20 @@ export class Tree {
     return { hashes, root };
   }
 
-  async #hashes(ranges: readonly Range[]): Promise<Buffer[]> {
+  /** `leaf`: one that the log and its tiles must agree on. */
+  async #hashes(ranges: readonly Range[], leaf?: number): Promise<Buffer[]> {
     const reads = readsOf(ranges, this.sealed);
+    const leaves = [...reads.leaves, ...(leaf === undefined ? [] : [{ level: 0, first: leaf, count: 1 }])];
     const known = new TileHashes(this.sealed);
-    for (const tile of await readTiles(this.tx, this.orgId, reads.tiles)) known.putTile(tile);
-    for (const { level, index, root } of await readEntries(this.tx, this.orgId, reads.roots)) {
-      known.put(level, index, root);
-    }
-    for (const { index, hash } of await readLeafHashes(this.tx, this.orgId, reads.leaves)) {
-      known.put(0, index, hash);
+    for (const { kind, level, index, hash } of await readHashes(this.tx, this.orgId, { ...reads, leaves })) {
+      const node = kind === 'node' ? reads.nodes[index] : undefined;
+      if (node) known.putNode(node.subtree, hash);
+      else known.putEntry(level, index, hash);
     }
     try {
-      return ranges.map((range) => known.hashOf(range));
+      const hashes = ranges.map((range) => known.hashOf(range));
+      if (leaf === undefined || known.agreesOn(leaf)) return hashes;
+      throw new Altered({ kind: 'tile_differs', pos: leaf + 1, detail: { level: 0, index: leaf } });
     } catch (error) {
       if (!(error instanceof MissingEntry)) throw error;
       const { level, index } = error;

@@ -13,7 +13,7 @@ export class ReportedKeysController {
   @Post('revoke')
   @Public('whoever holds the key may end it')
   @Answers(undefined, {
-    faults: [AuthFault.not_an_api_key],
+    faults: [AuthFault.not_an_api_key, AuthFault.too_many_requests],
     description:
       'Hand in a key that leaked. If it was live, nothing accepts it any more when this answers; the answer is the same if not.',
   })

@@ -16,7 +16,7 @@ export class KeyPeppersController {
   }
 
   @Post('rotate')
-  @Access({ permission: 'crypto:rotate', org: PLATFORM })
+  @Access({ permission: 'crypto:rotate', org: PLATFORM, stepUp: 'mfa', within: 300 })
   @Answers(KeyPeppersView, {
     description: 'Make a new pepper. No key ends: each moves to it when it is used or rotated next.',
   })

@@ -3,6 +3,7 @@ import { Audit, type AuditNote } from '#audit';
 import { Database, type OrgTx, type SystemTx } from '#database';
 import type { Caller, RequestFacts } from '#kernel';
 import { AuthFault } from '../auth.faults.ts';
+import { AttemptLimits } from '../limits/attempt-limits.ts';
 import { type KeySelection, readKeySecrets, revokeKeys, revokeMadeKeys } from './api-key.store.ts';
 import { readApiKey } from './api-key-secret.ts';
 import { ApiKeySecrets } from './api-key-secrets.ts';
@@ -14,6 +15,7 @@ export class KeyRevocation {
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly secrets: ApiKeySecrets,
+    private readonly limits: AttemptLimits,
   ) {}
 
   /** Ends the selected keys in a transaction of another use case. Answers how many were selected. */
@@ -24,13 +26,15 @@ export class KeyRevocation {
   /**
    * Ends the key that somebody holds and should not, or no longer. Works for every key that is not revoked, from
    * any address, also while its owner or its organization is suspended. Says nothing of whether there was such a
-   * key. Fault: `auth.not_an_api_key`.
+   * key. Counted by source, as guesses are; a key that was ended so costs nothing. Faults: `auth.not_an_api_key`,
+   * `auth.too_many_requests`.
    */
   async report(key: string, facts: RequestFacts): Promise<void> {
     const id = readApiKey(key);
     if (id === undefined) {
       throw AuthFault.not_an_api_key({ errors: [{ path: 'key', message: 'must be an API key' }] });
     }
+    const attempt = await this.limits.countSource(facts.ip);
     const row = await this.database.acrossOrgs('api_keys', (tx) => readKeySecrets(tx, id));
     const held =
       row &&
@@ -53,6 +57,7 @@ export class KeyRevocation {
         }),
       ),
     );
+    await attempt.giveBack();
   }
 
   async #end(

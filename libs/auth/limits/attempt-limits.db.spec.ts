@@ -5,7 +5,7 @@ import { Clock, Fault, newId, type RequestFacts } from '#kernel';
 import { MasterKey } from '#secrets';
 import { cloneDatabase, run, type TestDatabase } from '../../../test/kit/database.ts';
 import { AuthFault } from '../auth.faults.ts';
-import { type Attempt, AttemptLimits, CHALLENGE_ATTEMPTS, type PasswordAttempt } from './attempt-limits.ts';
+import { type Attempt, AttemptLimits, type PasswordAttempt } from './attempt-limits.ts';
 import { announceOnce } from './attempt.store.ts';
 import { defaultPolicy } from '../policy/org-policy.ts';
 
@@ -248,24 +248,14 @@ describe('guesses of a second factor', () => {
 
   it('T4: share one limit, however many challenges are open at once', async () => {
     const all = await Promise.all(
-      Array.from({ length: 60 }, (_, n) =>
-        replicas[n % 3]!.countFactor('totp', { userId, limits, challengeId: `challenge-${n % 20}` }),
-      ),
+      Array.from({ length: 60 }, (_, n) => replicas[n % 3]!.countFactor('totp', { userId, limits })),
     );
     expect(all.filter((attempt) => attempt.admitted)).toHaveLength(limits.perFactor);
   });
 
-  it('T4: have a limit for each challenge too, which no later window lifts', async () => {
-    const wide = { limits: { ...limits, perFactor: 100 }, challengeId: 'one' };
-    expect(await guesses(30, 'totp', wide)).toHaveLength(CHALLENGE_ATTEMPTS);
-    await sql(`DELETE FROM portcullis.attempt_counters WHERE pool LIKE 'totp:%'`);
-    expect(await guesses(30, 'totp', wide)).toHaveLength(0);
-    expect(await guesses(1, 'totp', { ...wide, challengeId: 'two' })).toHaveLength(1);
-  });
-
   it('T3: beyond the limit say so, with the time to wait', async () => {
     await guesses(10, 'totp');
-    const attempt = await replicas[1]!.countFactor('totp', { userId, limits, challengeId: 'new' });
+    const attempt = await replicas[1]!.countFactor('totp', { userId, limits });
     expect(attempt.admitted).toBe(false);
     expect(replicas[1]!.tooMany(attempt)).toMatchObject({
       code: 'auth.too_many_requests',

@@ -1,7 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { createHmac } from 'node:crypto';
 import { Database } from '#database';
-import { Clock, Fault, type FaultKind, networkOf, type Quota, type RequestFacts } from '#kernel';
+import {
+  Clock,
+  Fault,
+  type FaultAudit,
+  type FaultKind,
+  networkOf,
+  type Quota,
+  type RequestFacts,
+} from '#kernel';
 import { MasterKey } from '#secrets';
 import { AuthFault } from '../auth.faults.ts';
 import { type OrgPolicy, strictest } from '../policy/org-policy.ts';
@@ -10,15 +18,12 @@ import { type Counted, countAttempts, giveBackAttempts, type Point, type Pool } 
 
 export type Limits = OrgPolicy['limits'];
 
-/** Wrong codes that end one challenge, however many the policy allows an account. */
-export const CHALLENGE_ATTEMPTS = 5;
-
 /** How long a source that has none left is refused from memory: a flood then costs the database one count a second. */
 const REMEMBERED_MS = 1_000;
 const REMEMBERED_SOURCES = 10_000;
 
 /** Factors whose guesses are counted, each by itself: none can lock another. */
-export type CountedFactor = 'totp' | 'recovery' | 'passkey';
+export type CountedFactor = 'totp' | 'recovery';
 
 /** Whose password is about to be verified, and from where. */
 interface Guess {
@@ -41,8 +46,6 @@ export interface PasswordAttempt extends Guess {
 /** A code of a second factor that is about to be verified. */
 export interface FactorAttempt {
   readonly userId: string;
-  /** Of the sign-in the code ends; shares the pool of the factor with all other challenges. */
-  readonly challengeId?: string | undefined;
   /** As for passwords: who knows the password alone cannot lock the owner's device out of its factor. */
   readonly deviceId?: string | undefined;
   readonly limits: Limits;
@@ -89,7 +92,9 @@ export class Attempt {
   /** The point that was the last of its pool; those of the source and of the organization are not the person's. */
   get lastOfAccount(): Point | undefined {
     if (!this.admitted) return undefined;
-    return this.#counted.points.find(({ pool, last }) => last && /^(device|pair|account):/.test(pool));
+    return this.#counted.points.find(
+      ({ pool, last }) => last && /^(device|pair|account|totp|recovery):/.test(pool),
+    );
   }
 
   /**
@@ -183,20 +188,10 @@ export class AttemptLimits {
    */
   async countFactor(
     kind: CountedFactor,
-    { userId, challengeId, deviceId, limits }: FactorAttempt,
+    { userId, deviceId, limits: { perFactor: limit, windowSeconds } }: FactorAttempt,
   ): Promise<Attempt> {
-    const pools: Pool[] = [
-      {
-        name: deviceId === undefined ? `${kind}:${userId}` : `${kind}:${userId}:${deviceId}`,
-        limit: limits.perFactor,
-        windowSeconds: limits.windowSeconds,
-      },
-    ];
-    if (challengeId !== undefined) {
-      // A challenge lives for minutes: its pool has no second window.
-      pools.push({ name: `challenge:${challengeId}`, limit: CHALLENGE_ATTEMPTS, windowSeconds: 86_400 });
-    }
-    return this.#attempt(await this.#count(pools, 0), 0);
+    const name = deviceId === undefined ? `${kind}:${userId}` : `${kind}:${userId}:${deviceId}`;
+    return this.#attempt(await this.#count([{ name, limit, windowSeconds }], 0), 0);
   }
 
   /** Counts a request without a credential. Throws `auth.too_many_requests` where its source has none left. */
@@ -224,8 +219,8 @@ export class AttemptLimits {
   }
 
   /** `auth.too_many_requests` of an attempt that was not admitted. For whom the limit is no secret. */
-  tooMany(attempt: Attempt): Fault {
-    return AuthFault.too_many_requests({ ...(attempt.quota && { quota: attempt.quota }), audit: {} });
+  tooMany(attempt: Attempt, audit: FaultAudit = {}): Fault {
+    return AuthFault.too_many_requests({ ...(attempt.quota && { quota: attempt.quota }), audit });
   }
 
   /** Keyed, so that a stolen table tells neither addresses nor networks, and tests no guesses. */

@@ -35,7 +35,8 @@ export class Lockouts {
         action: 'auth.locked',
         target: { type: 'user', id: account?.id ?? 'unknown', display: email },
         outcome: 'denied',
-        // `device`, `pair` (this account from this source) or `account` (from everywhere but known devices).
+        // `device`, `pair` (this account from this source) `account` (from everywhere but known devices),
+        // or the factor whose codes were guessed.
         reason: point.pool.slice(0, point.pool.indexOf(':')),
         request: facts,
       });

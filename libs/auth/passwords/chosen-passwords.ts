@@ -1,5 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import { Database } from '#database';
 import { AuthFault } from '../auth.faults.ts';
+import { strictest } from '../policy/org-policy.ts';
+import { readPoliciesIn } from '../policy/policy.store.ts';
 import { commonPasswords } from './common-passwords.ts';
 import {
   MIN_LENGTH,
@@ -13,14 +16,17 @@ import { Passwords } from './passwords.ts';
 /** The one way from a password that a person chose to its hash: through the rules. */
 @Injectable()
 export class ChosenPasswords {
-  constructor(private readonly passwords: Passwords) {}
+  constructor(
+    private readonly database: Database,
+    private readonly passwords: Passwords,
+  ) {}
 
   /**
    * The hash, or `auth.password_refused` with the reasons; `path` is where the password stands in the request.
    */
   async hash(password: string, owner: PasswordOwner, path = 'newPassword'): Promise<string> {
     const common = await commonPasswords();
-    const minLength = this.#minLength(owner.organizations);
+    const minLength = await this.#minLength(owner.organizations);
     const reasons = passwordFaults(password, {
       minLength,
       owner,
@@ -30,9 +36,12 @@ export class ChosenPasswords {
     return this.passwords.hash(password);
   }
 
-  /** POLICY: the strictest `password.minLength` of the person's organizations belongs here. */
-  #minLength(_organizations: PasswordOwner['organizations']): number {
-    return MIN_LENGTH;
+  /** What the strictest of the person's organizations asks. */
+  async #minLength(organizations: PasswordOwner['organizations']): Promise<number> {
+    const ids = organizations.flatMap(({ id }) => id ?? []);
+    if (ids.length === 0) return MIN_LENGTH;
+    const policies = await this.database.acrossOrgs('own_password', (tx) => readPoliciesIn(tx, ids));
+    return strictest(policies).password.minLength;
   }
 }
 

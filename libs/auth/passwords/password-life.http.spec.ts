@@ -167,6 +167,25 @@ describe('a change of the password', () => {
     expect(await isLive(other)).toBe(true);
   });
 
+  it('is as long as the strictest of one’s organizations asks', async () => {
+    const person = await newcomer();
+    await joinGlobex(person);
+    await product.change(
+      `INSERT INTO portcullis.org_policies (org_id, settings) VALUES ($1, '{"password": {"minLength": 40}}')`,
+      [globex.organization.id],
+    );
+    try {
+      const { accessToken } = expectStatus(await login(person.email, FIRST), 200);
+      const refused = await change(accessToken, { currentPassword: FIRST, newPassword: SECOND });
+      expect(expectStatus(refused, 400, 'auth.password_refused').data).toEqual({
+        reasons: ['too_short'],
+        minLength: 40,
+      });
+    } finally {
+      await product.change('DELETE FROM portcullis.org_policies WHERE org_id = $1', [globex.organization.id]);
+    }
+  });
+
   it('is for people, not for API keys', async () => {
     const { key } = await product.apiKey(admin, { permissions: ['org:read'] });
     const body = { currentPassword: owner.password, newPassword: SECOND };

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { SystemTx } from '#database';
-import { Clock, Fault, type RequestFacts } from '#kernel';
+import { Clock, type RequestFacts } from '#kernel';
 import { Mail } from '#mail';
 
 /** A link by which a person sets a new password. Shown once. */
@@ -24,22 +24,12 @@ export class PasswordMail {
   /** `startedBy` is the name of the admin, where one started it. Answers whether the link goes out. */
   async sendLink(tx: SystemTx, to: string, link: ResetLink, startedBy?: string): Promise<boolean> {
     const data = { ...link, ...(startedBy !== undefined && { startedBy }) };
-    return this.#send(tx, { template: 'password_reset', to, data });
+    return this.mail.send(tx, { template: 'password_reset', to, data });
   }
 
   /** Tells that the password was changed: if it was not they, this is how they find out. */
   async sendChanged(tx: SystemTx, to: string, { ip }: RequestFacts): Promise<void> {
     const data = { at: this.clock.now().toISOString(), ...(ip !== undefined && { ip }) };
-    await this.#send(tx, { template: 'password_changed', to, data });
-  }
-
-  /** Nobody is kept from a new password by an address that mail cannot reach. */
-  async #send(tx: SystemTx, message: Parameters<Mail['send']>[1]): Promise<boolean> {
-    try {
-      return await this.mail.send(tx, message);
-    } catch (error) {
-      if (error instanceof Fault && error.code === 'mail.bad_address') return false;
-      throw error;
-    }
+    await this.mail.send(tx, { template: 'password_changed', to, data });
   }
 }

@@ -15,9 +15,9 @@ beforeAll(async () => {
   app = await startApp();
 });
 beforeEach(async () => {
+  await app.change('DELETE FROM portcullis.org_policies');
   admin = await app.signIn(owner, 'acme');
   path = `/orgs/${admin.organization.id}/policy`;
-  await app.change('DELETE FROM portcullis.org_policies');
 });
 afterAll(() => app.close());
 

@@ -37,6 +37,15 @@ export async function storeSettings(tx: OrgTx, settings: object): Promise<void> 
   );
 }
 
+/** The policies of these organizations, those that set nothing among them. */
+export async function readPoliciesIn(tx: SystemTx, orgIds: readonly string[]): Promise<OrgPolicy[]> {
+  const rows = await tx.query<{ settings: unknown }>(
+    `SELECT p.settings FROM unnest($1::uuid[]) AS o(id) LEFT JOIN org_policies p ON p.org_id = o.id`,
+    [orgIds],
+  );
+  return rows.map((row) => policyOf(row.settings ?? undefined));
+}
+
 /** The policies of every organization a person belongs to. */
 export async function readPoliciesOf(tx: SystemTx, userId: string): Promise<OrgPolicy[]> {
   const rows = await tx.query<{ settings: unknown }>(

@@ -17,8 +17,10 @@ export async function lockRefreshToken(tx: SystemTx, digest: string): Promise<Re
   const first = await readToken(tx, digest, 'AND t.used_at IS NULL FOR UPDATE OF t, s SKIP LOCKED');
   if (first) return first;
   const again = await readToken(tx, digest, 'FOR SHARE OF t');
+  // Who was first has refused it, and so will we: two that wait for more than they share would wait for each other.
+  if (!again?.live || again.used_at !== null) return again;
   // Who was first has failed, or somebody else held the session.
-  return again && again.used_at === null ? readToken(tx, digest, 'FOR UPDATE OF t, s') : again;
+  return readToken(tx, digest, 'FOR UPDATE OF t, s');
 }
 
 async function readToken(tx: SystemTx, digest: string, how: string): Promise<RefreshRow | undefined> {

@@ -3,7 +3,7 @@ import { Audit, type AuditAction, type AuditEntry } from '#audit';
 import type { SystemTx } from '#database';
 import { type CallerOrg, Clock, newId, randomText, type RequestFacts, tokenDigest } from '#kernel';
 import { AccessTokens } from '../access-tokens.ts';
-import { assuranceOf } from '../assurance.ts';
+import { assuranceOf, type Proof } from '../assurance.ts';
 import type { SessionFacts } from '../authority.ts';
 import type { TokensView } from '../auth.contract.ts';
 import { AuthFault } from '../auth.faults.ts';
@@ -18,17 +18,13 @@ export interface Person {
   readonly name: string;
 }
 
-/** What a session stands on. A time that is not said is now. */
-export interface Proof extends Partial<
-  Pick<SessionFacts, 'passwordAt' | 'factorAt' | 'factorId' | 'provenAt'>
-> {
-  readonly authMethods: readonly string[];
-}
+/** What a session stands on; and, of one made from another, when the person first proved themselves for that. */
+type SessionProof = Proof & Partial<Pick<SessionFacts, 'provenAt'>>;
 
 export interface Opening {
   readonly person: Person;
   readonly org: CallerOrg;
-  readonly proof: Proof;
+  readonly proof: SessionProof;
   readonly facts: RequestFacts;
   /** What the record calls it; `auth.signed_in` where unsaid. */
   readonly action?: AuditAction;
@@ -86,7 +82,7 @@ export class SessionIssuer {
       idleSeconds: policy.idleSeconds,
       authMethods,
       assurance: assuranceOf(authMethods),
-      passwordAt: proof.passwordAt ?? (authMethods.includes('pwd') ? now.toISOString() : undefined),
+      passwordAt: proof.passwordAt,
       factorAt: proof.factorAt,
       factorId: proof.factorId,
       provenAt,

@@ -276,7 +276,7 @@ describe('a session that is being made while all of the person’s are ended', (
     const spy = vi.spyOn(passwords, 'verify').mockImplementationOnce(async (password, hash) => {
       const right = await verify(password, hash);
       await product.change(
-        `UPDATE portcullis.passwords SET hash = hash || 'x'
+        `UPDATE portcullis.passwords SET hash = hash || 'x', changed_at = now()
           WHERE user_id = (SELECT id FROM portcullis.users WHERE email = $1)`,
         [member.email],
       );
@@ -287,6 +287,8 @@ describe('a session that is being made while all of the person’s are ended', (
     spy.mockRestore();
     expectStatus(answer, 401, 'auth.invalid_credentials');
     expect(await liveOf(member)).toBe(0);
-    expect((await product.records(acme, 'auth.sign_in_refused')).at(-1).reason).toBe('password_replaced');
+    expect((await product.records(acme, 'auth.sign_in_refused')).at(-1).reason).toBe(
+      'password_changed_meanwhile',
+    );
   });
 });

@@ -41,6 +41,7 @@ export function sessionFactsOf(
     passwordAt: row.password_at?.toISOString(),
     factorAt: row.factor_at?.toISOString(),
     factorId: row.factor_id ?? undefined,
+    deviceId: row.device_id ?? undefined,
     provenAt: row.proven_at?.toISOString(),
     ip: row.ip ?? undefined,
     userAgent: row.user_agent ?? undefined,

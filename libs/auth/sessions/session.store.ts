@@ -17,6 +17,7 @@ export interface SessionRow {
   readonly password_at: Date | null;
   readonly factor_at: Date | null;
   readonly factor_id: string | null;
+  readonly device_id: string | null;
   readonly proven_at: Date | null;
   readonly revoked_at: Date | null;
   readonly revoked_reason: string | null;
@@ -24,7 +25,7 @@ export interface SessionRow {
 }
 
 export const COLUMNS = `s.id, s.org_id, s.user_id, s.created_at, s.expires_at, s.idle_seconds, s.auth_methods, s.assurance,
-  s.ip, s.user_agent, s.password_at, s.factor_at, s.factor_id, s.proven_at,
+  s.ip, s.user_agent, s.password_at, s.factor_at, s.factor_id, s.device_id, s.proven_at,
   s.revoked_at, s.revoked_reason, a.last_seen_at`;
 export const LIVE = `s.revoked_at IS NULL AND s.expires_at > now()
   AND a.last_seen_at + make_interval(secs => s.idle_seconds) > now()`;
@@ -99,6 +100,8 @@ export interface SessionSelection {
   readonly id?: string;
   readonly userId?: string;
   readonly orgId?: string;
+  /** Those that stand on this factor. */
+  readonly factorId?: string;
   /** All but this one. */
   readonly except?: string | undefined;
 }
@@ -106,15 +109,16 @@ export interface SessionSelection {
 /** Ends sessions and answers whose they were. Sessions already ended stay as they ended. */
 export async function revokeSessions(
   tx: OrgTx | SystemTx,
-  { id, userId, orgId, except }: SessionSelection,
+  { id, userId, orgId, factorId, except }: SessionSelection,
   reason: string,
 ): Promise<{ id: string; org_id: string; user_id: string }[]> {
   return tx.query(
     `UPDATE sessions SET revoked_at = now(), revoked_reason = $5
       WHERE revoked_at IS NULL AND ($1::uuid IS NULL OR id = $1) AND ($2::uuid IS NULL OR user_id = $2)
         AND ($3::uuid IS NULL OR org_id = $3) AND ($4::uuid IS NULL OR id <> $4)
+        AND ($6::uuid IS NULL OR factor_id = $6)
       RETURNING id, org_id, user_id`,
-    [id, userId, orgId, except, reason],
+    [id, userId, orgId, except, reason, factorId],
   );
 }
 

@@ -18,7 +18,7 @@ export class SigningKeysController {
   }
 
   @Post('rotate')
-  @Access({ permission: 'crypto:rotate', org: PLATFORM })
+  @Access({ permission: 'crypto:rotate', org: PLATFORM, stepUp: 'mfa', within: 300 })
   @Answers(SigningKeysView, {
     faults: [AuthFault.next_key_too_new],
     description:
@@ -29,7 +29,7 @@ export class SigningKeysController {
   }
 
   @Delete(':kid')
-  @Access({ permission: 'crypto:rotate', org: PLATFORM })
+  @Access({ permission: 'crypto:rotate', org: PLATFORM, stepUp: 'mfa', within: 300 })
   @Answers(undefined, {
     faults: [AuthFault.signing_key_not_found, AuthFault.bad_key_id],
     description:

@@ -1,8 +1,8 @@
 import type { Asked } from '#database';
 import type { CallerOrg } from '#kernel';
-import type { Account } from './account.store.ts';
-import type { KnownDevice } from './devices/devices.ts';
-import { type OrgPolicy, policyOf } from './policy/org-policy.ts';
+import type { Account } from '../account.store.ts';
+import type { KnownDevice } from '../devices/devices.ts';
+import { type OrgPolicy, policyOf } from '../policy/org-policy.ts';
 
 /** Everything that a sign-in reads before it verifies anything. */
 export interface SignInFacts {

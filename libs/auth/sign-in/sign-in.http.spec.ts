@@ -7,8 +7,8 @@ import {
   owner,
   type SignedIn,
   startApp,
-} from '../../test/kit/app-in-process.ts';
-import { formatHash, isOutdated } from './passwords/password-hash.ts';
+} from '../../../test/kit/app-in-process.ts';
+import { formatHash, isOutdated } from '../passwords/password-hash.ts';
 
 const ada = { email: 'ada@acme.example', name: 'Ada', password: 'slow green harbour candle 4' };
 const gus = { email: 'gus@globex.example', name: 'Gus', password: 'early winter orchard gate 5' };
