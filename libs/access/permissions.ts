@@ -134,11 +134,13 @@ export const permissions = {
     roles: [],
   },
   'audit:hold': {
-    description: 'Place a legal hold on the audit log, and lift it: while it stands nothing is erased or pruned.',
+    description:
+      'Place a legal hold on the audit log, and lift it: while it stands nothing is erased or pruned.',
     roles: [],
   },
   'audit:acknowledge': {
-    description: 'Acknowledge that an audit log does not continue what was published of it, as after a restore.',
+    description:
+      'Acknowledge that an audit log does not continue what was published of it, as after a restore.',
     roles: ['admin'],
     platform: true,
   },

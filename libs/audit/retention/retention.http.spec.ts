@@ -124,7 +124,7 @@ describe('retention', () => {
     const lines = linesOf(answer);
     expect(lines.map((line) => JSON.parse(line).pos)[0]).toBe(size + 1);
     expect((await verifyExport(lines, new Map([[orgId, expected]]))).problems).toEqual([]);
-    const wrong = { ...expected, start: { pos: size + 1, prefix: [...hashes].reverse() } };
+    const wrong = { ...expected, start: { pos: size + 1, prefix: hashes.toReversed() } };
     const verdict = await verifyExport(lines, new Map([[orgId, wrong]]));
     expect(verdict.problems.map(({ kind }) => kind)).toEqual(['wrong root']);
     const cut = await verifyExport(lines.slice(1), new Map([[orgId, expected]]));
