@@ -16,6 +16,7 @@ import { KeepInviters1763769600018 } from './1763769600018-keep-inviters.ts';
 import { KeepAuditTiles1763769600020 } from './1763769600020-keep-audit-tiles.ts';
 import { CreateSecrets1763769600021 } from './1763769600021-create-secrets.ts';
 import { CreateAuditSinks1763769600022 } from './1763769600022-create-audit-sinks.ts';
+import { AllowErasureAndRetention1763769600023 } from './1763769600023-allow-erasure-and-retention.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -37,4 +38,5 @@ export const migrations = [
   KeepAuditTiles1763769600020,
   CreateSecrets1763769600021,
   CreateAuditSinks1763769600022,
+  AllowErasureAndRetention1763769600023,
 ];

@@ -87,6 +87,7 @@ async function serve(config: Config): Promise<void> {
     close = () => app.close();
     await app.get(SystemState).open();
     await app.init();
+    void app.get(CheckpointRounds).compare((error) => logger.error(error, 'audit'));
     await app.get(Jobs).start({
       works: config.role !== 'api',
       report: (failure) => logger.error(failure, 'jobs'),

@@ -153,6 +153,25 @@ export const permissions = {
     description: 'Say where the audit log is pushed to; test a sink, and deliver a range again.',
     roles: ['admin'],
   },
+  'audit:erase': {
+    description: 'Erase what is personal of one person from the audit log; the proofs of it still hold.',
+    roles: [],
+  },
+  'audit:retain': {
+    description: 'Change how long the events of the audit log are kept.',
+    roles: [],
+  },
+  'audit:hold': {
+    description:
+      'Place a legal hold on the audit log, and lift it: while it stands nothing is erased or pruned.',
+    roles: [],
+  },
+  'audit:acknowledge': {
+    description:
+      'Acknowledge that an audit log does not continue what was published of it, as after a restore.',
+    roles: ['admin'],
+    platform: true,
+  },
   'audit:rotate': {
     description: 'Rotate the key that signs checkpoints of audit logs.',
     roles: ['admin'],

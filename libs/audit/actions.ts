@@ -1,6 +1,7 @@
 /**
  * The catalogue of audit actions: everything the log can speak of. Append-only, held by a snapshot test; each
- * format's mapping (ocsf.ts) must name every entry. `retention` is the class an organization's policy is set by.
+ * format's mapping (ocsf.ts) and action-data.ts must name every entry. `retention` is a class for whoever keeps exports:
+ * an organization's own policy is one number, for only the beginning of a log can go.
  */
 interface Entry {
   readonly description: string;
@@ -270,6 +271,40 @@ export const auditActions = {
   'audit.sink_replayed': {
     description: 'Somebody had a range of the log delivered to a sink again.',
     retention: 'administration',
+  },
+  'audit.erasure_requested': {
+    description: 'Somebody asked that what is personal of one person be erased from this log.',
+    retention: 'administration',
+  },
+  'audit.erased': {
+    description: 'Personal values of one person were erased from a part of this log; their commitments stay.',
+    retention: 'administration',
+  },
+  'audit.erasure_ended': {
+    description: 'An erasure is complete; or it was stopped, the reason says by what.',
+    retention: 'administration',
+  },
+  'audit.retention_changed': {
+    description: 'How long events of this log are kept was changed; null is for ever.',
+    retention: 'security',
+  },
+  'audit.pruned': {
+    description: 'The events up to a position were dropped by the policy; their hashes stay.',
+    retention: 'administration',
+  },
+  'audit.hold_placed': {
+    description:
+      'A legal hold was placed on this log, or its reason was changed: nothing is erased or pruned.',
+    retention: 'security',
+  },
+  'audit.hold_lifted': { description: 'The legal hold on this log was lifted.', retention: 'security' },
+  'audit.fork_marked': {
+    description: 'A fork of this log was put on record: what was published of it, and what it is now.',
+    retention: 'security',
+  },
+  'audit.fork_acknowledged': {
+    description: 'An operator of the platform acknowledged a fork; the log goes on from here.',
+    retention: 'security',
   },
   'audit_key.created': { description: 'The key that signs checkpoints was made.', retention: 'security' },
   'audit_key.rotated': {

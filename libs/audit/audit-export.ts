@@ -6,6 +6,8 @@ import { type Caller, Clock } from '#kernel';
 import { AuditFault } from './audit.faults.ts';
 import { nativeLines, readHead, readRange } from './audit.store.ts';
 import { type ExportFormat, lineOf } from './formats/format.ts';
+import { readOpenFork } from './fork/fork.store.ts';
+import { readPrunedUpTo } from './retention/retention.store.ts';
 import { Readings } from './readings.ts';
 import { isAltered, OrgTrees } from './tree/org-trees.ts';
 
@@ -48,6 +50,7 @@ export class AuditExport {
   async start(caller: Caller, request: ExportRequest): Promise<Export> {
     const changes = { after: { to: request.after }, format: { to: request.format } };
     await this.readings.record(caller, 'audit.exported', changes);
+    await this.#requireWhole(caller, request.after);
     const { size, root } = await this.#headOf(caller, await this.#waited(caller, request));
     if (request.after > size) {
       throw AuditFault.beyond_log({
@@ -57,6 +60,18 @@ export class AuditExport {
     }
     const next = Math.min(request.after + request.limit, size);
     return { next, treeSize: size, root, lines: this.#lines(caller, request.after, next, request.format) };
+  }
+
+  /** A log that forked is exported once that is acknowledged; what is pruned is not again. */
+  async #requireWhole(caller: Caller, after: number): Promise<void> {
+    await this.database.inOrg(caller, async (tx) => {
+      const fork = await readOpenFork(tx, caller.org.id);
+      if (fork) {
+        const sizes = { pos: Number(fork.old_size), size: Number(fork.new_size) };
+        throw AuditFault.fork_detected({ data: { kind: 'fork', ...sizes } });
+      }
+      await requireKept(tx, after);
+    });
   }
 
   /** The size of the log, after waiting up to `wait` seconds for something beyond `after`. */
@@ -83,11 +98,19 @@ export class AuditExport {
   async *#lines(caller: Caller, after: number, upTo: number, format: ExportFormat): AsyncGenerator<Buffer> {
     for (let from = after; from < upTo; from += BATCH) {
       const to = Math.min(from + BATCH, upTo);
-      yield await this.database.inOrg(caller, (tx) =>
-        format === 'native' ? copyNative(tx, from, to) : mapped(tx, from, to, format),
-      );
+      yield await this.database.inOrg(caller, async (tx) => {
+        const lines = await (format === 'native' ? copyNative(tx, from, to) : mapped(tx, from, to, format));
+        // What went meanwhile breaks the stream off: an answer is never short and silent about it.
+        await requireKept(tx, from);
+        return lines;
+      });
     }
   }
+}
+
+async function requireKept(tx: OrgTx, after: number): Promise<void> {
+  const prunedUpTo = await readPrunedUpTo(tx, tx.orgId);
+  if (after < prunedUpTo) throw AuditFault.pruned({ data: { prunedUpTo } });
 }
 
 /**

@@ -12,6 +12,9 @@ export class AuditQuery {
   @Text({ max: 200, optional: true, description: 'Only what was done to this.' })
   targetId?: string;
 
+  @Text({ max: 200, optional: true, description: 'Only what this request did: its `x-request-id`.' })
+  requestId?: string;
+
   @Choice(['success', 'denied', 'failure'], { optional: true })
   outcome?: string;
 
@@ -26,6 +29,14 @@ export class AuditQuery {
 
   @Whole({ min: 1, max: Number.MAX_SAFE_INTEGER, optional: true, description: '`next` of the page before.' })
   cursor?: number;
+
+  @Choice(['json', 'csv'], {
+    optional: true,
+    description:
+      'csv (or `Accept: text/csv`): all that is found, or `limit` of it, as CSV. A field that a spreadsheet would ' +
+      'take for a formula begins with an apostrophe.',
+  })
+  format?: 'json' | 'csv';
 }
 
 export class ExportQuery {
@@ -99,4 +110,29 @@ export class AuditPage {
 
   @Whole({ optional: true, description: 'Give as `cursor` for older events.' })
   next?: number;
+
+  @Whole({ optional: true, description: 'The events up to here are gone by the retention policy.' })
+  prunedUpTo?: number;
+}
+
+export class AuditActionView {
+  @Text()
+  action: string;
+
+  @Text()
+  description: string;
+
+  @Choice(['security', 'administration', 'access'])
+  retention: string;
+
+  @Text({ description: '`target.type`; in words where there are several.' })
+  target: string;
+
+  @ListOf('text', { description: 'The fields that `changes` may have; `*`: those of the document changed.' })
+  data: string[];
+}
+
+export class AuditCatalogueView {
+  @ListOf(() => AuditActionView, { max: 1_000 })
+  items: AuditActionView[];
 }

@@ -1,15 +1,26 @@
 import { Controller, Get, Query, Req, Res, StreamableFile } from '@nestjs/common';
 import { Readable } from 'node:stream';
-import { Access, type AccessRequest, callerOf } from '#access';
+import { Access, type AccessRequest, callerOf, SignedIn } from '#access';
 import { Answers } from '#http';
 import { AuditExport } from './audit-export.ts';
-import { AuditPage, AuditQuery, ExportQuery } from './audit.contract.ts';
+import { auditCatalogue } from './action-data.ts';
+import { AuditCatalogueView, AuditPage, AuditQuery, ExportQuery } from './audit.contract.ts';
 import { AuditFault } from './audit.faults.ts';
-import { AuditSearch } from './audit-search.ts';
+import { AuditSearch } from './search/audit-search.ts';
 import { contentTypeOf } from './formats/format.ts';
 
 interface HeaderReply {
   header(name: string, value: string): unknown;
+}
+
+@Controller('api/v1/audit')
+export class AuditCatalogueController {
+  @Get('actions')
+  @SignedIn('what can be recorded is no secret; what was is')
+  @Answers(AuditCatalogueView, { description: 'Every action that the audit log can speak of.' })
+  actions(): AuditCatalogueView {
+    return auditCatalogue;
+  }
 }
 
 @Controller('api/v1/orgs/:orgId/audit')
@@ -21,16 +32,27 @@ export class AuditController {
 
   @Get('events')
   @Access({ permission: 'audit:read', org: 'orgId' })
-  @Answers(AuditPage, { description: 'Events of the organization, newest first.' })
-  list(@Req() request: AccessRequest, @Query() query: AuditQuery): Promise<AuditPage> {
-    return this.search.page(callerOf(request), query);
+  @Answers(AuditPage, {
+    faults: [AuditFault.search_behind],
+    description: 'Events of the organization, newest first; as CSV where `format` or Accept says so.',
+  })
+  async list(
+    @Req() request: AccessRequest,
+    @Query() query: AuditQuery,
+    @Res({ passthrough: true }) reply: HeaderReply,
+  ): Promise<AuditPage | StreamableFile> {
+    const form = query.format ?? (/\btext\/csv\b/.test(String(request.headers['accept'])) ? 'csv' : 'json');
+    if (form === 'json') return this.search.page(callerOf(request), query);
+    reply.header('content-disposition', 'attachment; filename="audit.csv"');
+    const lines = await this.search.csv(callerOf(request), query);
+    return new StreamableFile(Readable.from(lines), { type: 'text/csv; charset=utf-8; header=present' });
   }
 
   @Get('export')
   @Access({ permission: 'audit:export', org: 'orgId' })
   @Answers(undefined, {
     contentType: 'application/x-ndjson',
-    faults: [AuditFault.beyond_log],
+    faults: [AuditFault.beyond_log, AuditFault.pruned, AuditFault.fork_detected],
     description:
       'Events in order of position, one a line: JSON, or text for cef and leef. Continue with `after` = the header x-audit-next. A range once read is complete and stays identical.',
   })

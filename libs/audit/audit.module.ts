@@ -2,14 +2,18 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { Denials } from '#access';
 import { AuditConfig } from './audit.config.ts';
 import { AuditExport } from './audit-export.ts';
-import { AuditSearch } from './audit-search.ts';
+import { AuditSearch } from './search/audit-search.ts';
+import { SearchIndex } from './search/search-index.ts';
 import { Audit } from './audit.ts';
-import { AuditController } from './audit.controller.ts';
+import { AuditCatalogueController, AuditController } from './audit.controller.ts';
 import { AuditKeys } from './checkpoint/audit-keys.ts';
 import { CheckpointRounds } from './checkpoint/checkpoint-rounds.ts';
 import { Checkpoints } from './checkpoint/checkpoints.ts';
 import { AuditKeysController, ProofsController } from './checkpoint/proofs.controller.ts';
 import { Proofs } from './checkpoint/proofs.ts';
+import { ErasureWork } from './erasure/erasure-work.ts';
+import { ErasuresController } from './erasure/erasures.controller.ts';
+import { Erasures } from './erasure/erasures.ts';
 import { DenialLog } from './denial-log.ts';
 import { Readings } from './readings.ts';
 import { Egress } from './sinks/egress.ts';
@@ -19,6 +23,11 @@ import { SinkConfig } from './sinks/sink.config.ts';
 import { SinkTests } from './sinks/sink-tests.ts';
 import { SinksController } from './sinks/sinks.controller.ts';
 import { Sinks } from './sinks/sinks.ts';
+import { ForksController } from './fork/forks.controller.ts';
+import { Forks } from './fork/forks.ts';
+import { Pruning } from './retention/pruning.ts';
+import { RetentionController } from './retention/retention.controller.ts';
+import { Retention } from './retention/retention.ts';
 import { Findings } from './tree/findings.ts';
 import { OrgTrees } from './tree/org-trees.ts';
 import { LogVerification } from './verification/log-verification.ts';
@@ -34,10 +43,14 @@ export class AuditModule {
       global: true,
       controllers: [
         AuditController,
-        ProofsController,
-        AuditKeysController,
         SinksController,
         VerificationController,
+        AuditCatalogueController,
+        ProofsController,
+        AuditKeysController,
+        ErasuresController,
+        RetentionController,
+        ForksController,
       ],
       providers: [
         { provide: AuditConfig, useValue: config },
@@ -49,10 +62,14 @@ export class AuditModule {
         Checkpoints,
         DenialLog,
         { provide: Denials, useExisting: DenialLog },
+        Erasures,
+        ErasureWork,
         Findings,
         LogVerification,
+        Forks,
         OrgTrees,
         Proofs,
+        Pruning,
         Readings,
         { provide: Egress, useValue: new Egress(sinks.egressAllow) },
         Receivers,
@@ -60,8 +77,10 @@ export class AuditModule {
         SinkRelays,
         Sinks,
         SinkTests,
+        Retention,
+        SearchIndex,
       ],
-      exports: [Audit, CheckpointRounds, Denials, LogVerification, SinkRelays],
+      exports: [Audit, CheckpointRounds, Denials, Forks, LogVerification, SinkRelays],
     };
   }
 }

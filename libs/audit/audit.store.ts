@@ -10,15 +10,6 @@ export interface AuditRow {
   readonly prev_hash: string;
 }
 
-export interface AuditFilter {
-  readonly action?: string | undefined;
-  readonly actorId?: string | undefined;
-  readonly targetId?: string | undefined;
-  readonly outcome?: string | undefined;
-  readonly from?: string | undefined;
-  readonly to?: string | undefined;
-}
-
 export async function insertEvent(tx: OrgTx | SystemTx, event: SealedEvent): Promise<void> {
   await tx.prepared(
     'insert_audit_event',
@@ -73,33 +64,4 @@ export function nativeLines(orgId: string, after: number, upTo: number): string 
       || '","prevHash":"' || encode(p.prev_hash, 'hex') || '","personal":') || e.personal || '}'
     FROM audit_positions p JOIN audit_events e ON e.org_id = p.org_id AND e.id = p.event_id
    WHERE p.org_id = '${orgId}' AND p.pos > ${after} AND p.pos <= ${upTo} ORDER BY p.pos`;
-}
-
-/** Newest first, below position `before`. */
-export async function searchEvents(
-  tx: OrgTx,
-  filter: AuditFilter,
-  before: number,
-  limit: number,
-): Promise<AuditRow[]> {
-  return tx.query<AuditRow>(
-    `SELECT p.pos, e.leaf, e.personal, encode(p.leaf_hash, 'hex') AS leaf_hash, encode(p.prev_hash, 'hex') AS prev_hash
-       FROM audit_positions p JOIN audit_events e ON e.org_id = p.org_id AND e.id = p.event_id
-      WHERE p.org_id = $1 AND p.pos < $2
-        AND ($3::text IS NULL OR e.action = $3) AND ($4::text IS NULL OR e.actor_id = $4)
-        AND ($5::text IS NULL OR e.target_id = $5) AND ($6::text IS NULL OR e.outcome = $6)
-        AND ($7::timestamptz IS NULL OR e.time >= $7) AND ($8::timestamptz IS NULL OR e.time < $8)
-      ORDER BY p.pos DESC LIMIT $9`,
-    [
-      tx.orgId,
-      before,
-      filter.action,
-      filter.actorId,
-      filter.targetId,
-      filter.outcome,
-      filter.from,
-      filter.to,
-      limit,
-    ],
-  );
 }

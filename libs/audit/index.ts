@@ -1,4 +1,5 @@
 export { type AuditAction, auditActions } from './actions.ts';
+export { actionData, undeclaredFields } from './action-data.ts';
 export { Audit, type AuditNote } from './audit.ts';
 export { AuditConfig } from './audit.config.ts';
 export { type AuditActor, type AuditEntry, type Changes, personal } from './audit-event.ts';
@@ -9,3 +10,4 @@ export { SinkRelays } from './sinks/relays.ts';
 export { SinkSecrets } from './sinks/secrets-port.ts';
 export { type RelayTiming, relayTiming, SinkConfig } from './sinks/sink.config.ts';
 export { LogVerification } from './verification/log-verification.ts';
+export { Forks } from './fork/forks.ts';

@@ -29,6 +29,11 @@ export const systemReasons = {
   audit_tree: 'Tiles are made of every organization’s log, which the app may only read.',
   audit_checkpoints: 'Checkpoints of every log are signed by one process, with the deployment’s key.',
   audit_verification: 'Every log is verified by one job, whether or not somebody of its organization asks.',
+  audit_erasure: 'An erasure goes on after its request has ended, with nobody signed in.',
+  audit_retention: 'Events that every organization keeps no longer are dropped by one process.',
+  audit_search: 'What a log is searched by is made of it, which the app may only read.',
+  audit_forks: 'Whether any log does not continue what was published of it is asked of all.',
+  acknowledge_fork: 'Platform operators acknowledge it, of any organization.',
   audit_keys: 'The keys that sign checkpoints belong to the deployment.',
   rotate_audit_key: 'The same, by an operator of the platform.',
   audit_sinks: 'Workers deliver the log of every organization that has a sink to it.',
@@ -44,4 +49,5 @@ export const platformReasons: ReadonlySet<SystemReason> = new Set([
   'manage_accounts',
   'deployment_keys',
   'rotate_audit_key',
+  'acknowledge_fork',
 ]);

@@ -50,6 +50,9 @@ export class ComponentView {
 
   @Choice(['ready', 'degraded', 'down'])
   state: 'ready' | 'degraded' | 'down';
+
+  @Text({ optional: true })
+  reason?: string;
 }
 
 export class ReadinessView {

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { LogVerification } from '#audit';
+import { CheckpointRounds, Forks, LogVerification } from '#audit';
 import { Database, InvalidationStream } from '#database';
 import type { ComponentView, ReadinessView } from './platform.contract.ts';
 import { SystemFault } from './platform.faults.ts';
@@ -13,6 +13,8 @@ export class Readiness {
     private readonly stream: InvalidationStream,
     private readonly state: SystemState,
     private readonly logs: LogVerification,
+    private readonly rounds: CheckpointRounds,
+    private readonly forks: Forks,
   ) {}
 
   /** Throws `system.not_ready` with the state of each component. */
@@ -21,8 +23,7 @@ export class Readiness {
       { name: 'database', state: await this.#databaseState() },
       // Without the lease every request asks the database: slower, still right.
       { name: 'invalidations', state: this.stream.isFresh ? 'ready' : 'degraded' },
-      // Serving goes on: a log that was tampered with is no reason to stop adding to it.
-      { name: 'audit', state: await this.#auditState() },
+      await this.#auditState(),
     ];
     if (components.some((component) => component.state === 'down')) {
       throw SystemFault.not_ready({ data: { components }, retryAfter: 1 });
@@ -33,11 +34,18 @@ export class Readiness {
     return { status: 'ready', components };
   }
 
-  async #auditState(): Promise<ComponentView['state']> {
+  /**
+   * Down while a log does not continue what was published of it, and until that is known. A log that was tampered with
+   * is no reason to stop adding to it: serving goes on, degraded.
+   */
+  async #auditState(): Promise<ComponentView> {
+    const name = 'audit';
+    if (!this.rounds.isCompared) return { name, state: 'down', reason: 'not_compared' };
     try {
-      return (await this.logs.isSound()) ? 'ready' : 'degraded';
+      if (await this.forks.areOpen()) return { name, state: 'down', reason: 'fork' };
+      return { name, state: (await this.logs.isSound()) ? 'ready' : 'degraded' };
     } catch {
-      return 'degraded';
+      return { name, state: 'down' };
     }
   }
 

@@ -207,6 +207,10 @@ const grantNothing: Record<string, string> = {
   'POST /api/v1/orgs/:orgId/members/:userId/password-reset':
     'a link for the person; not for those who hold more, and shown to the admin only without a mail server',
   'POST /api/v1/orgs/:orgId/sessions/revoke': 'takes away',
+  'POST /api/v1/orgs/:orgId/audit/erasures': 'takes values out of the log',
+  'PUT /api/v1/orgs/:orgId/audit/retention': 'how long events are kept',
+  'PUT /api/v1/orgs/:orgId/audit/hold': 'that they are kept',
+  'POST /api/v1/platform/audit-forks/:organizationId/acknowledge': 'that a log goes on',
   'POST /api/v1/platform/audit-keys/rotate': 'how checkpoints are signed',
   'POST /api/v1/platform/key-peppers/rotate': 'how keys are kept, not what they may do',
   'POST /api/v1/platform/signing-keys/rotate': 'how tokens are signed, not what they open',

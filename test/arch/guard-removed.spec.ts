@@ -26,6 +26,7 @@ const withoutStore: Record<string, string> = {
   'GET /api/v1/orgs/:orgId': 'answers the organization that the caller’s authority was loaded with',
   'GET /api/v1/auth/me': 'the same; a caller the authenticator did not make is refused',
   'GET /api/v1/permissions': 'the same for everyone',
+  'GET /api/v1/audit/actions': 'the same for everyone',
 };
 
 const nameOf = ({ method, path }: Route): string => `${method} ${path}`;
@@ -94,7 +95,8 @@ function sampleOf(name: string, schema: Schema): unknown {
   // Of a sink of the first kind.
   if (name === 'settings') return { host: 'logs.example' };
   if (schema['enum']) return (schema['enum'] as unknown[])[0];
-  switch (schema['type']) {
+  // What may be null is tried with what it is otherwise.
+  switch ([schema['type']].flat()[0]) {
     case 'object': {
       const required = new Set([
         ...((schema['required'] as string[] | undefined) ?? []),
@@ -122,7 +124,7 @@ function sampleOf(name: string, schema: Schema): unknown {
 /** Calls a route as if it were the victim's: their organization and their objects in its path. */
 function callAtVictim(route: Route): Promise<Answer> {
   const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId } = victim;
-  const { deviceId, factorId, secretId, sinkId } = victim;
+  const { deviceId, factorId, secretId, sinkId, erasureId } = victim;
   const ids: Record<string, string> = {
     orgId,
     userId,
@@ -136,6 +138,8 @@ function callAtVictim(route: Route): Promise<Answer> {
     sinkId,
     kid: 'k'.repeat(43),
     factorId,
+    erasureId,
+    organizationId: orgId,
   };
   const path = route.path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? `unknown-${name}`);
   return harness.call(route.method, `${path}${queryFor(route)}`, { body: bodyFor(route) });

@@ -55,6 +55,7 @@ const idsOf = (tenant: SeededTenant): Record<string, string> => ({
   sinkId: tenant.sinkId,
   deviceId: tenant.deviceId,
   factorId: tenant.factorId,
+  erasureId: tenant.erasureId,
 });
 /** `path` with the organization of one tenant and everything below it of another. */
 const pathOf = (path: string, org: SeededTenant, children: SeededTenant): string =>
@@ -96,9 +97,9 @@ function fieldsOf(route: Route, from: 'query' | 'body'): string[] {
   return Object.keys(schemaOf(input.type as new () => object)['properties'] ?? {});
 }
 
-/** Lists that are of no organization: the catalogue, and what only the platform's operators may see. */
+/** Lists that are of no organization: catalogues, and what only the platform's operators may see. */
 const ofNobody = (route: Route): boolean =>
-  nameOf(route) === 'GET /api/v1/permissions' ||
+  ['GET /api/v1/permissions', 'GET /api/v1/audit/actions'].includes(nameOf(route)) ||
   (route.rule?.word === 'access' && route.rule.org === PLATFORM);
 
 async function rowsOf(tenant: SeededTenant): Promise<string> {

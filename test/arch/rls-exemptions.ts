@@ -25,6 +25,7 @@ export const unaudited: Record<string, string> = {
   audit_events: 'is the record; append-only',
   audit_positions: 'is the record; append-only',
   refresh_successors: 'follows from a refresh, which is recorded; erased after some seconds',
+  audit_search: 'follows from the record: what it is searched by',
   audit_tiles: 'follows from the record, which each tile can be compared with; append-only',
   audit_checkpoints: 'says what the record is, signed; append-only',
   audit_sink_state: 'how far a delivery is: follows from the record and from what receivers answer',
@@ -48,6 +49,16 @@ export const callable: Record<string, { by: string[]; reason: string }> = {
   enter_org: {
     by: ['portcullis_app', 'portcullis_system'],
     reason: 'opens an organization to a transaction whose credential is live in it',
+  },
+  audit_erase: { by: ['portcullis_system'], reason: 'destroys personal values, one person at a time' },
+  audit_prune: {
+    by: ['portcullis_system'],
+    reason: 'drops events that the policy lets go, and keeps their hashes',
+  },
+  audit_lock_hold: { by: ['portcullis_app'], reason: 'waits for both of them before a legal hold answers' },
+  audit_term: {
+    by: ['portcullis_app', 'portcullis_system'],
+    reason: 'the hash that a log is searched by; reads nothing',
   },
   count_attempts: { by: ['portcullis_system'], reason: 'counts a guess before it is verified' },
   give_back_attempts: { by: ['portcullis_system'], reason: 'takes the count of a right one back' },

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { builtInPermissions, builtInRoles, permissionNames, permissions } from '#access';
-import { auditActions } from '#audit';
+import { actionData, type AuditAction, auditActions } from '#audit';
 import { systemReasons } from '#database';
 import { faultCatalogue } from '#kernel';
 import { type AppInProcess, expectStatus, startApp } from '../kit/app-in-process.ts';
@@ -59,6 +59,21 @@ describe('the snapshots', () => {
         file,
       ).toEqual([]);
     }
+  });
+});
+
+describe('docs/audit-actions.md', () => {
+  it('is the catalogue of audit actions', async () => {
+    const entries = Object.entries(auditActions).map(([action, { description, retention }]) => {
+      const { target, data } = actionData[action as AuditAction];
+      const fields = data.length > 0 ? data.map((field) => `\`${field}\``).join(', ') : 'none';
+      return `## ${action}\n\n${description}\n\nClass ${retention}; target: ${target}; fields of \`changes\`: ${fields}.\n`;
+    });
+    const head =
+      '# Audit actions\n\nWritten by `test/arch/snapshots.spec.ts --update` from `libs/audit/actions.ts` and ' +
+      '`libs/audit/action-data.ts`; the same as\n`GET /api/v1/audit/actions`. `*` stands for the fields of the document that was changed.\n';
+    const file = fileURLToPath(new URL('../../docs/audit-actions.md', import.meta.url));
+    await expect([head, ...entries].join('\n')).toMatchFileSnapshot(file);
   });
 });
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Database, InvalidationStream } from '#database';
+import { undeclaredFields } from '#audit';
 import { AppLogger, createHttpApp } from '#http';
 import { Jobs } from '#jobs';
 import { Clock } from '#kernel';
@@ -211,8 +212,17 @@ export class AppInProcess {
     await new SystemState(this.app.get(Database), masterKey, this.clock).open();
   }
 
+  /** Fails where a record was written that the catalogue of actions does not describe. */
   async close(): Promise<void> {
     await this.app.close();
+    const rows = await this.sql(
+      `SELECT DISTINCT e.action, jsonb_object_keys(e.leaf::jsonb -> 'changes') AS field
+         FROM portcullis.audit_events e WHERE e.leaf::jsonb ? 'changes'`,
+    );
+    const undeclared = rows.flatMap(({ action, field }) => {
+      return undeclaredFields(String(action), { [String(field)]: true }).map((name) => `${action}: ${name}`);
+    });
+    if (undeclared.length > 0) throw new Error(`not in action-data.ts: ${undeclared.join(', ')}`);
     await this.database.drop();
     await rm(this.folder, { recursive: true, force: true });
   }

@@ -29,6 +29,8 @@ export interface StartOptions {
   publicHost?: string;
   env?: Record<string, string>;
   readyWithinMs?: number;
+  /** Wait only until it answers, for a start that is meant not to get ready. */
+  unready?: boolean;
   /** Another program than the product, to try this kit itself. */
   command?: readonly string[];
 }
@@ -58,7 +60,7 @@ export async function startProduct(options: StartOptions = {}): Promise<Product>
   });
   const product = new Product(child, port, dataDir, databaseUrl === undefined);
   try {
-    await product.ready(options.readyWithinMs ?? 120_000);
+    await product.ready(options.readyWithinMs ?? 120_000, options.unready);
   } catch (error) {
     const madeNow = options.dataDir === undefined && options.replicaOf === undefined;
     await (madeNow ? disposeAll([product]) : product.dispose());
@@ -150,10 +152,10 @@ export class Product {
     return (await readFile(join(this.dataDir, 'database-url'), 'utf8')).trim();
   }
 
-  /** Resolves when the product is ready, or waits for its set-up. */
-  async ready(withinMs: number): Promise<void> {
+  /** Resolves when the product is ready, or waits for its set-up; `unready`: when it answers at all. */
+  async ready(withinMs: number, unready = false): Promise<void> {
     const deadline = Date.now() + withinMs;
-    while (!(await this.answers())) {
+    while (!(await this.answers(unready))) {
       const end = this.ended() ? `ended with ${this.child.exitCode ?? this.child.signalCode}` : undefined;
       if (end !== undefined || Date.now() > deadline) {
         throw new Error(
@@ -165,8 +167,9 @@ export class Product {
     this.readyAfterMs = performance.now() - this.startedAt;
   }
 
-  private async answers(): Promise<boolean> {
+  private async answers(unready: boolean): Promise<boolean> {
     if (this.ended()) return false;
+    if (unready) return (await statusOf(`${this.origin}/health`)) === 200;
     if ((await statusOf(`${this.origin}/health/ready`)) === 200) return true;
     const setupNeeded = existsSync(join(this.dataDir, 'setup-token'));
     return setupNeeded && (await statusOf(`${this.origin}/health`)) === 200;

@@ -9,6 +9,7 @@ import { Audit } from '#audit';
 import { ApiKeySecrets, SigningKeys } from '#auth';
 import { Database, type SystemTx } from '#database';
 import { AppLogger, createHttpApp } from '#http';
+import { Jobs } from '#jobs';
 import { type Clock, newId } from '#kernel';
 import { Orgs } from '#orgs';
 import { Setup, SystemState } from '#platform';
@@ -99,6 +100,7 @@ export class Harness {
     try {
       await app.get(SystemState).open();
       await app.init();
+      await app.get(Jobs).start({ works: false, report: (failure) => lines.push(String(failure)) });
       await server.ready();
       await harness.#setUp();
       return harness;

@@ -14,6 +14,7 @@ export interface SeededTenant {
   readonly secretId: string;
   readonly sinkId: string;
   readonly factorId: string;
+  readonly erasureId: string;
   /** Stands in every text of this tenant's rows. */
   readonly mark: string;
 }
@@ -22,8 +23,8 @@ export interface SeededTenant {
 export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
   const [orgId, userId, roleId, sessionId] = [newId(), newId(), newId(), newId()];
   const [serviceAccountId, apiKeyId, invitationId] = [newId(), newId(), newId()];
-  const [deviceId, factorId] = [newId(), newId()];
   const [secretId, sinkId] = [newId(), newId()];
+  const [deviceId, factorId, erasureId] = [newId(), newId(), newId()];
   const mark = `mark-${newId()}`;
   await asRole(adminUrl, async (query) => {
     await query('BEGIN');
@@ -132,6 +133,30 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       [orgId, sinkId, mark],
     );
     await seedSecret(query, orgId, secretId, mark);
+    await query('INSERT INTO audit_holds (org_id, reason, placed_by) VALUES ($1, $2, $3)', [
+      orgId,
+      mark,
+      userId,
+    ]);
+    await query('INSERT INTO audit_retention (org_id, retention_days) VALUES ($1, 30)', [orgId]);
+    await query(
+      'INSERT INTO audit_prunings (org_id, up_to, record_id, retention_days) VALUES ($1, 1, gen_random_uuid(), 30)',
+      [orgId],
+    );
+    await query(
+      'INSERT INTO audit_erasures (org_id, id, user_id, requested_by, up_to) VALUES ($1, $3, $2, $2, 1)',
+      [orgId, userId, erasureId],
+    );
+    await query(
+      `INSERT INTO audit_search (org_id, pos, time, actor, action, target, request, outcome)
+       VALUES ($1, 1, now(), 1, 1, 1, 1, 's')`,
+      [orgId],
+    );
+    await query(
+      `INSERT INTO audit_forks (org_id, id, old_size, old_root, new_size, new_root, note)
+       VALUES ($1, gen_random_uuid(), 2, ${zeros}, 1, ${zeros}, $2)`,
+      [orgId, mark],
+    );
     await query('COMMIT');
   });
   return {
@@ -146,6 +171,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     factorId,
     secretId,
     sinkId,
+    erasureId,
     mark,
   };
 }

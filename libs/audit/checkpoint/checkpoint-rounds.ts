@@ -1,7 +1,8 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { Database } from '#database';
 import { AuditConfig } from '../audit.config.ts';
-import { OrgTrees } from '../tree/org-trees.ts';
+import { SearchIndex } from '../search/search-index.ts';
+import { isFinding, OrgTrees } from '../tree/org-trees.ts';
 import { WIDTH } from '../tree/tiles.ts';
 import { type LogHead, readLogHeads, takeRound } from './checkpoint.store.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -10,6 +11,7 @@ const PAGE = 200;
 /** Tiles that one round compares with the log again: ten thousand events, a tenth of a second's work. */
 const CHECKED_TILES = 40;
 const AT_ONCE = 4;
+const COMPARED_AGAIN_MS = 5_000;
 
 /**
  * Signs and publishes a checkpoint of each log that has grown, at an interval; and looks at some of what was sealed
@@ -18,15 +20,42 @@ const AT_ONCE = 4;
 @Injectable()
 export class CheckpointRounds implements OnModuleDestroy {
   #timer: NodeJS.Timeout | undefined;
+  #again: NodeJS.Timeout | undefined;
+  #isCompared = true;
 
   constructor(
     private readonly database: Database,
     private readonly checkpoints: Checkpoints,
     private readonly trees: OrgTrees,
+    private readonly search: SearchIndex,
     private readonly config: AuditConfig,
   ) {}
 
-  /** Compares all that is anchored at once; then a round at each interval. */
+  /**
+   * Compares all that is anchored, in every process when it starts; again after a while where something could not be
+   * read. Never rejects.
+   */
+  async compare(onFailure: (error: unknown) => void): Promise<void> {
+    clearTimeout(this.#again);
+    this.#isCompared = false;
+    let unread = false;
+    const hear = (error: unknown): void => {
+      unread ||= !isFinding(error);
+      onFailure(error);
+    };
+    await this.checkpoints.compareAnchored(hear).catch(hear);
+    this.#isCompared = !unread;
+    if (!unread) return;
+    this.#again = setTimeout(() => void this.compare(onFailure), COMPARED_AGAIN_MS);
+    this.#again.unref();
+  }
+
+  /** False while nobody knows whether the database is the one that was published. */
+  get isCompared(): boolean {
+    return this.#isCompared;
+  }
+
+  /** A round at each interval. */
   start(onFailure: (error: unknown) => void): void {
     let busy = false;
     const alone = (work: () => Promise<void>): void => {
@@ -36,7 +65,6 @@ export class CheckpointRounds implements OnModuleDestroy {
         .catch(onFailure)
         .finally(() => (busy = false));
     };
-    alone(() => this.checkpoints.compareAnchored(onFailure));
     this.#timer = setInterval(
       () =>
         alone(async () => {
@@ -49,6 +77,7 @@ export class CheckpointRounds implements OnModuleDestroy {
 
   onModuleDestroy(): void {
     clearInterval(this.#timer);
+    clearTimeout(this.#again);
   }
 
   /** One round. What is wrong with one log does not keep the others. */
@@ -67,9 +96,10 @@ export class CheckpointRounds implements OnModuleDestroy {
         }
       }
       const last = heads.at(-1);
-      if (!last || heads.length < PAGE) return;
+      if (!last || heads.length < PAGE) break;
       after = last.orgId;
     }
+    await this.search.keepUp().catch(onFailure);
   }
 
   /** After a little less than the interval, for timers are not exact. */

@@ -13,10 +13,12 @@ export async function lockCheckpoints(tx: SystemTx, orgId: string): Promise<void
   await tx.query(`SELECT pg_advisory_xact_lock(hashtextextended('audit-checkpoint:' || $1, 0))`, [orgId]);
 }
 
-/** The one issued last: the largest. */
+/** The one issued last, the largest; of a log that forked, since an operator has acknowledged that. */
 export async function readLastCheckpoint(tx: SystemTx, orgId: string): Promise<Checkpoint | undefined> {
   const row = await tx.one<{ size: string; root: Buffer; note: string }>(
-    'SELECT size, root, note FROM audit_checkpoints WHERE org_id = $1 ORDER BY size DESC LIMIT 1',
+    `SELECT size, root, note FROM audit_checkpoints
+      WHERE org_id = $1 AND issued_at > coalesce((SELECT max(acknowledged_at) FROM audit_forks WHERE org_id = $1), '-infinity')
+      ORDER BY size DESC LIMIT 1`,
     [orgId],
   );
   return row && { ...row, size: Number(row.size) };

@@ -2,9 +2,11 @@ import { Injectable } from '@nestjs/common';
 import { Database, type SystemTx } from '#database';
 import { AuditConfig } from '../audit.config.ts';
 import { AuditFault } from '../audit.faults.ts';
+import { isGivenUp } from '../fork/fork.store.ts';
+import { Forks } from '../fork/forks.ts';
 import { Findings } from '../tree/findings.ts';
 import { OrgTrees } from '../tree/org-trees.ts';
-import { Altered, Tree } from '../tree/tree.ts';
+import { Forked, Tree } from '../tree/tree.ts';
 import { AnchorDirectory, compareWithAnchor } from './anchor.ts';
 import { AuditKeys } from './audit-keys.ts';
 import {
@@ -24,6 +26,7 @@ export class Checkpoints {
     private readonly database: Database,
     private readonly trees: OrgTrees,
     private readonly findings: Findings,
+    private readonly forks: Forks,
     private readonly keys: AuditKeys,
     config: AuditConfig,
   ) {
@@ -37,7 +40,7 @@ export class Checkpoints {
   async issue(orgId: string): Promise<Checkpoint> {
     await this.compare(orgId);
     await this.trees.extend(orgId);
-    return this.trees.orFinding(orgId, () =>
+    return this.#orFork(orgId, () =>
       this.database.acrossOrgs('audit_checkpoints', async (tx) => {
         await lockCheckpoints(tx, orgId);
         const standing = await this.findings.standing(tx, orgId);
@@ -50,14 +53,28 @@ export class Checkpoints {
   /** Compares the log with the checkpoints issued and anchored last. The same faults. */
   async compare(orgId: string): Promise<void> {
     const note = await this.#anchored(orgId);
-    await this.trees.orFinding(orgId, () =>
+    await this.#orFork(orgId, () =>
       this.database.acrossOrgs('audit_checkpoints', async (tx) => {
         const tree = await Tree.open(tx, orgId);
+        // The anchor first: what it has is never older, so that one look finds all that is lost.
+        const anchored = note === undefined ? undefined : await this.#open(tx, orgId, note);
+        if (anchored && !(await isGivenUp(tx, orgId, anchored))) await requireContinuation(tree, anchored);
         const last = await readLastCheckpoint(tx, orgId);
         if (last) await requireContinuation(tree, last);
-        if (note !== undefined) await requireContinuation(tree, await this.#open(tx, orgId, note));
       }),
     );
+  }
+
+  /** Keeps what is found, and puts a fork on record. */
+  async #orFork<T>(orgId: string, work: () => Promise<T>): Promise<T> {
+    return this.trees.orFinding(orgId, async () => {
+      try {
+        return await work();
+      } catch (error) {
+        if (error instanceof Forked) await this.forks.mark(orgId, error.before);
+        throw error;
+      }
+    });
   }
 
   /** Compares every log of which something is anchored; what is wrong with one does not keep the others. */
@@ -69,8 +86,13 @@ export class Checkpoints {
   async publish(orgId: string, { size, note }: Checkpoint): Promise<void> {
     if (!this.#anchor) return;
     const before = await this.#anchor.read(orgId);
-    // The second line; whether it is signed was asked before this checkpoint was issued.
-    if (before === undefined || Number(before.split('\n')[1]) < size) await this.#anchor.publish(orgId, note);
+    // Whether it is signed was asked before this checkpoint was issued.
+    const [, anchoredSize, root = ''] = before?.split('\n') ?? [];
+    const anchored = { size: Number(anchoredSize), root: Buffer.from(root, 'base64') };
+    const isLater = before === undefined || anchored.size < size;
+    const replaces = () =>
+      this.database.acrossOrgs('audit_checkpoints', (tx) => isGivenUp(tx, orgId, anchored));
+    if (isLater || (await replaces())) await this.#anchor.publish(orgId, note);
   }
 
   get publishes(): boolean {
@@ -111,5 +133,5 @@ export class Checkpoints {
 
 async function requireContinuation(tree: Tree, earlier: Pick<TreeHead, 'size' | 'root'>): Promise<void> {
   const fork = await compareWithAnchor(tree, earlier);
-  if (fork) throw new Altered(fork);
+  if (fork) throw new Forked(fork, earlier);
 }

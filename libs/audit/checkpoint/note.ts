@@ -42,11 +42,14 @@ export function textOf({ origin, size, root }: TreeHead): string {
 }
 
 /** The note with a signature by each key. */
-export function signedNote(
-  head: TreeHead,
-  signers: readonly (VerifierKey & { privateKey: KeyObject })[],
-): string {
-  const text = textOf(head);
+export function signedNote(head: TreeHead, signers: readonly Signer[]): string {
+  return signedText(textOf(head), signers);
+}
+
+type Signer = VerifierKey & { readonly privateKey: KeyObject };
+
+/** Any text that ends in a line feed and has no empty line, with a signature by each key. */
+export function signedText(text: string, signers: readonly Signer[]): string {
   const lines = signers.map((signer) => {
     const signature = sign(null, Buffer.from(text), signer.privateKey);
     const blob = Buffer.concat([Buffer.from(keyIdOf(signer), 'hex'), signature]);

@@ -22,13 +22,15 @@ const LEAF = Buffer.from([0]);
 /**
  * Checks that the positions `first` to `first + count - 1` are all there, that each names the one before by its hash
  * (`before`: the hash of the position before the first), and that each event's bytes have the hash that stands at its
- * position. Answers the leaf hashes, or the first thing that is wrong.
+ * position. Answers the leaf hashes, or the first thing that is wrong. Up to the position `prunedUpTo` events may be
+ * gone.
  */
 export function checkLogged(
   rows: readonly LoggedRow[],
   first: number,
   count: number,
   before: Buffer,
+  prunedUpTo = 0,
 ): { hashes: Buffer[] } | { finding: Finding; hashes: Buffer[] } {
   const hashes: Buffer[] = [];
   let previous = before;
@@ -40,8 +42,9 @@ export function checkLogged(
       hashes,
     });
     if (!row || Number(row.pos) !== pos) return wrong('position_missing');
-    if (row.leaf === null) return wrong('event_missing', { leafHash: row.leaf_hash.toString('hex') });
-    const computed = sha256(Buffer.concat([LEAF, Buffer.from(row.leaf)]));
+    if (row.leaf === null && pos > prunedUpTo)
+      return wrong('event_missing', { leafHash: row.leaf_hash.toString('hex') });
+    const computed = row.leaf === null ? row.leaf_hash : sha256(Buffer.concat([LEAF, Buffer.from(row.leaf)]));
     if (!computed.equals(row.leaf_hash)) {
       // Where the event still agrees with its own hash, it is the position that says another.
       const agrees = row.event_hash?.equals(computed) === true;

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Database, type OrgTx, type SystemTx } from '#database';
 import type { Caller } from '#kernel';
 import { AuditFault } from '../audit.faults.ts';
+import { readPrunedUpTo } from '../retention/retention.store.ts';
 import { Findings } from './findings.ts';
 import { BEGINNING, checkLogged, type Finding } from './log-check.ts';
 import { entriesOf, fullTiles, type Tile, tileOf, WIDTH } from './tiles.ts';
@@ -79,7 +80,9 @@ export class OrgTrees {
         const from = sealed * WIDTH;
         if (size < from) throw new Altered(cutOff(size, sealed));
         const rows = await readLogged(tx, orgId, from, size);
-        const checked = checkLogged(rows, from + 1, size - from, await hashBefore(tx, orgId, sealed));
+        const before = await hashBefore(tx, orgId, sealed);
+        const prunedUpTo = await readPrunedUpTo(tx, orgId);
+        const checked = checkLogged(rows, from + 1, size - from, before, prunedUpTo);
         if ('finding' in checked) throw new Altered(checked.finding);
         return size;
       }),
@@ -113,6 +116,11 @@ export class OrgTrees {
 export const isAltered = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === AuditFault.log_altered.code;
 
+/** Something was found in the log, and is kept; not that it could not be looked at. */
+export const isFinding = (error: unknown): boolean =>
+  isAltered(error) ||
+  (error instanceof Error && 'code' in error && error.code === AuditFault.fork_detected.code);
+
 /** The log is shorter than what its tiles were made of. */
 function cutOff(size: number, sealed: number): Finding {
   return { kind: 'position_missing', pos: size + 1, detail: { tiledUpTo: sealed * WIDTH } };
@@ -127,7 +135,8 @@ async function tilesOf(
 ): Promise<{ tiles: Tile[]; finding?: Finding }> {
   const rows = await readLogged(tx, orgId, first * WIDTH, end * WIDTH);
   const before = await hashBefore(tx, orgId, first);
-  const checked = checkLogged(rows, first * WIDTH + 1, (end - first) * WIDTH, before);
+  const prunedUpTo = await readPrunedUpTo(tx, orgId);
+  const checked = checkLogged(rows, first * WIDTH + 1, (end - first) * WIDTH, before, prunedUpTo);
   const tiles: Tile[] = [];
   for (let at = 0; at + WIDTH <= checked.hashes.length; at += WIDTH) {
     const index = first + at / WIDTH;

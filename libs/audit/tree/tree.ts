@@ -20,6 +20,16 @@ export class Altered extends Error {
   }
 }
 
+/** It does not continue what was signed of it before. */
+export class Forked extends Altered {
+  constructor(
+    finding: Finding,
+    readonly before: { readonly size: number; readonly root: Buffer },
+  ) {
+    super(finding);
+  }
+}
+
 /** A proof and the root that it leads to. */
 export interface Proof {
   readonly hashes: Buffer[];
