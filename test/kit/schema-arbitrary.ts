@@ -99,7 +99,8 @@ export function mutations(schema: Schema, resolve: Resolve, prefix = ''): Mutati
     }
     if (type === 'integer') list.push(set('a fraction', 1.5), set('too large', 1e300), set('text', '7'));
     if (type === 'array') {
-      list.push(set('text for a list', 'x'), set('a wrong item', [7], `${path}[0]`));
+      const wrong = resolve(field.items ?? {}).type === 'integer' ? 'x' : 7;
+      list.push(set('text for a list', 'x'), set('a wrong item', [wrong], `${path}[0]`));
       if (field.maxItems !== undefined) list.push(set('too many', Array(field.maxItems + 1).fill('x')));
     }
     if (type === 'object') {

@@ -203,9 +203,11 @@ describe('a log that a superuser has changed', { timeout: 60_000 }, () => {
     expect([code, found]).toEqual([1, [['forked', log.size]]]);
   });
 
-  it('makes the component audit degraded, and each run alert the operators', async () => {
+  it('makes the process not ready where it is a fork, and each run alert the operators', async () => {
     const ready = await product.get('/health/ready');
-    expect(expectStatus(ready, 200).components).toContainEqual({ name: 'audit', state: 'degraded' });
+    const { components } = expectStatus(ready, 503, 'system.not_ready').data;
+    expect(components).toContainEqual({ name: 'audit', state: 'down', reason: 'fork' });
+    expect(await product.app.get(LogVerification, { strict: false }).isSound()).toBe(false);
     const lines = (): number =>
       product.log.filter((line) => line.includes('cannot be verified') && line.includes('error')).length;
     const before = lines();

@@ -51,6 +51,9 @@ export class Policies {
 
 function requireValid(request: ChangePolicyRequest): void {
   const errors: InputError[] = [
+    ...(Object.values(request).some((part) => part !== undefined)
+      ? []
+      : [{ path: '', message: 'must name a setting to change' }]),
     ...(request.allowedCidrs ?? []).flatMap((one, index) =>
       isCidr(one) ? [] : [{ path: `allowedCidrs[${index}]`, message: 'must be in CIDR notation' }],
     ),

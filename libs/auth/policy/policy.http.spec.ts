@@ -73,11 +73,12 @@ describe('the policy of an organization', () => {
         await app.post('/auth/refresh', { refreshToken: admin.refreshToken }),
         200,
       );
-      expectStatus(await patch({}, { token: accessToken }), 401, 'auth.step_up_required');
+      expectStatus(await patch({ mfa: 'optional' }, { token: accessToken }), 401, 'auth.step_up_required');
     } finally {
       app.clock.reset();
     }
-    expectStatus(await patch({}), 200);
+    expectStatus(await patch({ mfa: 'optional' }), 200);
+    expectStatus(await patch({}), 400, 'auth.bad_policy');
   });
 
   it('holds for sessions and keys on their next request: addresses', async () => {
