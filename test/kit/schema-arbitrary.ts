@@ -82,7 +82,7 @@ export function mutations(schema: Schema, resolve: Resolve, prefix = ''): Mutati
     if (type !== 'integer' && type !== 'number') list.push(set('a number', 7));
     if (type !== 'array') list.push(set('an array', ['x']));
     if (required.includes(name)) {
-      list.push(set('null', null));
+      if (!Array.isArray(field.type) || !field.type.includes('null')) list.push(set('null', null));
       list.push({
         what: `nothing at ${path}`,
         path,
