@@ -154,11 +154,12 @@ describe('bad input', { timeout: 120_000 }, () => {
   });
 
   it('of any JSON at all is never a 5xx', async () => {
-    const some = fc.tuple(fc.constantFrom(...withBody()), fc.jsonValue({ maxDepth: 4 }));
+    // An empty object is right where everything is optional: it changes nothing.
+    const wrong = fc.jsonValue({ maxDepth: 4 }).filter((value) => JSON.stringify(value) !== '{}');
+    const some = fc.tuple(fc.constantFrom(...withBody()), wrong);
     await fc.assert(
       fc.asyncProperty(some, async ([route, value]) => {
         const { status } = await send(route, JSON.stringify(value));
-        // An empty object is right where everything is optional; then the ids lead nowhere.
         expect([400, 404], route.name).toContain(status);
       }),
       { numRuns: 300 },

@@ -10,6 +10,8 @@ import { addMember, setUp, type SignedIn, signIn } from '../kit/tenancy.ts';
  * asserted is that an observer who guesses from one answer is right in no more than 60 of 100 cases.
  */
 const TRIES = 120;
+/** So many that no address comes to its limit before chance has to be ruled out. */
+const ACCOUNTS = 32;
 const GUESSED_RIGHT_AT_MOST = 0.6;
 
 interface Probe {
@@ -30,13 +32,14 @@ describe('whether an account exists', { timeout: 180_000 }, () => {
     const owner = await setUp(product);
     admin = await signIn(product, owner, 'acme');
     const platform = await signIn(product, owner, 'platform');
-    // What is measured is the answer, not the limits: they are as wide here as they may be.
+    // What is measured is the answer, not the limits of the source. Those of accounts stay as they are for both: an
+    // address that nobody has is bound by the defaults.
     for (const session of [admin, platform]) {
-      const limits = { perDevice: 100, perAccount: 10_000, perOrganization: 1_000_000, perSource: 1_000_000 };
+      const limits = { perOrganization: 1_000_000, perSource: 1_000_000 };
       const path = `/orgs/${session.organization.id}/policy`;
       expectAnswer(await product.api.patch(path, { limits }, { token: session.accessToken }), 200);
     }
-    for (let n = 0; n < 4; n += 1) {
+    for (let n = 0; n < ACCOUNTS; n += 1) {
       known.push((await addMember(product, admin, `known-${n}`)).email);
     }
   }, 180_000);
@@ -90,7 +93,12 @@ describe('whether an account exists', { timeout: 180_000 }, () => {
   it.each(probes)('does not show in $name', async ({ name, ask, status, tries = TRIES }) => {
     const durations = { known: [] as number[], unknown: [] as number[] };
     const words = { known: new Set<string>(), unknown: new Set<string>() };
-    for (let n = 0; n < tries; n += 1) {
+    const guessed = (): number => {
+      const { auc } = compare(durations.known, durations.unknown);
+      return Math.max(auc, 1 - auc);
+    };
+    // By chance one in a hundred looks different after the first hundred tries: then three times as many decide.
+    for (let n = 0; n < tries || (n < 3 * tries && guessed() >= GUESSED_RIGHT_AT_MOST); n += 1) {
       for (const about of n % 2 === 0 ? (['known', 'unknown'] as const) : (['unknown', 'known'] as const)) {
         const began = performance.now();
         const answer = await ask(about, n);
@@ -106,7 +114,7 @@ describe('whether an account exists', { timeout: 180_000 }, () => {
       `${name}: known ${medianA.toFixed(2)} ms, unknown ${medianB.toFixed(2)} ms (medians of ${durations.known.length}); ` +
         `guessed right from one answer: ${(100 * Math.max(auc, 1 - auc)).toFixed(1)} %; p = ${p.toFixed(3)}`,
     );
-    expect(Math.max(auc, 1 - auc)).toBeLessThan(GUESSED_RIGHT_AT_MOST);
+    expect(guessed()).toBeLessThan(GUESSED_RIGHT_AT_MOST);
   });
 
   it('would show here if the work differed: a request that no password is hashed for', async () => {

@@ -37,12 +37,14 @@ export class Policies {
       const settings = merged(stored, request);
       const [before, after] = [policyOf(stored), policyOf(settings)];
       requireLivable(after, caller);
+      const changes = differences(before, after);
+      if (Object.keys(changes).length === 0) return viewOf(after);
       await storeSettings(tx, settings);
       const shortened = await tightenSessions(tx, tx.orgId, after.session);
       await this.audit.append(tx, caller, {
         action: 'policy.changed',
         target: { type: 'organization', id: tx.orgId },
-        changes: { ...differences(before, after), ...(shortened > 0 && { sessions: { to: shortened } }) },
+        changes: { ...changes, ...(shortened > 0 && { sessions: { to: shortened } }) },
       });
       return viewOf(after);
     });
@@ -51,9 +53,6 @@ export class Policies {
 
 function requireValid(request: ChangePolicyRequest): void {
   const errors: InputError[] = [
-    ...(Object.values(request).some((part) => part !== undefined)
-      ? []
-      : [{ path: '', message: 'must name a setting to change' }]),
     ...(request.allowedCidrs ?? []).flatMap((one, index) =>
       isCidr(one) ? [] : [{ path: `allowedCidrs[${index}]`, message: 'must be in CIDR notation' }],
     ),
