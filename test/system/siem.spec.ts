@@ -114,8 +114,10 @@ describe.each(recipes)('%s by the recipe %s', { timeout: 120_000 }, (daemon, rec
   it.skipIf(missing !== undefined)(
     'is killed in mid-flight, and ends with every position, in order',
     async () => {
-      await fillLog(product.database.adminUrl, orgId, 3_000);
-      await until(async () => (await read(sinkId)).delivery.writtenPos > 2_300, 20_000);
+      const { headPos: before } = await drained(sinkId);
+      // Fewer than are sent again after a broken connection: what a receiver had beyond them is gone with it.
+      await fillLog(product.database.adminUrl, orgId, 900);
+      await until(async () => (await read(sinkId)).delivery.writtenPos > before + 500, 20_000);
       await receiver.end('SIGKILL');
       await act();
       await until(async () => (await read(sinkId)).delivery.failures > 0, 20_000);
