@@ -1,9 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/**
- * Peppers of API keys that rotate, when and from where a key was last used, and which key made a key. Also
- * write_invalidation(), for tables whose new rows authority depends on too.
- */
+/** Peppers of API keys that rotate, when and from where a key was last used, and which key made a key. */
 export class KeepKeyPeppers1763769600015 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
@@ -55,27 +52,8 @@ export class KeepKeyPeppers1763769600015 implements MigrationInterface {
       GRANT SELECT ON api_key_activity TO portcullis_app;
       GRANT SELECT, INSERT, UPDATE, DELETE ON api_key_activity TO portcullis_system;
 
-      -- What invalidate() does, for a subject that the caller names. Locks in the same order.
-      CREATE FUNCTION write_invalidation(subject text) RETURNS void
-      LANGUAGE plpgsql SECURITY DEFINER SET search_path = portcullis, pg_temp AS $$
-      DECLARE next_pos bigint;
-      BEGIN
-        PERFORM audit_lock();
-        PERFORM pg_advisory_xact_lock(hashtextextended('invalidations', 0));
-        SELECT coalesce(max(pos), 0) + 1 INTO next_pos FROM invalidations;
-        INSERT INTO invalidations (pos, subject) VALUES (next_pos, subject);
-        PERFORM set_config('app.invalidated', next_pos::text, true);
-        PERFORM pg_notify('portcullis_invalidations', '');
-      END $$;
-
-      CREATE FUNCTION invalidate_key_peppers() RETURNS trigger
-      LANGUAGE plpgsql SECURITY DEFINER SET search_path = portcullis, pg_temp AS $$
-      BEGIN
-        PERFORM write_invalidation('key_peppers');
-        RETURN NULL;
-      END $$;
       CREATE CONSTRAINT TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE ON key_peppers
-        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION invalidate_key_peppers();
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION invalidate_subject('key_peppers');
     `);
   }
 

@@ -32,14 +32,8 @@ export class RotateSigningKeys1763769600016 implements MigrationInterface {
       CREATE UNIQUE INDEX signing_keys_one_current ON signing_keys (state) WHERE state = 'current';
 
       -- A new key is news too: replicas must know it before the first token that it signs.
-      CREATE FUNCTION invalidate_signing_key() RETURNS trigger
-      LANGUAGE plpgsql SECURITY DEFINER SET search_path = portcullis, pg_temp AS $$
-      BEGIN
-        PERFORM write_invalidation('signing_key:' || CASE WHEN TG_OP = 'DELETE' THEN OLD.kid ELSE NEW.kid END);
-        RETURN NULL;
-      END $$;
       CREATE CONSTRAINT TRIGGER invalidate AFTER INSERT OR UPDATE OR DELETE ON signing_keys
-        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION invalidate_signing_key();
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION invalidate_subject('signing_key', 'kid');
     `);
   }
 

@@ -109,14 +109,8 @@ export class CreateSecrets1763769600021 implements MigrationInterface {
       GRANT DELETE ON secret_uses TO portcullis_system;
 
       -- Every replica wraps by the new master key once the deployment does.
-      CREATE FUNCTION invalidate_master_key() RETURNS trigger
-      LANGUAGE plpgsql SECURITY DEFINER SET search_path = portcullis, pg_temp AS $$
-      BEGIN
-        PERFORM write_invalidation('master_key');
-        RETURN NULL;
-      END $$;
       CREATE CONSTRAINT TRIGGER invalidate_master_key AFTER UPDATE OF master_key_check ON deployment
-        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION invalidate_master_key();
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION invalidate_subject('master_key');
     `);
   }
 
