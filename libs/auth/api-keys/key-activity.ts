@@ -1,41 +1,32 @@
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { Database } from '#database';
+import { Sightings } from '../sightings.ts';
 import { type KeyUse, writeKeyUses } from './api-key.store.ts';
 
-/** How far `lastUsedAt` may lag behind. */
-const FLUSH_MS = 10_000;
-
-/** Remembers when and from where keys were used and writes it in batches: a request costs no write. */
+/** When and from where keys were used last. `lastUsedAt` lags behind as sightings do. */
 @Injectable()
 export class KeyActivity implements OnModuleInit, OnModuleDestroy {
-  #used = new Map<string, KeyUse>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #used: Sightings<KeyUse>;
 
-  constructor(private readonly database: Database) {}
-
-  onModuleInit(): void {
-    this.#timer = setInterval(() => void this.flush(), FLUSH_MS);
-    this.#timer.unref();
+  constructor(database: Database) {
+    this.#used = new Sightings((batch) =>
+      database.acrossOrgs('api_keys', (tx) => writeKeyUses(tx, [...batch.values()])),
+    );
   }
 
-  async onModuleDestroy(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.flush();
+  onModuleInit(): void {
+    this.#used.start();
+  }
+
+  onModuleDestroy(): Promise<void> {
+    return this.#used.stop();
   }
 
   touch(id: string, at: number, ip: string | undefined): void {
-    this.#used.set(id, { id, at, ip });
+    this.#used.note(id, { id, at, ip });
   }
 
-  /** Writes what was seen. On failure it is kept for the next time; later uses win. */
-  async flush(): Promise<void> {
-    if (this.#used.size === 0) return;
-    const batch = this.#used;
-    this.#used = new Map();
-    try {
-      await this.database.acrossOrgs('api_keys', (tx) => writeKeyUses(tx, [...batch.values()]));
-    } catch {
-      this.#used = new Map([...batch, ...this.#used]);
-    }
+  flush(): Promise<void> {
+    return this.#used.flush();
   }
 }
