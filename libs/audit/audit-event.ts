@@ -73,6 +73,14 @@ export function actorOf(caller: Caller): AuditActor {
   };
 }
 
+/** Who and whence of a record that no request led to: a component of the system, and its job where that has a name. */
+export function bySystem(component: string, job = component): Pick<AuditEntry, 'actor' | 'request'> {
+  return {
+    actor: { type: 'system', id: component },
+    request: { id: newId(), method: 'JOB', route: job },
+  };
+}
+
 /** Builds the leaf (RFC 8785) and takes the personal values out of it. `time` is RFC 3339 in UTC. */
 export function sealEvent(entry: AuditEntry, time: Date): SealedEvent {
   const id = newId();

@@ -1,8 +1,7 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
-import { Audit, type AuditAction, type AuditEntry } from '#audit';
+import { Audit, type AuditAction, type AuditEntry, bySystem } from '#audit';
 import { PepperRotation, SigningKeyRotation } from '#auth';
 import { Database, type SystemTx } from '#database';
-import { newId } from '#kernel';
 
 const EVERY_MS = 60_000;
 /** Sessions are kept this long after their end, for the answer to "who was signed in then?". */
@@ -85,12 +84,11 @@ export class Housekeeping implements OnModuleDestroy {
 
 function purged(orgId: string, action: AuditAction, count: number): AuditEntry {
   return {
+    ...bySystem('housekeeping'),
     orgId,
-    actor: { type: 'system', id: 'housekeeping' },
     action,
     target: { type: 'organization', id: orgId },
     outcome: 'success',
-    request: { id: newId(), method: 'JOB', route: 'housekeeping' },
     changes: { count: { to: count } },
   };
 }

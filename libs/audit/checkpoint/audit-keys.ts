@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { Database, type SystemTx } from '#database';
-import { type Caller, newId } from '#kernel';
+import { type Caller } from '#kernel';
 import { AuditConfig } from '../audit.config.ts';
+import { bySystem } from '../audit-event.ts';
 import { Audit } from '../audit.ts';
 import {
   type AuditKeyRow,
@@ -83,14 +84,12 @@ export class AuditKeys {
     const now = await readKeys(tx);
     if (now.length > 0) return now;
     const key = await this.#make(tx);
-    const id = newId();
     await this.audit.record(tx, {
+      ...bySystem('audit'),
       orgId: (await readDeployment(tx)).platformOrgId ?? '',
-      actor: { type: 'system', id: 'audit' },
       action: 'audit_key.created',
       target: { type: 'audit_key', id: keyIdOf(key) },
       outcome: 'success',
-      request: { id, method: 'JOB', route: 'audit' },
     });
     return readKeys(tx);
   }

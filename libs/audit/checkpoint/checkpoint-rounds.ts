@@ -4,10 +4,9 @@ import { AuditConfig } from '../audit.config.ts';
 import { SearchIndex } from '../search/search-index.ts';
 import { isFinding, OrgTrees } from '../tree/org-trees.ts';
 import { WIDTH } from '../tree/tiles.ts';
-import { type LogHead, readLogHeads, takeRound } from './checkpoint.store.ts';
+import { everyLog, type LogHead, takeRound } from './checkpoint.store.ts';
 import { Checkpoints } from './checkpoints.ts';
 
-const PAGE = 200;
 /** Tiles that one round compares with the log again: ten thousand events, a tenth of a second's work. */
 const CHECKED_TILES = 40;
 const AT_ONCE = 4;
@@ -83,21 +82,14 @@ export class CheckpointRounds implements OnModuleDestroy {
   /** One round. What is wrong with one log does not keep the others. */
   async round(onFailure: (error: unknown) => void): Promise<void> {
     let tiles = CHECKED_TILES;
-    for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
-      const from = after;
-      const heads = await this.database.acrossOrgs('audit_checkpoints', (tx) => readLogHeads(tx, from, PAGE));
-      for (const head of heads) {
-        if (!this.#isDue(head)) continue;
-        try {
-          await this.checkpoints.publish(head.orgId, await this.checkpoints.issue(head.orgId));
-          if (tiles > 0) tiles -= await this.#lookAgain(head);
-        } catch (error) {
-          onFailure(error);
-        }
+    for await (const head of everyLog(this.database, 'audit_checkpoints')) {
+      if (!this.#isDue(head)) continue;
+      try {
+        await this.checkpoints.publish(head.orgId, await this.checkpoints.issue(head.orgId));
+        if (tiles > 0) tiles -= await this.#lookAgain(head);
+      } catch (error) {
+        onFailure(error);
       }
-      const last = heads.at(-1);
-      if (!last || heads.length < PAGE) break;
-      after = last.orgId;
     }
     await this.search.keepUp().catch(onFailure);
   }

@@ -1,4 +1,4 @@
-import type { SystemTx } from '#database';
+import type { Database, SystemReason, SystemTx } from '#database';
 
 /** A checkpoint as it was issued. */
 export interface Checkpoint {
@@ -53,8 +53,23 @@ export interface LogHead {
   readonly signedAgo: number;
 }
 
-/** Heads of logs in order of their organizations' ids after `after`, deleted organizations among them. */
-export async function readLogHeads(tx: SystemTx, after: string, limit: number): Promise<LogHead[]> {
+/** Heads read in one transaction. */
+const PAGE = 200;
+/** Before every id. */
+const FIRST = '00000000-0000-0000-0000-000000000000';
+
+/** The head of every log, deleted organizations' among them, in order of their ids; no transaction stays open. */
+export async function* everyLog(database: Database, reason: SystemReason): AsyncGenerator<LogHead> {
+  for (let after: string | undefined = FIRST; after !== undefined;) {
+    const from: string = after;
+    const heads: LogHead[] = await database.acrossOrgs(reason, (tx) => readLogHeads(tx, from, PAGE));
+    yield* heads;
+    after = heads.length < PAGE ? undefined : heads.at(-1)?.orgId;
+  }
+}
+
+/** Heads of logs in order of their organizations' ids after `after`. */
+async function readLogHeads(tx: SystemTx, after: string, limit: number): Promise<LogHead[]> {
   // From one organization to the next by the index, however long the logs are.
   const rows = await tx.query<{ org_id: string; size: string; signed: string | null; ago: number | null }>(
     `WITH RECURSIVE logs AS (

@@ -2,8 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Unattended } from '#access';
 import { Database, type SystemTx } from '#database';
 import { HandlesJob, Jobs } from '#jobs';
-import { newId } from '#kernel';
-import type { AuditEntry, Changes } from '../audit-event.ts';
+import { type AuditEntry, bySystem, type Changes } from '../audit-event.ts';
 import { Audit } from '../audit.ts';
 import { readHold } from '../retention/retention.store.ts';
 import { type ErasureJob, erasureQueue } from './erasure-queue.ts';
@@ -112,12 +111,11 @@ function entryOf(
   changes: Changes,
 ): AuditEntry {
   return {
+    ...bySystem('audit', erasureQueue.name),
     orgId,
-    actor: { type: 'system', id: 'audit' },
     action,
     target: { type: 'user', id: userId },
     outcome: 'success',
-    request: { id: newId(), method: 'JOB', route: erasureQueue.name },
     changes: { erasure: { to: id }, ...changes },
   };
 }

@@ -2,7 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { Unattended } from '#access';
 import { Database, type SystemTx } from '#database';
 import { HandlesJob, JobQueue } from '#jobs';
-import { newId } from '#kernel';
+import { bySystem } from '../audit-event.ts';
 import { Audit } from '../audit.ts';
 import { Findings } from '../tree/findings.ts';
 import { BEGINNING, checkLogged } from '../tree/log-check.ts';
@@ -73,14 +73,12 @@ export class Pruning {
       await this.findings.keepIn(tx, orgId, checked.finding);
       return false;
     }
-    const id = newId();
     await this.audit.record(tx, {
+      ...bySystem('audit', pruningQueue.name),
       orgId,
-      actor: { type: 'system', id: 'audit' },
       action: 'audit.pruned',
       target: { type: 'audit_log', id: orgId },
       outcome: 'success',
-      request: { id, method: 'JOB', route: pruningQueue.name },
       changes: { after: { to: after }, upTo: { to }, retentionDays: { to: days } },
     });
     await prune(tx, orgId, to);

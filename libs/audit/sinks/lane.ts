@@ -87,8 +87,7 @@ export class Lane {
     const before = Number(claim.delivered_pos);
     // Whatever a connection that tells nothing may have lost when it ended goes again.
     const window = resendWindow(this.#target);
-    this.#delivered = window > 0 ? Math.max(Number(claim.settled_pos), before - window) : before;
-    if (this.#delivered > before) this.#delivered = before;
+    this.#delivered = Math.min(before, Math.max(Number(claim.settled_pos), before - window));
     this.#checkpoint = Number(claim.checkpoint_size);
     this.#failures = claim.failures;
     this.#replayAsked = claim.replay_to !== null;

@@ -2,9 +2,10 @@ import { Injectable, Logger } from '@nestjs/common';
 import { Unattended } from '#access';
 import { Database } from '#database';
 import { HandlesJob, type JobFacts, JobQueue } from '#jobs';
-import { type Caller, Clock, Fault, newId } from '#kernel';
+import { type Caller, Clock, Fault } from '#kernel';
+import { bySystem } from '../audit-event.ts';
 import { Audit } from '../audit.ts';
-import { type LogHead, readLogHeads } from '../checkpoint/checkpoint.store.ts';
+import { everyLog, type LogHead } from '../checkpoint/checkpoint.store.ts';
 import { Checkpoints } from '../checkpoint/checkpoints.ts';
 import { Findings } from '../tree/findings.ts';
 import { OrgTrees } from '../tree/org-trees.ts';
@@ -12,7 +13,6 @@ import { WIDTH } from '../tree/tiles.ts';
 import type { VerificationView } from './verification.contract.ts';
 import { hasFindings, readEmptied, readFindings, readLastVerified } from './verification.store.ts';
 
-const PAGE = 200;
 const SHOWN = 100;
 
 /** Every hour; a run that fails is tried again within it. */
@@ -49,15 +49,8 @@ export class LogVerification {
     // Of what is gone whole nobody asks by its positions.
     const emptied = await this.database.acrossOrgs('audit_verification', readEmptied);
     for (const orgId of emptied) await this.#alerting(orgId, () => this.checkpoints.compare(orgId));
-    for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
-      const from = after;
-      const heads = await this.database.acrossOrgs('audit_verification', (tx) =>
-        readLogHeads(tx, from, PAGE),
-      );
-      for (const head of heads) await this.#alerting(head.orgId, () => this.#verify(head));
-      const last = heads.at(-1);
-      if (!last || heads.length < PAGE) return;
-      after = last.orgId;
+    for await (const head of everyLog(this.database, 'audit_verification')) {
+      await this.#alerting(head.orgId, () => this.#verify(head));
     }
   }
 
@@ -108,14 +101,12 @@ export class LogVerification {
     await this.database.acrossOrgs('audit_verification', async (tx) => {
       const standing = await this.findings.standing(tx, orgId);
       if (standing) throw standing;
-      const id = newId();
       await this.audit.record(tx, {
+        ...bySystem('audit'),
         orgId,
-        actor: { type: 'system', id: 'audit' },
         action: 'audit.verified',
         target: { type: 'audit_log', id: orgId },
         outcome: 'success',
-        request: { id, method: 'JOB', route: 'audit' },
         changes: { from: { to: from + 1 }, upTo: { to: upTo } },
       });
     });

@@ -1,7 +1,6 @@
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
-import { Audit } from '#audit';
+import { Audit, bySystem } from '#audit';
 import { Database } from '#database';
-import { newId } from '#kernel';
 import { type RenewedDigest, renewDigests } from './api-key.store.ts';
 import { ApiKeySecrets } from './api-key-secrets.ts';
 
@@ -51,12 +50,11 @@ export class KeyRehash implements OnModuleInit, OnModuleDestroy {
       await this.database.acrossOrgs('api_keys', async (tx) => {
         for (const { id, org_id } of await renewDigests(tx, batch)) {
           await this.audit.record(tx, {
+            ...bySystem('key_rehash'),
             orgId: org_id,
-            actor: { type: 'system', id: 'key_rehash' },
             action: 'api_key.rehashed',
             target: { type: 'api_key', id },
             outcome: 'success',
-            request: { id: newId(), method: 'JOB', route: 'key_rehash' },
           });
         }
       });

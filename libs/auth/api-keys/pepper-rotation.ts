@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { randomBytes } from 'node:crypto';
-import { Audit } from '#audit';
+import { Audit, bySystem } from '#audit';
 import { Database } from '#database';
 import { type Caller, newId } from '#kernel';
 import { MasterKey } from '#secrets';
@@ -43,12 +43,11 @@ export class PepperRotation {
       if (orgId === undefined) return;
       for (const id of await retirePeppers(tx)) {
         await this.audit.record(tx, {
+          ...bySystem('housekeeping'),
           orgId,
-          actor: { type: 'system', id: 'housekeeping' },
           action: 'key_pepper.retired',
           target: { type: 'key_pepper', id },
           outcome: 'success',
-          request: { id: newId(), method: 'JOB', route: 'housekeeping' },
         });
       }
     });

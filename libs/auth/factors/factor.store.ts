@@ -46,7 +46,8 @@ export async function readPersonFacts(
   tx: SystemTx,
   userId: string,
   orgId: string,
-): Promise<Omit<PersonFacts, 'passkeysWork'>> {
+  passkeysWork: boolean,
+): Promise<PersonFacts> {
   const row = await tx.one<{
     must_change: boolean;
     settings: unknown;
@@ -65,6 +66,7 @@ export async function readPersonFacts(
     mfa: policyOf(row.settings ?? undefined).mfa,
     factors: new Set(row.kinds),
     hasRecoveryCodes: row.has_codes,
+    passkeysWork,
   };
 }
 

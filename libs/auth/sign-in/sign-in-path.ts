@@ -73,8 +73,8 @@ export class SignInPath {
     return nextStep(await this.facts(tx, account.id, org.id), proof.authMethods);
   }
 
-  async facts(tx: SystemTx, userId: string, orgId: string): Promise<PersonFacts> {
-    return { ...(await readPersonFacts(tx, userId, orgId)), passkeysWork: this.passkeys.work };
+  facts(tx: SystemTx, userId: string, orgId: string): Promise<PersonFacts> {
+    return readPersonFacts(tx, userId, orgId, this.passkeys.work);
   }
 
   async #open(tx: SystemTx, journey: Journey, proof: Proof): Promise<Opened & { device: SeenDevice }> {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { Audit, type AuditNote } from '#audit';
+import { Audit, type AuditNote, bySystem } from '#audit';
 import { Database, type SystemTx } from '#database';
-import { type Caller, newId } from '#kernel';
+import { type Caller } from '#kernel';
 import { AuthFault } from '../auth.faults.ts';
 import { platformOrgId } from '../platform-org.store.ts';
 import {
@@ -92,15 +92,8 @@ export class SigningKeyRotation {
       const current = await readKeyIn(tx, 'current', ROTATE_AFTER_SECONDS);
       // Before the set-up there is neither a key nor a log.
       if (orgId === undefined || !current) return;
-      const request = { id: newId(), method: 'JOB', route: 'housekeeping' };
-      const note: Note = (one) =>
-        this.audit.record(tx, {
-          outcome: 'success',
-          ...one,
-          orgId,
-          actor: { type: 'system', id: 'housekeeping' },
-          request,
-        });
+      const origin = bySystem('housekeeping');
+      const note: Note = (one) => this.audit.record(tx, { outcome: 'success', ...one, orgId, ...origin });
       const next = await readKeyIn(tx, 'next', JWKS_LEAD_SECONDS);
       if (!next) await this.#createNext(tx, note);
       else if (current.due && next.due) await this.#rotate(tx, note, 'rotated_by_age');

@@ -163,8 +163,8 @@ export class StepUps {
     return withFactor(before, { methods: proven.methods, id: proven.factorId }, now);
   }
 
-  async #facts(tx: SystemTx, { userId, caller }: OwnSession): Promise<PersonFacts> {
-    return { ...(await readPersonFacts(tx, userId, caller.org.id)), passkeysWork: this.passkeys.work };
+  #facts(tx: SystemTx, { userId, caller }: OwnSession): Promise<PersonFacts> {
+    return readPersonFacts(tx, userId, caller.org.id, this.passkeys.work);
   }
 
   async #challenge(tx: SystemTx, own: OwnSession, person: PersonFacts, fresh: boolean): Promise<Fault> {
