@@ -1,8 +1,9 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { AccessModule } from '#access';
-import { AuditConfig, AuditModule, SinkConfig, SinkSecrets } from '#audit';
+import { AuditConfig, AuditModule, RecordFollower, SinkConfig, SinkSecrets } from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
+import { Events, EventsModule } from '#events';
 import { HttpModule } from '#http';
 import { JobsConfig, JobsModule } from '#jobs';
 import { Clock, SystemClock } from '#kernel';
@@ -57,8 +58,9 @@ export class AppModule {
             sinkSecrets
               ? { provide: SinkSecrets, useValue: sinkSecrets }
               : { provide: SinkSecrets, useExisting: SecretReferences },
+            { provide: RecordFollower, useExisting: Events },
           ],
-          exports: [Clock, SinkSecrets],
+          exports: [Clock, RecordFollower, SinkSecrets],
         },
         DatabaseModule.with(database),
         SecretsModule.with(masterKey),
@@ -67,6 +69,7 @@ export class AppModule {
         MailModule.with(mail),
         AuthModule.with(new AuthConfig(issuer, publicUrl)),
         AuditModule.with(new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir), sinks),
+        EventsModule,
         OrgsModule.with(new OrgConfig(publicUrl)),
         PlatformModule,
         HttpModule,

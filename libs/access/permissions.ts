@@ -153,6 +153,10 @@ export const permissions = {
     description: 'Say where the audit log is pushed to; test a sink, and deliver a range again.',
     roles: ['admin'],
   },
+  'event:read': {
+    description: 'Read the events of the organization, and what was published of them where.',
+    roles: ['admin', 'auditor', 'operator'],
+  },
   'audit:erase': {
     description: 'Erase what is personal of one person from the audit log; the proofs of it still hold.',
     roles: [],

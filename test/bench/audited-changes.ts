@@ -1,11 +1,12 @@
 import pg from 'pg';
-import { Audit } from '#audit';
+import type { Audit } from '#audit';
 import { Database, type DatabaseUrls, migrate, type OrgTx, prepareDatabase } from '#database';
 import { type Caller, newId, SystemClock } from '#kernel';
 import { migrations } from '../../migrations/index.ts';
 import { TemporaryDatabase } from './deployment.ts';
 import { medianOf, type Plan, type Result } from './figures.ts';
 import { cores } from './processes.ts';
+import { auditBy } from '../kit/audit.ts';
 
 const CLIENTS = 16;
 const ORGANIZATIONS = 100;
@@ -36,7 +37,7 @@ export async function auditedChanges({ rounds, seconds }: Plan): Promise<Result>
     const tenants = await makeTenants(urls);
     database = new Database({ urls, poolSize: CLIENTS }, { settled: () => Promise.resolve() });
     await database.connect();
-    const work = changes(database, new Audit(new SystemClock()));
+    const work = changes(database, auditBy(new SystemClock()));
     const hot = tenants.slice(0, 1);
     await spread(tenants, 1, work.audited);
     for (let i = 0; i < rounds; i += 1) {
