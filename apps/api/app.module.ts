@@ -3,14 +3,14 @@ import { AccessModule } from '#access';
 import { AuditConfig, AuditModule, RecordFollower, SinkConfig, SinkSecrets } from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
-import { Events, EventsModule } from '#events';
+import { EventConfig, Events, EventSecrets, EventsModule } from '#events';
 import { HttpModule } from '#http';
 import { JobsConfig, JobsModule } from '#jobs';
 import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
 import { PlatformModule } from '#platform';
-import { type MasterKey, SecretReferences, SecretsModule } from '#secrets';
+import { DEPLOYMENT, type MasterKey, SecretReferences, SecretsModule } from '#secrets';
 
 export interface AppParts {
   readonly database: DatabaseOptions;
@@ -26,6 +26,8 @@ export interface AppParts {
   readonly sinks?: SinkConfig;
   /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
+  /** Where events go besides their log, and how long they are kept. */
+  readonly events?: EventConfig;
   /** For tests; the system's where unsaid. */
   readonly clock?: Clock;
 }
@@ -46,6 +48,7 @@ export class AppModule {
     audit = { checkpointSeconds: 60, anchorDir: undefined },
     sinks = new SinkConfig(),
     sinkSecrets,
+    events = new EventConfig(),
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
     return {
@@ -59,8 +62,15 @@ export class AppModule {
               ? { provide: SinkSecrets, useValue: sinkSecrets }
               : { provide: SinkSecrets, useExisting: SecretReferences },
             { provide: RecordFollower, useExisting: Events },
+            {
+              provide: EventSecrets,
+              useFactory: (references: SecretReferences): EventSecrets => ({
+                resolve: (reference, purpose) => references.resolve(DEPLOYMENT, reference, purpose),
+              }),
+              inject: [SecretReferences],
+            },
           ],
-          exports: [Clock, RecordFollower, SinkSecrets],
+          exports: [Clock, EventSecrets, RecordFollower, SinkSecrets],
         },
         DatabaseModule.with(database),
         SecretsModule.with(masterKey),
@@ -69,7 +79,7 @@ export class AppModule {
         MailModule.with(mail),
         AuthModule.with(new AuthConfig(issuer, publicUrl)),
         AuditModule.with(new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir), sinks),
-        EventsModule,
+        EventsModule.with(events),
         OrgsModule.with(new OrgConfig(publicUrl)),
         PlatformModule,
         HttpModule,

@@ -1,5 +1,6 @@
 import { auditSettings } from '#audit';
 import { databaseSettings } from '#database';
+import { eventSettings } from '#events';
 import { httpSettings } from '#http';
 import { setting } from '#kernel';
 import { mailSettings } from '#mail';
@@ -10,6 +11,7 @@ export const settings = {
   ...databaseSettings,
   ...mailSettings,
   ...auditSettings,
+  ...eventSettings,
   dataDir: setting.required('PORTCULLIS_DATA_DIR', 'Where the product keeps its files.', './.portcullis'),
   role: setting.choice(
     'PORTCULLIS_ROLE',

@@ -157,6 +157,10 @@ export const permissions = {
     description: 'Read the events of the organization, and what was published of them where.',
     roles: ['admin', 'auditor', 'operator'],
   },
+  'event:retry': {
+    description: 'Have events published once more that a destination refused.',
+    roles: ['admin', 'operator'],
+  },
   'audit:erase': {
     description: 'Erase what is personal of one person from the audit log; the proofs of it still hold.',
     roles: [],

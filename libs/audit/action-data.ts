@@ -136,6 +136,7 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
     target: 'deployment',
     data: ['orgKeys', 'signingKeys', 'keyPeppers', 'auditKeys', 'factors'],
   },
+  'event.retried': { target: 'event_destination', data: ['count'] },
   'audit_key.created': { target: 'audit_key', data: [] },
   'audit_key.rotated': { target: 'audit_key', data: ['overlapSeconds'] },
 };

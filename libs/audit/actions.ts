@@ -306,6 +306,11 @@ export const auditActions = {
     description: 'An operator of the platform acknowledged a fork; the log goes on from here.',
     retention: 'security',
   },
+  'event.retried': {
+    description:
+      'Somebody had events published once more that a destination had refused, counted in changes.',
+    retention: 'administration',
+  },
   'audit_key.created': { description: 'The key that signs checkpoints was made.', retention: 'security' },
   'audit_key.rotated': {
     description: 'The key that signs checkpoints got a successor.',

@@ -1,3 +1,8 @@
+export { EventConfig } from './relay/event.config.ts';
+export { EventRelays } from './relay/event-relays.ts';
+export { EventRetention } from './retention/event-retention.ts';
 export { Events } from './events.ts';
+export { EventSecrets } from './relay/event-secrets.ts';
+export { eventConfig, eventSettings } from './relay/event.settings.ts';
 export { EventsModule } from './events.module.ts';
-export { type EventType, eventTypes } from './event-types.ts';
+export { eventTypes } from './event-types.ts';

@@ -2,7 +2,7 @@ import type { Caller } from '#kernel';
 import type { Secret } from './secret.ts';
 
 /** What the product itself reads a secret for, and for which of those: `sink:<id>`. */
-export type Purpose = `${'sink' | 'webhook' | 'identity_provider' | 'mail' | 'command'}:${string}`;
+export type Purpose = `${'sink' | 'webhook' | 'identity_provider' | 'mail' | 'command' | 'events'}:${string}`;
 
 /** The product itself, at work for an organization. */
 export interface Resolver {

@@ -120,6 +120,7 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'audit.hold_lifted': map(3004, 9, 3),
   'audit.fork_marked': map(3004, 3, 4),
   'audit.fork_acknowledged': map(3004, 3, 3),
+  'event.retried': map(6003, 2),
   'audit_key.created': map(3004, 1),
   'audit_key.rotated': map(3004, 3, 2),
 };
