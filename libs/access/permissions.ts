@@ -161,6 +161,26 @@ export const permissions = {
     description: 'Have events published once more that a destination refused.',
     roles: ['admin', 'operator'],
   },
+  'capability:read': {
+    description: 'See the capabilities of the organization, their manifests and their history.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+  },
+  'capability:propose': {
+    description: 'Propose capabilities by their manifests.',
+    roles: ['admin', 'operator'],
+  },
+  'capability:admit': {
+    description: 'Admit and activate capabilities.',
+    roles: ['admin'],
+  },
+  'capability:quarantine': {
+    description: 'Quarantine capabilities: what is bound to them stops at once.',
+    roles: ['admin', 'operator'],
+  },
+  'capability:revoke': {
+    description: 'Revoke capabilities for ever.',
+    roles: ['admin'],
+  },
   'audit:erase': {
     description: 'Erase what is personal of one person from the audit log; the proofs of it still hold.',
     roles: [],

@@ -137,6 +137,13 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
     data: ['orgKeys', 'signingKeys', 'keyPeppers', 'auditKeys', 'factors'],
   },
   'event.retried': { target: 'event_destination', data: ['count'] },
+  'capability.proposed': { target: 'capability', data: ['name', 'version', 'product', 'digest'] },
+  'capability.admission_tried': { target: 'capability', data: ['name', 'version', 'problems'] },
+  'capability.admitted': { target: 'capability', data: ['name', 'version', 'state', 'digest'] },
+  'capability.activated': { target: 'capability', data: ['name', 'version', 'state', 'digest'] },
+  'capability.deactivated': { target: 'capability', data: ['name', 'version', 'state', 'digest'] },
+  'capability.quarantined': { target: 'capability', data: ['name', 'version', 'state', 'digest', 'reason'] },
+  'capability.revoked': { target: 'capability', data: ['name', 'version', 'state', 'digest', 'reason'] },
   'audit_key.created': { target: 'audit_key', data: [] },
   'audit_key.rotated': { target: 'audit_key', data: ['overlapSeconds'] },
 };

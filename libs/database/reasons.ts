@@ -39,6 +39,7 @@ export const systemReasons = {
   audit_sinks: 'Workers deliver the log of every organization that has a sink to it.',
   event_heads: 'Whether any log of events has grown is asked for all who wait; the answer is a number.',
   event_relay: 'Workers publish the events of every organization to the deployment’s destinations.',
+  capability_state: 'Whether a capability is active is asked by what is bound to it, before it acts.',
   resolve_secrets: 'The product itself needs a secret of an organization, with nobody signed in.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;

@@ -140,6 +140,36 @@ export const eventTypes = {
     description: 'A signing key was withdrawn: every token it signed ended at once.',
     of: ['signing_key.withdrawn'],
   },
+  'portcullis.capability.proposed': {
+    description: 'A version of a capability was proposed by its manifest.',
+    of: ['capability.proposed'],
+    carries: ['name', 'version', 'digest'],
+  },
+  'portcullis.capability.admitted': {
+    description: 'A version of a capability was admitted: it may be activated.',
+    of: ['capability.admitted'],
+    carries: ['name', 'version', 'digest'],
+  },
+  'portcullis.capability.activated': {
+    description: 'A version of a capability became the active one.',
+    of: ['capability.activated'],
+    carries: ['name', 'version', 'digest'],
+  },
+  'portcullis.capability.deactivated': {
+    description: 'A version of a capability is no longer active, for another one is.',
+    of: ['capability.deactivated'],
+    carries: ['name', 'version', 'digest'],
+  },
+  'portcullis.capability.quarantined': {
+    description: 'A version of a capability was quarantined: what is bound to it stopped at once.',
+    of: ['capability.quarantined'],
+    carries: ['name', 'version', 'digest'],
+  },
+  'portcullis.capability.revoked': {
+    description: 'A version of a capability was revoked for ever.',
+    of: ['capability.revoked'],
+    carries: ['name', 'version', 'digest'],
+  },
 } as const satisfies Record<`portcullis.${string}`, Entry>;
 
 export type EventType = keyof typeof eventTypes;

@@ -1,4 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { Capabilities } from './capabilities/active-capabilities.ts';
+import { CapabilitiesController } from './capabilities/capabilities.controller.ts';
+import { CapabilityRegistry } from './capabilities/capability-registry.ts';
 import { Events } from './events.ts';
 import { EventHeads } from './log/event-heads.ts';
 import { EventLog } from './log/event-log.ts';
@@ -19,8 +22,10 @@ export class EventsModule {
     return {
       module: EventsModule,
       global: true,
-      controllers: [EventTypesController, PublicationsController, EventLogController],
+      controllers: [EventTypesController, PublicationsController, EventLogController, CapabilitiesController],
       providers: [
+        Capabilities,
+        CapabilityRegistry,
         { provide: EventConfig, useValue: config },
         EventHeads,
         EventLog,
@@ -31,7 +36,7 @@ export class EventsModule {
         NatsDestination,
         Publications,
       ],
-      exports: [EventRelays, EventRetention, Events],
+      exports: [Capabilities, EventRelays, EventRetention, Events],
     };
   }
 }

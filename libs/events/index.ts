@@ -1,3 +1,4 @@
+export { Capabilities } from './capabilities/active-capabilities.ts';
 export { EventConfig } from './relay/event.config.ts';
 export { EventRelays } from './relay/event-relays.ts';
 export { EventRetention } from './retention/event-retention.ts';

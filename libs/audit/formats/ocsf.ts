@@ -121,6 +121,13 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'audit.fork_marked': map(3004, 3, 4),
   'audit.fork_acknowledged': map(3004, 3, 3),
   'event.retried': map(6003, 2),
+  'capability.proposed': map(3004, 1),
+  'capability.admission_tried': map(6003, 2),
+  'capability.admitted': map(3004, 3),
+  'capability.activated': map(3004, 10, 2),
+  'capability.deactivated': map(3004, 11),
+  'capability.quarantined': map(3004, 8, 3),
+  'capability.revoked': map(3004, 4, 3),
   'audit_key.created': map(3004, 1),
   'audit_key.rotated': map(3004, 3, 2),
 };
