@@ -1,5 +1,6 @@
 export { Capabilities } from './capabilities/active-capabilities.ts';
 export { EventConfig } from './relay/event.config.ts';
+export { NatsDestination } from './relay/nats-destination.ts';
 export { EventRelays } from './relay/event-relays.ts';
 export { EventRetention } from './retention/event-retention.ts';
 export { Events } from './events.ts';

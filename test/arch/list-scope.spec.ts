@@ -57,6 +57,7 @@ const idsOf = (tenant: SeededTenant): Record<string, string> => ({
   factorId: tenant.factorId,
   erasureId: tenant.erasureId,
   eventId: tenant.eventId,
+  capabilityId: tenant.capabilityId,
 });
 /** `path` with the organization of one tenant and everything below it of another. */
 const pathOf = (path: string, org: SeededTenant, children: SeededTenant): string =>

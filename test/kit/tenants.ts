@@ -16,6 +16,7 @@ export interface SeededTenant {
   readonly factorId: string;
   readonly erasureId: string;
   readonly eventId: string;
+  readonly capabilityId: string;
   /** Stands in every text of this tenant's rows. */
   readonly mark: string;
 }
@@ -24,7 +25,7 @@ export interface SeededTenant {
 export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
   const [orgId, userId, roleId, sessionId] = [newId(), newId(), newId(), newId()];
   const [serviceAccountId, apiKeyId, invitationId] = [newId(), newId(), newId()];
-  const [secretId, sinkId] = [newId(), newId()];
+  const [secretId, sinkId, capabilityId] = [newId(), newId(), newId()];
   const [deviceId, factorId, erasureId, eventId] = [newId(), newId(), newId(), newId()];
   const mark = `mark-${newId()}`;
   await asRole(adminUrl, async (query) => {
@@ -159,6 +160,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       [orgId, mark],
     );
     await seedEvent(query, orgId, eventId, mark);
+    await seedCapability(query, orgId, capabilityId, mark);
     await query('COMMIT');
   });
   return {
@@ -175,6 +177,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     sinkId,
     erasureId,
     eventId,
+    capabilityId,
     mark,
   };
 }
@@ -219,6 +222,21 @@ async function seedEvent(query: Query, orgId: string, eventId: string, mark: str
   await query(
     `INSERT INTO event_dead_letters (org_id, destination, pos, event_id, code) VALUES ($1, 'other', 1, $2, $3)`,
     [orgId, eventId, mark],
+  );
+}
+
+async function seedCapability(query: Query, orgId: string, id: string, mark: string): Promise<void> {
+  const lists = { provides: [], requires: [], permissions: [], tools: [mark], commands: [] };
+  const manifest = { name: mark, version: '1.0.0', product: mark, owner: mark, ...lists };
+  await query(
+    `INSERT INTO capabilities (org_id, id, name, version, product, state, manifest, digest)
+     VALUES ($1, $2, $3, '1.0.0', $3, 'active', $4, decode(repeat('00', 32), 'hex'))`,
+    [orgId, id, mark, manifest],
+  );
+  await query(
+    `INSERT INTO capability_steps (org_id, id, capability_id, action, to_state, actor_type, actor_id, reason)
+     VALUES ($1, $2, $3, 'propose', 'proposed', 'user', $4, $4)`,
+    [orgId, newId(), id, mark],
   );
 }
 

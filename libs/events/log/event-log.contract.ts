@@ -26,6 +26,9 @@ export class StreamQuery {
   @Whole(AFTER)
   after?: number;
 
+  @Whole({ min: 1, max: 300, optional: true, description: 'End after so many seconds; 300 where unsaid.' })
+  seconds?: number;
+
   @Choice(eventTypeNames, TYPE)
   type?: string;
 }
@@ -103,7 +106,7 @@ export class PublicationView {
   at: string;
 }
 
-export class DeadLetterView {
+export class RefusalView {
   @Text()
   destination: string;
 
@@ -124,8 +127,8 @@ export class EventDetailView extends EventView {
   @ListOf(() => PublicationView, { description: 'What was published where: one entry an acknowledgement.' })
   publications: PublicationView[];
 
-  @ListOf(() => DeadLetterView, { description: 'Destinations that refused it for good.' })
-  refused: DeadLetterView[];
+  @ListOf(() => RefusalView, { description: 'Destinations that refused it for good.' })
+  refused: RefusalView[];
 }
 
 export class EventTypeView {

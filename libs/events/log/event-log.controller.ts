@@ -41,7 +41,7 @@ export class EventLogController {
   })
   async stream(@Req() request: AccessRequest, @Query() query: StreamQuery): Promise<StreamableFile> {
     const after = lastSeen(request) ?? query.after ?? 0;
-    const stream = await this.log.stream(callerOf(request), { after, type: query.type });
+    const stream = await this.log.stream(callerOf(request), { ...query, after });
     return new StreamableFile(stream, { type: 'text/event-stream' });
   }
 

@@ -20,13 +20,13 @@ const PAGE = 100;
 /** A stream shows that it is there, and proves its caller anew, this often. */
 const BEAT_MS = 10_000;
 /** No stream outlives an access token: whoever goes on comes back with a new one. */
-const LONGEST_STREAM_MS = 300_000;
+const LONGEST_STREAM_S = 300;
 /** What a client that does not read may hold back once its stream is over. */
 const LINGER_MS = 250;
 
 interface Range {
   readonly after: number;
-  readonly type: string | undefined;
+  readonly type?: string | undefined;
 }
 
 /**
@@ -62,7 +62,7 @@ export class EventLog {
   }
 
   /** Server-sent events; ends when the caller’s authority changes. Faults as `list`, before it begins. */
-  async stream(caller: Caller, range: Range): Promise<Readable> {
+  async stream(caller: Caller, range: Range & { seconds?: number }): Promise<Readable> {
     const answer = this.live.openStream(caller);
     try {
       await this.database.inOrg(caller, (tx) => requireRange(tx, range.after));
@@ -104,7 +104,11 @@ export class EventLog {
   }
 
   /** Where it cannot go on it ends: the client comes back, and is told why. */
-  async *#lines(caller: Caller, range: Range, answer: LiveAnswer): AsyncGenerator<Buffer> {
+  async *#lines(
+    caller: Caller,
+    range: Range & { seconds?: number },
+    answer: LiveAnswer,
+  ): AsyncGenerator<Buffer> {
     try {
       yield* this.#messages(caller, range, answer);
     } catch (error) {
@@ -112,16 +116,22 @@ export class EventLog {
     }
   }
 
-  async *#messages(caller: Caller, { after, type }: Range, { signal }: LiveAnswer): AsyncGenerator<Buffer> {
-    const until = this.clock.monotonic() + LONGEST_STREAM_MS;
+  async *#messages(
+    caller: Caller,
+    { after, type, seconds = LONGEST_STREAM_S }: Range & { seconds?: number },
+    { signal }: LiveAnswer,
+  ): AsyncGenerator<Buffer> {
+    const until = this.clock.monotonic() + seconds * 1_000;
     yield Buffer.from(': events\nretry: 1000\n\n');
-    for (let seen = after; !signal.aborted && this.clock.monotonic() < until;) {
+    for (let seen = after; !signal.aborted;) {
       const { rows, head } = await this.#read(caller, { after: seen, type }, PAGE);
       if (signal.aborted) return;
       if (rows.length > 0) yield Buffer.from(rows.map(messageOf).join(''));
       seen = rows.length === PAGE ? Number(rows.at(-1)?.pos) : head;
+      const left = until - this.clock.monotonic();
+      if (left <= 0) return;
       if (rows.length > 0) continue;
-      await this.heads.grown(caller.org.id, seen, BEAT_MS, signal);
+      await this.heads.grown(caller.org.id, seen, Math.min(left, BEAT_MS), signal);
       if (!signal.aborted) yield Buffer.from(':\n\n');
     }
   }
