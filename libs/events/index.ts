@@ -7,4 +7,4 @@ export { Events } from './events.ts';
 export { EventSecrets } from './relay/event-secrets.ts';
 export { eventConfig, eventSettings } from './relay/event.settings.ts';
 export { EventsModule } from './events.module.ts';
-export { eventTypes } from './event-types.ts';
+export { eventCatalogue } from './log/event-catalogue.ts';

@@ -101,7 +101,9 @@ function fieldsOf(route: Route, from: 'query' | 'body'): string[] {
 
 /** Lists that are of no organization: catalogues, and what only the platform's operators may see. */
 const ofNobody = (route: Route): boolean =>
-  ['GET /api/v1/permissions', 'GET /api/v1/audit/actions'].includes(nameOf(route)) ||
+  ['GET /api/v1/permissions', 'GET /api/v1/audit/actions', 'GET /api/v1/events/types'].includes(
+    nameOf(route),
+  ) ||
   (route.rule?.word === 'access' && route.rule.org === PLATFORM);
 
 async function rowsOf(tenant: SeededTenant): Promise<string> {

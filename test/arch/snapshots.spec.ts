@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { builtInPermissions, builtInRoles, permissionNames, permissions } from '#access';
 import { actionData, type AuditAction, auditActions } from '#audit';
 import { systemReasons } from '#database';
-import { eventTypes } from '#events';
+import { eventCatalogue } from '#events';
 import { faultCatalogue } from '#kernel';
 import { type AppInProcess, expectStatus, startApp } from '../kit/app-in-process.ts';
 
@@ -30,10 +30,10 @@ const rendered: Record<string, () => string[]> = {
       ([name, { retention, description }]) => `${name} | ${retention} | ${description}`,
     ),
   'event-types.txt': () =>
-    Object.entries(eventTypes).map(([type, { of, description, ...more }]) => {
-      const carries = 'carries' in more ? more.carries.join(' ') : '';
-      return `${type} | ${of.join(' ')} | ${carries || '-'} | ${description}`;
-    }),
+    eventCatalogue.items.map(
+      ({ type, of, carries, description }) =>
+        `${type} | ${of.join(' ')} | ${carries.join(' ') || '-'} | ${description}`,
+    ),
   'system-reasons.txt': () =>
     Object.entries(systemReasons).map(([name, description]) => `${name} | ${description}`),
   'faults.txt': () => faultCatalogue().map(({ code, kind, message }) => `${code} | ${kind} | ${message}`),
@@ -85,11 +85,11 @@ describe('docs/audit-actions.md', () => {
 
 describe('docs/event-types.md', () => {
   it('is the catalogue of event types', async () => {
-    const entries = Object.entries(eventTypes).map(([type, { of, description, ...more }]) => {
-      const carries = 'carries' in more ? more.carries.map((field) => `\`${field}\``).join(', ') : 'none';
-      const actions = of.map((action) => `\`${action}\``).join(', ');
-      return `## ${type}\n\n${description}\n\nFollows from ${actions}; fields of \`data.changes\`: ${carries}.\n`;
-    });
+    const code = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(', ');
+    const entries = eventCatalogue.items.map(
+      ({ type, description, of, carries }) =>
+        `## ${type}\n\n${description}\n\nFollows from ${code(of)}; fields of \`data.changes\`: ${code(carries) || 'none'}.\n`,
+    );
     const head =
       '# Event types\n\nWritten by `test/arch/snapshots.spec.ts --update` from `libs/events/event-types.ts`; the same as\n' +
       '`GET /api/v1/events/types`. How events are read and published: [events](events.md).\n';

@@ -9,7 +9,8 @@ export async function fillOutbox(adminUrl: string, orgId: string, count: number,
       await query(
         `INSERT INTO events (org_id, id, type, body)
          SELECT $1::uuid, id, type, '{"id":"' || id || '","specversion":"1.0","source":"/orgs/' || $1::uuid::text
-             || '","type":"' || type || '","subject":"role/' || n || '","time":"2026-11-22T03:00:00Z","data":{"text":"'
+             || '","type":"' || type || '","subject":"role/' || n || '","time":"2026-11-22T03:00:00Z","datacontenttype":"application/json","partitionkey":"'
+             || $1::uuid::text || '","data":{"text":"'
              || repeat('x', $3) || '"}}'
            FROM (SELECT n, gen_random_uuid() AS id,
                         (ARRAY['portcullis.role.created', 'portcullis.session.revoked'])[1 + n % 2] AS type

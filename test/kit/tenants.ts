@@ -205,14 +205,27 @@ async function seedSecret(query: Query, orgId: string, secretId: string, mark: s
 
 /** An event that one destination has, and another refused. */
 async function seedEvent(query: Query, orgId: string, eventId: string, mark: string): Promise<void> {
-  const body = { id: eventId, source: `/orgs/${orgId}`, type: mark, subject: mark, data: { mark } };
+  const body = {
+    specversion: '1.0',
+    id: eventId,
+    source: `/orgs/${orgId}`,
+    type: mark,
+    subject: mark,
+    time: new Date().toISOString(),
+    datacontenttype: 'application/json',
+    partitionkey: orgId,
+    data: { mark },
+  };
   await query('INSERT INTO events (org_id, id, type, body) VALUES ($1, $2, $3, $4)', [
     orgId,
     eventId,
     mark,
     JSON.stringify(body),
   ]);
-  await query(`INSERT INTO event_lanes (org_id, destination) VALUES ($1, 'nats')`, [orgId]);
+  await query(
+    `INSERT INTO event_lanes (org_id, destination, last_error, last_error_at) VALUES ($1, 'nats', $2, now())`,
+    [orgId, mark],
+  );
   await query(
     `INSERT INTO event_publications
        (org_id, pos, destination, attempt, event_id, stream, sequence, duplicate, payload_sha256, fence)
@@ -220,7 +233,7 @@ async function seedEvent(query: Query, orgId: string, eventId: string, mark: str
     [orgId, eventId, mark],
   );
   await query(
-    `INSERT INTO event_dead_letters (org_id, destination, pos, event_id, code) VALUES ($1, 'other', 1, $2, $3)`,
+    `INSERT INTO event_dead_letters (org_id, destination, pos, event_id, code) VALUES ($1, 'nats', 1, $2, $3)`,
     [orgId, eventId, mark],
   );
 }
