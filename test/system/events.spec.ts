@@ -81,8 +81,9 @@ describe.skipIf(natsMissing !== undefined)('events', { timeout: 900_000 }, () =>
     const orgIds = [newId(), newId(), newId()];
     let made = 0;
     let killed = 0;
+    const done = (): boolean => made >= EVENTS && killed >= Object.keys(chaos).length * 2;
     const writing = (async () => {
-      while (made < EVENTS || killed < Object.keys(chaos).length * 2) {
+      while (!done()) {
         const orgId = orgIds[(made / AT_ONCE) % orgIds.length]!;
         // A commit whose answer was lost may have been one: the database tells in the end.
         await fillOutbox(proxy.url, orgId, AT_ONCE).catch(() => sleep(20));
@@ -91,7 +92,7 @@ describe.skipIf(natsMissing !== undefined)('events', { timeout: 900_000 }, () =>
       }
     })();
     const killing = (async () => {
-      while (made < EVENTS || killed < Object.keys(chaos).length * 2) {
+      while (!done()) {
         for (const kill of Object.values(chaos)) {
           await sleep(700);
           await kill();

@@ -73,7 +73,7 @@ export class EventLog {
     const out = new PassThrough();
     pipeline(this.#lines(caller, range, answer), out, () => undefined);
     // A client that went away is noticed here, however long the next event is off.
-    out.once('close', answer.close);
+    out.once('close', () => answer.close());
     answer.signal.addEventListener('abort', () => {
       setTimeout(() => void (out.readableEnded || out.destroy()), LINGER_MS).unref();
     });
