@@ -27,4 +27,12 @@ export const SecretFault = faults('secrets', {
     'unavailable',
     'The secret cannot be opened: it was altered, or wrapped by a key this process does not have.',
   ],
+  unavailable: [
+    'unavailable',
+    'The store of secrets cannot be reached now; whether a change took place shows later. Try again.',
+  ],
+  store_refused: [
+    'unavailable',
+    'The store of secrets refuses this process; its operator must allow what is asked of it.',
+  ],
 });
