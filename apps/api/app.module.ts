@@ -9,11 +9,13 @@ import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
 import { PlatformModule } from '#platform';
-import { type MasterKey, SecretReferences, SecretsModule } from '#secrets';
+import { type MasterKey, SecretReferences, type SecretsInVault, SecretsModule } from '#secrets';
 
 export interface AppParts {
   readonly database: DatabaseOptions;
   readonly masterKey: MasterKey;
+  /** Where secrets lie, if not in the database. */
+  readonly secretsInVault?: SecretsInVault | undefined;
   readonly publicUrl: string;
   /** The `iss` of access tokens where it is configured. */
   readonly issuer: string | undefined;
@@ -39,6 +41,7 @@ export class AppModule {
   static with({
     database,
     masterKey,
+    secretsInVault,
     publicUrl,
     issuer,
     mail,
@@ -61,7 +64,7 @@ export class AppModule {
           exports: [Clock, SinkSecrets],
         },
         DatabaseModule.with(database),
-        SecretsModule.with(masterKey),
+        SecretsModule.with(masterKey, secretsInVault),
         AccessModule,
         JobsModule.with(new JobsConfig(database.urls.system, masterKey)),
         MailModule.with(mail),

@@ -1,7 +1,11 @@
 export { EmbeddedStore } from './embedded/embedded-store.ts';
-export { OrgKeys } from './embedded/org-keys.ts';
+export { OrgKeys } from './keys/org-keys.ts';
 export { MasterKey } from './master-key.ts';
 export { DEPLOYMENT, SecretReferences } from './references.ts';
+export { SecretLog } from './uses/secret-log.ts';
 export { type OpenedSecret, type Purpose, type SecretSettings, SecretStore } from './secret-store.ts';
 export { Secret } from './secret.ts';
-export { SecretsModule } from './secrets.module.ts';
+export { type SecretsInVault, SecretsModule } from './secrets.module.ts';
+export { type VaultConfig, vaultConfig, vaultOf } from './vault/vault.config.ts';
+export { secretSettings } from './vault/vault.settings.ts';
+export type { Vault } from './vault/vault.ts';

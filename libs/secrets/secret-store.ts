@@ -1,3 +1,4 @@
+import type { SystemTx } from '#database';
 import type { Caller } from '#kernel';
 import type { Secret } from './secret.ts';
 
@@ -118,6 +119,9 @@ export abstract class SecretStore {
 
   /** Erases the named versions, or the secret as a whole where none is named. Nothing brings them back. */
   abstract destroy(caller: Caller, which: Which, versions?: readonly number[]): Promise<void>;
+
+  /** With the organization, in the same transaction: nothing of it is given from then on. */
+  abstract forget(tx: SystemTx, caller: Caller, orgId: string): Promise<void>;
 
   /** Where a value that may have leaked was kept and used, destroyed versions included. It is not stored. */
   abstract find(caller: Caller, value: string): Promise<readonly FoundValue[]>;

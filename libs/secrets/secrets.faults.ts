@@ -35,4 +35,5 @@ export const SecretFault = faults('secrets', {
     'unavailable',
     'The store of secrets refuses this process; its operator must allow what is asked of it.',
   ],
+  too_long: ['invalid', 'The store of secrets keeps no text as long as this; errors says which.'],
 });

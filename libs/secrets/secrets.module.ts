@@ -1,6 +1,6 @@
-import { type DynamicModule, Module } from '@nestjs/common';
+import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { EmbeddedStore } from './embedded/embedded-store.ts';
-import { OrgKeys } from './embedded/org-keys.ts';
+import { OrgKeys } from './keys/org-keys.ts';
 import { MasterKey } from './master-key.ts';
 import { MasterKeyController } from './rotation/rotation.controller.ts';
 import { MasterKeyRotation } from './rotation/master-key-rotation.ts';
@@ -8,10 +8,26 @@ import { SecretReferences } from './references.ts';
 import { SecretStore } from './secret-store.ts';
 import { SecretsController } from './secrets.controller.ts';
 import { Secrets } from './secrets.ts';
+import { SecretLog } from './uses/secret-log.ts';
+import { VaultKv } from './vault/kv.ts';
+import { VaultChanges } from './vault/vault-changes.ts';
+import { VaultIndex } from './vault/vault-index.ts';
+import { VaultJobs } from './vault/vault-jobs.ts';
+import { VaultStore } from './vault/vault-store.ts';
+import { VaultWrites } from './vault/vault-writes.ts';
+import { Vault } from './vault/vault.ts';
+
+/** A server, and where in it secrets lie. */
+export interface SecretsInVault {
+  readonly vault: Vault;
+  readonly kvMount: string;
+  readonly prefix: string;
+}
 
 @Module({})
 export class SecretsModule {
-  static with(key: MasterKey): DynamicModule {
+  /** Secrets lie in the database where no server is named. */
+  static with(key: MasterKey, server?: SecretsInVault): DynamicModule {
     return {
       module: SecretsModule,
       global: true,
@@ -20,12 +36,27 @@ export class SecretsModule {
         { provide: MasterKey, useValue: key },
         MasterKeyRotation,
         OrgKeys,
-        EmbeddedStore,
-        { provide: SecretStore, useExisting: EmbeddedStore },
+        SecretLog,
+        ...(server ? inVault(server) : embedded),
         SecretReferences,
         Secrets,
       ],
       exports: [MasterKey, OrgKeys, SecretReferences, SecretStore],
     };
   }
+}
+
+const embedded: Provider[] = [EmbeddedStore, { provide: SecretStore, useExisting: EmbeddedStore }];
+
+function inVault({ vault, kvMount, prefix }: SecretsInVault): Provider[] {
+  return [
+    { provide: Vault, useFactory: () => vault },
+    { provide: VaultKv, useFactory: () => new VaultKv(vault, kvMount, prefix) },
+    VaultChanges,
+    VaultIndex,
+    VaultJobs,
+    VaultStore,
+    VaultWrites,
+    { provide: SecretStore, useExisting: VaultStore },
+  ];
 }

@@ -208,8 +208,9 @@ export class VaultServer {
       return error(404, `no handler for route "${route}". route entry not found.`);
     if (body !== '' && headers['content-type'] !== 'application/json')
       return error(400, 'failed to parse JSON input');
-    const understood = { method: method as VaultRequest['method'], path: route, query, body: parsed(body) };
-    if (!(method in CAPABILITY)) return error(405, 'unsupported operation');
+    const verb = method === 'GET' && query.get('list') === 'true' ? 'LIST' : method;
+    const understood = { method: verb as VaultRequest['method'], path: route, query, body: parsed(body) };
+    if (!(verb in CAPABILITY)) return error(405, 'unsupported operation');
     if (NO_TOKEN.test(route)) return this.#open(route, understood, token);
     const entry = this.auth.live(token);
     if (!entry || !this.#allowed(entry, understood))

@@ -96,9 +96,11 @@ export class VaultClient {
   }
 
   async #once({ method, path, version, body, token }: Asked, signal: AbortSignal): Promise<Reply> {
+    const query = method === 'LIST' ? '?list=true' : version === undefined ? '' : `?version=${version}`;
     const reply: unknown = await this.#vault.request({
-      method,
-      path: `/${path}${version === undefined ? '' : `?version=${version}`}`,
+      // What stands between may not know the verb LIST.
+      method: method === 'LIST' ? 'GET' : method,
+      path: `/${path}${query}`,
       // Says that no browser was tricked into it; a server may insist.
       headers: { 'X-Vault-Request': 'true', ...(token && { 'X-Vault-Token': token.reveal() }) },
       signal,

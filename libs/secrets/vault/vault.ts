@@ -29,6 +29,10 @@ export class Vault {
     await this.session.token();
   }
 
+  onApplicationShutdown(): Promise<void> {
+    return this.close();
+  }
+
   async close(): Promise<void> {
     this.session.close();
     await this.client.close();
