@@ -25,6 +25,15 @@ const folder = (): string => {
 };
 const folders: string[] = [];
 
+function isWhole(line: string): boolean {
+  try {
+    JSON.parse(line);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const recipes: [Daemon, string][] = [
   ['rsyslog', 'push-tls'],
   ['rsyslog', 'push-tcp'],
@@ -90,13 +99,15 @@ describe.each(recipes)('%s by the recipe %s', { timeout: 120_000 }, (daemon, rec
       const { delivery } = await read(id);
       return delivery.lag === 0 && delivery;
     }, 20_000);
-  /** Each position once, in the order in which each first arrived. */
+  /** Each position once, in the order in which each first arrived. Lines that are no JSON are not counted. */
   const arrived = (): string[] => {
     const seen = new Set<string>();
     return receiver
       .lines(orgId)
+      .filter(isWhole)
       .filter((line) => !line.includes('"checkpoint":') && !seen.has(line) && seen.add(line));
   };
+  const torn = (): string[] => receiver.lines(orgId).filter((line) => !isWhole(line));
   const arrivedUpTo = (head: number) => until(async () => arrived().length >= head, 20_000);
 
   it.skipIf(missing !== undefined)('receives what proves itself', async () => {
@@ -126,6 +137,8 @@ describe.each(recipes)('%s by the recipe %s', { timeout: 120_000 }, (daemon, rec
       const { headPos } = await drained(sinkId);
       await arrivedUpTo(headPos);
       expect((await verifyExport(arrived())).problems).toEqual([]);
+      // A killed daemon may leave the line it was writing, with the first one after its start behind it.
+      expect(torn().length).toBeLessThanOrEqual(1);
     },
   );
 
