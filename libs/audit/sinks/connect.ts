@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
-import { DeliveryFailure } from './delivery.ts';
+import { DeliveryFailure } from '#relay';
 import type { TlsSettings } from './sink.settings.ts';
 
 /** What TLS needs beside the socket. Node verifies the certificate; nothing here can switch that off. */

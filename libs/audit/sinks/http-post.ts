@@ -2,7 +2,7 @@ import { Agent as PlainAgent, type IncomingMessage, request as requestPlain } fr
 import { Agent as TlsAgent, request as requestTls } from 'node:https';
 import type { ConnectionOptions } from 'node:tls';
 import { tlsOptions } from './connect.ts';
-import { DeliveryFailure } from './delivery.ts';
+import { DeliveryFailure } from '#relay';
 import type { Egress } from './egress.ts';
 import type { TlsSettings } from './sink.settings.ts';
 

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '#kernel';
-import { type Certainty, DeliveryFailure, type Receiver } from './delivery.ts';
+import { DeliveryFailure } from '#relay';
+import type { Certainty, Receiver } from './delivery.ts';
 import { Egress } from './egress.ts';
 import { FileReceiver } from './kinds/file.ts';
 import { SplunkHecReceiver } from './kinds/splunk-hec.ts';

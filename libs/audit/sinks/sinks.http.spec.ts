@@ -17,7 +17,7 @@ import { fillLog } from '../../../test/kit/long-log.ts';
 import { HeldSecrets, quick } from '../../../test/kit/sinks.ts';
 import { verifyExport } from '../../../test/system/verify-export.ts';
 import { Receivers } from './receivers.ts';
-import { SinkRelays } from './relays.ts';
+import { SinkRelays } from './sink-relays.ts';
 import { SinkConfig } from './sink.config.ts';
 
 let product: AppInProcess;

@@ -11,7 +11,7 @@ import { HecCollector } from '../../../test/kit/hec-collector.ts';
 import { HttpReceiver } from '../../../test/kit/http-receiver.ts';
 import { HeldSecrets, quick } from '../../../test/kit/sinks.ts';
 import { verifyExport } from '../../../test/system/verify-export.ts';
-import { SinkRelays } from './relays.ts';
+import { SinkRelays } from './sink-relays.ts';
 import { SinkConfig } from './sink.config.ts';
 
 let product: AppInProcess;

@@ -2,7 +2,8 @@ import type { Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openSocket, tlsOptions } from '../connect.ts';
-import { DeliveryFailure, Receiver, type SinkEvent } from '../delivery.ts';
+import { DeliveryFailure } from '#relay';
+import { Receiver, type SinkEvent } from '../delivery.ts';
 import type { ReceiverParts } from '../receiver-parts.ts';
 import { headerField, syslogFrame } from './syslog-frame.ts';
 
