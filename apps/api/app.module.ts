@@ -3,6 +3,7 @@ import { AccessModule } from '#access';
 import { AuditConfig, AuditModule, SinkConfig, SinkSecrets } from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
+import { EgressModule } from '#egress';
 import { HttpModule } from '#http';
 import { JobsConfig, JobsModule } from '#jobs';
 import { Clock, SystemClock } from '#kernel';
@@ -21,8 +22,10 @@ export interface AppParts {
   readonly mail?: MailConfig | undefined;
   /** Seconds between checkpoints of the audit logs, and where they are published. */
   readonly audit?: { readonly checkpointSeconds: number; readonly anchorDir: string | undefined };
-  /** Where sinks of the audit logs may go. */
+  /** Where file sinks write, and how often relays do what. */
   readonly sinks?: SinkConfig;
+  /** CIDR: networks that are not public and may still be reached. */
+  readonly egressAllow?: readonly string[];
   /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
   /** For tests; the system's where unsaid. */
@@ -44,6 +47,7 @@ export class AppModule {
     mail,
     audit = { checkpointSeconds: 60, anchorDir: undefined },
     sinks = new SinkConfig(),
+    egressAllow = [],
     sinkSecrets,
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
@@ -63,6 +67,7 @@ export class AppModule {
         DatabaseModule.with(database),
         SecretsModule.with(masterKey),
         AccessModule,
+        EgressModule.with(egressAllow),
         JobsModule.with(new JobsConfig(database.urls.system, masterKey)),
         MailModule.with(mail),
         AuthModule.with(new AuthConfig(issuer, publicUrl)),
