@@ -9,7 +9,7 @@ import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
 import { PlatformModule } from '#platform';
-import { type MasterKey, SecretReferences, SecretsModule } from '#secrets';
+import { type MasterKey, SecretReferences, SecretsModule, type SecretsOptions } from '#secrets';
 
 export interface AppParts {
   readonly database: DatabaseOptions;
@@ -23,6 +23,8 @@ export interface AppParts {
   readonly audit?: { readonly checkpointSeconds: number; readonly anchorDir: string | undefined };
   /** Where sinks of the audit logs may go. */
   readonly sinks?: SinkConfig;
+  /** Which store of secrets, and how long what lies elsewhere is used without it. */
+  readonly secrets?: SecretsOptions;
   /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
   /** For tests; the system's where unsaid. */
@@ -44,6 +46,7 @@ export class AppModule {
     mail,
     audit = { checkpointSeconds: 60, anchorDir: undefined },
     sinks = new SinkConfig(),
+    secrets,
     sinkSecrets,
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
@@ -61,7 +64,7 @@ export class AppModule {
           exports: [Clock, SinkSecrets],
         },
         DatabaseModule.with(database),
-        SecretsModule.with(masterKey),
+        SecretsModule.with(masterKey, secrets),
         AccessModule,
         JobsModule.with(new JobsConfig(database.urls.system, masterKey)),
         MailModule.with(mail),
