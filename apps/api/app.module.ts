@@ -3,6 +3,7 @@ import { AccessModule } from '#access';
 import { AuditConfig, AuditModule, SinkConfig, SinkSecrets } from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
+import { EgressModule } from '#egress';
 import { HttpModule } from '#http';
 import { JobsConfig, JobsModule } from '#jobs';
 import { Clock, SystemClock } from '#kernel';
@@ -21,7 +22,9 @@ export interface AppParts {
   readonly mail?: MailConfig | undefined;
   /** Seconds between checkpoints of the audit logs, and where they are published. */
   readonly audit?: { readonly checkpointSeconds: number; readonly anchorDir: string | undefined };
-  /** Where sinks of the audit logs may go. */
+  /** Networks that targets chosen by organizations may reach although they are not public. */
+  readonly egressAllow?: readonly string[];
+  /** Of the sinks of the audit logs. */
   readonly sinks?: SinkConfig;
   /** Which store of secrets, and how long what lies elsewhere is used without it. */
   readonly secrets?: SecretsOptions;
@@ -45,6 +48,7 @@ export class AppModule {
     issuer,
     mail,
     audit = { checkpointSeconds: 60, anchorDir: undefined },
+    egressAllow = [],
     sinks = new SinkConfig(),
     secrets,
     sinkSecrets,
@@ -64,6 +68,7 @@ export class AppModule {
           exports: [Clock, SinkSecrets],
         },
         DatabaseModule.with(database),
+        EgressModule.with(egressAllow),
         SecretsModule.with(masterKey, secrets),
         AccessModule,
         JobsModule.with(new JobsConfig(database.urls.system, masterKey)),

@@ -76,7 +76,8 @@ async function serve(config: Config): Promise<void> {
           anchorDir: config.auditAnchorDir,
         },
         secrets: { ages: config.secretAges },
-        sinks: new SinkConfig(config.auditFileDir, config.egressAllow),
+        sinks: new SinkConfig(config.auditFileDir),
+        egressAllow: config.egressAllow,
       }),
       {
         logger,

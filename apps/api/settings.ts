@@ -1,5 +1,6 @@
 import { auditSettings } from '#audit';
 import { databaseSettings } from '#database';
+import { egressSettings } from '#egress';
 import { httpSettings } from '#http';
 import { setting } from '#kernel';
 import { mailSettings } from '#mail';
@@ -11,6 +12,7 @@ export const settings = {
   ...databaseSettings,
   ...mailSettings,
   ...auditSettings,
+  ...egressSettings,
   ...secretAgeSettings,
   dataDir: setting.required('PORTCULLIS_DATA_DIR', 'Where the product keeps its files.', './.portcullis'),
   role: setting.choice(

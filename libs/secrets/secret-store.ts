@@ -110,10 +110,7 @@ export abstract class SecretStore {
   abstract reveal(caller: Caller, which: Which, version?: number): Promise<OpenedSecret>;
 
   /** Opens one field for the product itself. Fault, beside those of all: `secrets.field_not_found`. */
-  abstract resolve(
-    resolver: Resolver,
-    reference: SecretReference,
-  ): Promise<ResolvedSecret>;
+  abstract resolve(resolver: Resolver, reference: SecretReference): Promise<ResolvedSecret>;
 
   /** Hides the named versions, or the secret as a whole where none is named, until it is undeleted. */
   abstract remove(caller: Caller, which: Which, versions?: readonly number[]): Promise<void>;

@@ -1,7 +1,8 @@
 import type { Database, SystemTx } from '#database';
+import { asDeliveryFailure, DeliveryFailure } from '#egress';
 import type { Clock } from '#kernel';
 import { waitAfter } from './back-off.ts';
-import { asDeliveryFailure, DeliveryFailure, type Receiver, type SinkEvent } from './delivery.ts';
+import type { Receiver, SinkEvent } from './delivery.ts';
 import {
   bury,
   type ClaimedLane,

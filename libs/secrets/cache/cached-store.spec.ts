@@ -125,24 +125,28 @@ describe('the cache of secrets', () => {
     expect([await use(), posture.state]).toEqual(['two', 'ready']);
   });
 
-  it.each(['not_found', 'deleted', 'destroyed', 'version_not_found', 'field_not_found', 'unreadable'] as const)(
-    'serves nothing after the store has said %s, though it goes away then',
-    async (reason) => {
-      const { clock, store, posture, cache, use, code } = make();
-      store.values.set('o1 p#other', 'too');
-      await use();
-      await use('sink:x', 'other');
-      store.values.set('o1 p#k', SecretFault[reason]());
-      clock.ms = sink.refreshMs;
-      expect(await code(use())).toBe(`secrets.${reason}`);
-      store.values.set('o1 p#k', away).set('o1 p#other', away);
-      expect(await code(use())).toBe('secrets.unavailable');
-      // What else was known of the path is no better known than this.
-      expect(await code(use('sink:x', 'other'))).toBe('secrets.unavailable');
-      expect(posture.state).toBe('down');
-      cache.lapsed();
-    },
-  );
+  it.each([
+    'not_found',
+    'deleted',
+    'destroyed',
+    'version_not_found',
+    'field_not_found',
+    'unreadable',
+  ] as const)('serves nothing after the store has said %s, though it goes away then', async (reason) => {
+    const { clock, store, posture, cache, use, code } = make();
+    store.values.set('o1 p#other', 'too');
+    await use();
+    await use('sink:x', 'other');
+    store.values.set('o1 p#k', SecretFault[reason]());
+    clock.ms = sink.refreshMs;
+    expect(await code(use())).toBe(`secrets.${reason}`);
+    store.values.set('o1 p#k', away).set('o1 p#other', away);
+    expect(await code(use())).toBe('secrets.unavailable');
+    // What else was known of the path is no better known than this.
+    expect(await code(use('sink:x', 'other'))).toBe('secrets.unavailable');
+    expect(posture.state).toBe('down');
+    cache.lapsed();
+  });
 
   it('keeps organizations, paths, fields and versions apart', async () => {
     const { store, cache, use, code } = make();
@@ -151,7 +155,9 @@ describe('the cache of secrets', () => {
       await use(),
       await use('sink:x', 'k', 'o2'),
       await use('sink:x', 'l'),
-      (await cache.resolve({ orgId: 'o1', purpose: 'sink:x' }, { path: 'p', field: 'k', version: 1 })).reveal(),
+      (
+        await cache.resolve({ orgId: 'o1', purpose: 'sink:x' }, { path: 'p', field: 'k', version: 1 })
+      ).reveal(),
     ];
     expect(await all()).toEqual(['one', 'theirs', 'field', 'first']);
     expect(await all()).toEqual(['one', 'theirs', 'field', 'first']);
@@ -203,7 +209,11 @@ describe('the cache of secrets', () => {
     expect(records.map(({ actor }) => actor.id)).toEqual(['mail:y', 'webhook:z']);
     store.values.set('o1 p#no', SecretFault.deleted());
     await Promise.all([code(use('sink:x', 'no')), code(use('mail:y', 'no'))]);
-    expect(records.at(-1)).toMatchObject({ actor: { id: 'mail:y' }, outcome: 'failure', reason: 'secrets.deleted' });
+    expect(records.at(-1)).toMatchObject({
+      actor: { id: 'mail:y' },
+      outcome: 'failure',
+      reason: 'secrets.deleted',
+    });
   });
 });
 

@@ -290,7 +290,10 @@ function orgSubjectOf(subject: string): string {
 async function within<T>(work: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(SecretFault.unavailable({ detail: 'no answer in time', retryAfter: 1 })), ms);
+    timer = setTimeout(
+      () => reject(SecretFault.unavailable({ detail: 'no answer in time', retryAfter: 1 })),
+      ms,
+    );
   });
   try {
     return await Promise.race([work, late]);

@@ -50,7 +50,9 @@ export function readSecretAges(text: string | undefined): SecretAges {
     }
     const [from, to] = [Number(refresh), Number(maxStale)];
     if (from > LONGEST_REFRESH || to > LONGEST_STALE || from > to) {
-      throw new Error(`must have refresh <= ${LONGEST_REFRESH} s, max stale <= ${LONGEST_STALE} s and not below refresh`);
+      throw new Error(
+        `must have refresh <= ${LONGEST_REFRESH} s, max stale <= ${LONGEST_STALE} s and not below refresh`,
+      );
     }
     read[known] = [from, to];
   }
@@ -64,4 +66,3 @@ function agesOf(given: typeof seconds): SecretAges {
   });
   return Object.fromEntries(entries) as unknown as SecretAges;
 }
-

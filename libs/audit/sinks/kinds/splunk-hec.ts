@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DeliveryFailure, Receiver, type SinkEvent } from '../delivery.ts';
-import { failureOf, type HttpAnswer, HttpPost } from '../http-post.ts';
+import { DeliveryFailure, failureOf, type HttpAnswer, HttpPost } from '#egress';
+import { Receiver, type SinkEvent } from '../delivery.ts';
 import type { ReceiverParts } from '../receiver-parts.ts';
 
 const ACKNOWLEDGE_SECONDS = 60;

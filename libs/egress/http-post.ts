@@ -1,10 +1,9 @@
 import { Agent as PlainAgent, type IncomingMessage, request as requestPlain } from 'node:http';
 import { Agent as TlsAgent, request as requestTls } from 'node:https';
 import type { ConnectionOptions } from 'node:tls';
-import { tlsOptions } from './connect.ts';
-import { DeliveryFailure } from './delivery.ts';
+import { tlsOptions, type TlsParts } from './connect.ts';
+import { DeliveryFailure } from './delivery-failure.ts';
 import type { Egress } from './egress.ts';
-import type { TlsSettings } from './sink.settings.ts';
 
 export interface HttpAnswer {
   readonly status: number;
@@ -27,7 +26,7 @@ export class HttpPost {
   constructor(
     private readonly egress: Egress,
     private readonly timeoutMs: number,
-    private readonly tls: TlsSettings,
+    private readonly tls: TlsParts,
     private readonly clientKey: string | undefined,
   ) {}
 

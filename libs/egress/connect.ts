@@ -1,12 +1,20 @@
 import { once } from 'node:events';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
-import { DeliveryFailure } from './delivery.ts';
-import type { TlsSettings } from './sink.settings.ts';
+import { DeliveryFailure } from './delivery-failure.ts';
+
+/** How a receiver is proven, and who we are to it. PEM, save for the name. */
+export interface TlsParts {
+  /** Only these authorities are trusted; the public ones where absent. */
+  readonly ca?: string | undefined;
+  readonly clientCertificate?: string | undefined;
+  /** The name its certificate must bear; the host where absent. */
+  readonly serverName?: string | undefined;
+}
 
 /** What TLS needs beside the socket. Node verifies the certificate; nothing here can switch that off. */
 export function tlsOptions(
-  { ca, clientCertificate, serverName }: TlsSettings,
+  { ca, clientCertificate, serverName }: TlsParts,
   host: string,
   clientKey: string | undefined,
 ): ConnectionOptions {
