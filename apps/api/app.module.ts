@@ -10,7 +10,7 @@ import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
 import { PlatformModule } from '#platform';
-import { type MasterKey, SecretReferences, SecretsModule } from '#secrets';
+import { type MasterKey, SecretReferences, SecretsModule, type SecretsOptions } from '#secrets';
 
 export interface AppParts {
   readonly database: DatabaseOptions;
@@ -26,6 +26,8 @@ export interface AppParts {
   readonly sinks?: SinkConfig;
   /** CIDR: networks that are not public and may still be reached. */
   readonly egressAllow?: readonly string[];
+  /** Which store of secrets, and how long what lies elsewhere is used without it. */
+  readonly secrets?: SecretsOptions;
   /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
   /** For tests; the system's where unsaid. */
@@ -48,6 +50,7 @@ export class AppModule {
     audit = { checkpointSeconds: 60, anchorDir: undefined },
     sinks = new SinkConfig(),
     egressAllow = [],
+    secrets,
     sinkSecrets,
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
@@ -65,7 +68,7 @@ export class AppModule {
           exports: [Clock, SinkSecrets],
         },
         DatabaseModule.with(database),
-        SecretsModule.with(masterKey),
+        SecretsModule.with(masterKey, secrets),
         AccessModule,
         EgressModule.with(egressAllow),
         JobsModule.with(new JobsConfig(database.urls.system, masterKey)),

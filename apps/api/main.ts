@@ -75,6 +75,7 @@ async function serve(config: Config): Promise<void> {
           checkpointSeconds: config.auditCheckpointSeconds,
           anchorDir: config.auditAnchorDir,
         },
+        secrets: { ages: config.secretAges },
         sinks: new SinkConfig(config.auditFileDir),
         egressAllow: config.egressAllow,
       }),
