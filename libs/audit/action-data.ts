@@ -132,7 +132,7 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
     data: ['path', 'pruned', 'description', 'tags', 'maxVersions', 'casRequired', 'change'],
   },
   'secret.revealed': { target: 'secret', data: ['path', 'version', 'digests'] },
-  'secret.resolved': { target: 'secret', data: ['path', 'field', 'version', 'digests'] },
+  'secret.resolved': { target: 'secret', data: ['path', 'field', 'version', 'digests', 'served'] },
   'secret.deleted': { target: 'secret', data: ['path', 'versions', 'change'] },
   'secret.undeleted': { target: 'secret', data: ['path', 'versions', 'change'] },
   'secret.destroyed': { target: 'secret', data: ['path', 'versions', 'change'] },

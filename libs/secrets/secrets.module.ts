@@ -1,4 +1,10 @@
-import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { type DynamicModule, type InjectionToken, Module, type Provider } from '@nestjs/common';
+import { Audit } from '#audit';
+import { Database, InvalidationStream } from '#database';
+import { Clock } from '#kernel';
+import { CachedStore } from './cache/cached-store.ts';
+import { type SecretAges, secretAges } from './cache/secret-ages.ts';
+import { StorePosture } from './cache/store-posture.ts';
 import { EmbeddedStore } from './embedded/embedded-store.ts';
 import { OrgKeys } from './keys/org-keys.ts';
 import { MasterKey } from './master-key.ts';
@@ -9,25 +15,28 @@ import { SecretStore } from './secret-store.ts';
 import { SecretsController } from './secrets.controller.ts';
 import { Secrets } from './secrets.ts';
 import { SecretLog } from './uses/secret-log.ts';
-import { VaultKv } from './vault/kv.ts';
-import { VaultChanges } from './vault/vault-changes.ts';
-import { VaultIndex } from './vault/vault-index.ts';
-import { VaultJobs } from './vault/vault-jobs.ts';
-import { VaultStore } from './vault/vault-store.ts';
-import { VaultWrites } from './vault/vault-writes.ts';
-import { Vault } from './vault/vault.ts';
 
-/** A server, and where in it secrets lie. */
-export interface SecretsInVault {
-  readonly vault: Vault;
-  readonly kvMount: string;
-  readonly prefix: string;
+/** A store that lies elsewhere, and what it is made of. */
+export interface RemoteStore {
+  readonly providers?: Provider[];
+  readonly inject: InjectionToken[];
+  // What Nest hands in by these tokens.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly useFactory: (...parts: any[]) => SecretStore;
 }
+
+export interface SecretsOptions {
+  /** The embedded store where unsaid. */
+  readonly remote?: RemoteStore | undefined;
+  readonly ages?: SecretAges | undefined;
+}
+
+const REMOTE = Symbol('the store that lies elsewhere');
 
 @Module({})
 export class SecretsModule {
-  /** Secrets lie in the database where no server is named. */
-  static with(key: MasterKey, server?: SecretsInVault): DynamicModule {
+  static with(key: MasterKey, { remote, ages = secretAges }: SecretsOptions = {}): DynamicModule {
+    const longest = Math.max(...Object.values(ages).map(({ maxStaleMs }) => maxStaleMs));
     return {
       module: SecretsModule,
       global: true,
@@ -37,26 +46,34 @@ export class SecretsModule {
         MasterKeyRotation,
         OrgKeys,
         SecretLog,
-        ...(server ? inVault(server) : embedded),
+        EmbeddedStore,
+        {
+          provide: StorePosture,
+          useFactory: (clock: Clock) => new StorePosture(clock, longest),
+          inject: [Clock],
+        },
+        ...(remote
+          ? [
+              ...(remote.providers ?? []),
+              { provide: REMOTE, inject: remote.inject, useFactory: remote.useFactory },
+              {
+                provide: SecretStore,
+                useFactory: (
+                  store: SecretStore,
+                  database: Database,
+                  audit: Audit,
+                  stream: InvalidationStream,
+                  clock: Clock,
+                  posture: StorePosture,
+                ) => new CachedStore(store, { database, audit, stream, clock, ages, posture }),
+                inject: [REMOTE, Database, Audit, InvalidationStream, Clock, StorePosture],
+              },
+            ]
+          : [{ provide: SecretStore, useExisting: EmbeddedStore }]),
         SecretReferences,
         Secrets,
       ],
-      exports: [MasterKey, OrgKeys, SecretReferences, SecretStore],
+      exports: [MasterKey, OrgKeys, SecretReferences, SecretStore, StorePosture],
     };
   }
-}
-
-const embedded: Provider[] = [EmbeddedStore, { provide: SecretStore, useExisting: EmbeddedStore }];
-
-function inVault({ vault, kvMount, prefix }: SecretsInVault): Provider[] {
-  return [
-    { provide: Vault, useFactory: () => vault },
-    { provide: VaultKv, useFactory: () => new VaultKv(vault, kvMount, prefix) },
-    VaultChanges,
-    VaultIndex,
-    VaultJobs,
-    VaultStore,
-    VaultWrites,
-    { provide: SecretStore, useExisting: VaultStore },
-  ];
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '#kernel';
-import { type Vault, vaultConfig, type VaultConfig, vaultOf } from '#secrets';
+import { inVault, vaultConfig, type VaultConfig, vaultOf } from '#secrets';
 import { parsePolicy } from './vault/policy.ts';
 import { VaultServer } from './vault-server.ts';
 
@@ -15,7 +15,8 @@ export interface VaultUnderTest {
   readonly config: VaultConfig;
   /** The stand-in, where that is what serves. */
   readonly fake: VaultServer | undefined;
-  open(clock: Clock): Vault;
+  /** The store of secrets in it. */
+  remote(clock: Clock): ReturnType<typeof inVault>;
   stop(): Promise<void>;
 }
 
@@ -40,7 +41,10 @@ export async function vaultUnderTest(allowReal = false): Promise<VaultUnderTest>
   return {
     config,
     fake,
-    open: (clock) => vaultOf(config, clock, { theft: async () => undefined, failed: () => undefined }),
+    remote: (clock) => {
+      const events = { theft: async () => undefined, failed: () => undefined };
+      return inVault(vaultOf(config, clock, events), config);
+    },
     async stop() {
       await fake?.stop();
       if (real) await admin(real, 'DELETE', `sys/mounts/${kvMount}`);

@@ -16,7 +16,8 @@ import {
   type VersionMetadata,
   type Which,
 } from '../secret-store.ts';
-import { Secret } from '../secret.ts';
+import type { SecretReference } from '../reference.ts';
+import { ResolvedSecret, Secret } from '../secret.ts';
 import { SecretFault } from '../secrets.faults.ts';
 import { SecretLog } from '../uses/secret-log.ts';
 import { insertDigests } from '../uses/use.store.ts';
@@ -151,22 +152,24 @@ export class EmbeddedStore extends SecretStore {
     return { ...opened, fields };
   }
 
-  async resolve(
-    resolver: Resolver,
-    { path, field, version }: { path: string; field: string; version?: number },
-  ): Promise<Secret> {
-    const resolving = this.log.resolving(resolver);
+  async resolve(resolver: Resolver, reference: SecretReference): Promise<ResolvedSecret> {
+    const { path, field, version } = reference;
     const answer = await this.database.acrossOrgs('resolve_secrets', async (tx) => {
       const found = await this.#open(tx, resolver.orgId, { path }, version);
       const value = 'fault' in found || !Object.hasOwn(found.fields, field) ? undefined : found.fields[field];
       if ('fault' in found || value === undefined) {
         const fault = 'fault' in found ? found.fault : SecretFault.field_not_found();
-        await this.log.notResolved(tx, resolving, { path, field }, fault, found.id);
+        await this.log.refused(tx, resolver, reference, fault.code, found.id);
         return fault;
       }
-      const digests = found.key.digests({ [field]: value });
-      await this.log.resolved(tx, resolving, field, { ...found, digests });
-      return new Secret(value);
+      const secret = new ResolvedSecret(value, {
+        secretId: found.id,
+        path,
+        version: found.version,
+        digest: found.key.digest(value),
+      });
+      await this.log.resolved(tx, resolver, field, secret.found);
+      return secret;
     });
     if (answer instanceof Fault) throw answer;
     return answer;

@@ -1,9 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { Audit, type AuditAction, type Changes } from '#audit';
 import { Database, type OrgTx, type SystemTx } from '#database';
-import { type Caller, type Fault, newId } from '#kernel';
+import type { Caller } from '#kernel';
 import { OrgKeys } from '../keys/org-keys.ts';
-import type { FoundValue, Purpose, Resolver } from '../secret-store.ts';
+import type { SecretReference } from '../reference.ts';
+import { recordRefused, recordResolved } from '../resolution.ts';
+import type { FoundValue, Resolver } from '../secret-store.ts';
+import type { ResolvedSecret } from '../secret.ts';
 import { findDigest, insertUse } from './use.store.ts';
 
 /** Places of one value, and uses in each, that a search tells. */
@@ -15,13 +18,6 @@ export interface Used {
   readonly path: string;
   readonly version: number;
   readonly digests: Readonly<Record<string, string>>;
-}
-
-/** One resolution: who asks, for what, and by which number it is known. */
-export interface Resolving {
-  readonly orgId: string;
-  readonly purpose: Purpose;
-  readonly requestId: string;
 }
 
 /** What every store writes of what is done to secrets, and who got which value: in the log, and to search by. */
@@ -53,42 +49,25 @@ export class SecretLog {
     await this.changed(tx, caller, 'secret.revealed', id, { path, version, digests });
   }
 
-  resolving({ orgId, purpose }: Resolver): Resolving {
-    return { orgId, purpose, requestId: newId() };
-  }
-
-  /** `digests` has the one field. */
+  /** Without it the value is not given. */
   async resolved(
     tx: SystemTx,
-    { orgId, purpose, requestId }: Resolving,
+    resolver: Resolver,
     field: string,
-    { id, path, version, digests }: Used,
+    found: ResolvedSecret['found'],
   ): Promise<void> {
-    const use = { secretId: id, version, field, kind: 'resolved' } as const;
-    await insertUse(tx, orgId, { ...use, usedBy: purpose, requestId });
-    await this.audit.record(tx, {
-      ...about({ orgId, purpose, requestId }),
-      target: { type: 'secret', id },
-      changes: { path, version, digests },
-      outcome: 'success',
-    });
+    await recordResolved(tx, this.audit, resolver, field, found);
   }
 
-  /** `id` where it is known. */
-  async notResolved(
+  /** `secretId` where it is known which. */
+  async refused(
     tx: SystemTx,
-    resolving: Resolving,
-    { path, field }: { path: string; field: string },
-    { code }: Fault,
-    id?: string,
+    resolver: Resolver,
+    reference: SecretReference,
+    reason: string,
+    secretId?: string,
   ): Promise<void> {
-    await this.audit.record(tx, {
-      ...about(resolving),
-      target: { type: 'secret', id: id ?? path },
-      changes: { path, field },
-      outcome: 'failure',
-      reason: code,
-    });
+    await recordRefused(tx, this.audit, resolver, reference, reason, secretId);
   }
 
   async find(caller: Caller, value: string): Promise<readonly FoundValue[]> {
@@ -103,10 +82,4 @@ export class SecretLog {
       return rows.map(({ secret_id: secretId, ...found }) => ({ secretId, ...found }));
     });
   }
-}
-
-function about({ orgId, purpose, requestId }: Resolving) {
-  const actor = { type: 'system', id: purpose } as const;
-  const request = { id: requestId, method: 'RESOLVE', route: purpose };
-  return { orgId, actor, action: 'secret.resolved', request } as const;
 }

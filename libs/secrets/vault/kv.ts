@@ -125,6 +125,12 @@ export class VaultKv {
     await this.#change({ method: 'POST', path: this.#path(area, orgId, path), body: { versions } });
   }
 
+  /** Whether the server takes our token. */
+  async probe(): Promise<void> {
+    const reply = await this.vault.ask({ method: 'GET', path: vaultPath('auth/token/lookup-self') });
+    if (reply.status !== 200) throw unexpected(reply);
+  }
+
   /** With all its versions. */
   async erase(orgId: string, path: string): Promise<void> {
     await this.#change({ method: 'DELETE', path: this.#path('metadata', orgId, path) });

@@ -50,7 +50,7 @@ function open(login: LoginSettings): Vault {
     theft: async (failure) => void thefts.push(failure),
     failed: (failure) => void failures.push(failure),
   });
-  vault = new Vault(client, session);
+  vault = new Vault(client, session, 10_000);
   return vault;
 }
 

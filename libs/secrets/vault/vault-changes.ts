@@ -3,6 +3,7 @@ import { Audit, type AuditAction, bySystem, type Changes } from '#audit';
 import { Database, type OrgTx } from '#database';
 import { type Caller, Fault } from '#kernel';
 import { OrgKeys } from '../keys/org-keys.ts';
+import { SecretFault } from '../secrets.faults.ts';
 import { SecretLog } from '../uses/secret-log.ts';
 import { insertDigests } from '../uses/use.store.ts';
 import {
@@ -49,7 +50,7 @@ export class VaultChanges {
     private readonly kv: VaultKv,
   ) {}
 
-  /** Rejects with a Fault: of `send`, or `secrets.unavailable` where it is not known whether it took place. */
+  /** Rejects with a Fault: of `send`, or `secrets.end_unknown` where it is not known whether it took place. */
   async carryOut<T>(caller: Caller, { kind, intent, about, send, done }: Change<T>): Promise<T> {
     const { change, secret } = await this.database.inOrg(caller, async (tx) => {
       const found = await about(tx);
@@ -66,7 +67,8 @@ export class VaultChanges {
     const answer = await send(secret.id, () => (partly = true)).catch(async (error: unknown) => {
       const fault = asFault(error);
       const maybeDone = partly || (error instanceof VaultFailure && error.maybeDone);
-      if (!maybeDone) await this.#refused(caller, change, secret, kind, fault);
+      if (maybeDone) throw SecretFault.end_unknown({ detail: fault.detail, retryAfter: ABANDONED_AFTER });
+      await this.#refused(caller, change, secret, kind, fault);
       throw fault;
     });
     await this.database.inOrg(caller, async (tx) => {

@@ -12,7 +12,7 @@ let under: StoreUnderTest;
 
 beforeAll(async () => {
   server = await vaultUnderTest(true);
-  app = await startApp({ secretsInVault: { vault: server.open(new MovableClock()), ...server.config } });
+  app = await startApp({ secrets: { remote: server.remote(new MovableClock()) } });
   const [one, other] = [await seedTenant(app.database.adminUrl), await seedTenant(app.database.adminUrl)];
   // What the seed put there no key opens.
   await app.change('DELETE FROM portcullis.org_keys');

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Database, type OrgTx, type SystemTx } from '#database';
 import { type Caller, Fault } from '#kernel';
 import { OrgKeys } from '../keys/org-keys.ts';
+import type { SecretReference } from '../reference.ts';
 import { requirePath } from '../secret-rules.ts';
 import {
   type Fields,
@@ -14,7 +15,7 @@ import {
   type VersionMetadata,
   type Which,
 } from '../secret-store.ts';
-import { Secret } from '../secret.ts';
+import { ResolvedSecret, Secret } from '../secret.ts';
 import { SecretFault } from '../secrets.faults.ts';
 import { SecretLog } from '../uses/secret-log.ts';
 import { asFault } from './as-fault.ts';
@@ -139,31 +140,33 @@ export class VaultStore extends SecretStore {
     return { ...opened, fields };
   }
 
-  async resolve(
-    resolver: Resolver,
-    { path, field, version }: { path: string; field: string; version?: number },
-  ): Promise<Secret> {
+  async resolve(resolver: Resolver, reference: SecretReference): Promise<ResolvedSecret> {
+    const { path, field, version } = reference;
     requirePath(path);
     const { orgId } = resolver;
     const found = await this.#open(orgId, path, version);
     const value = 'fault' in found || !Object.hasOwn(found.fields, field) ? undefined : found.fields[field];
-    const resolving = this.log.resolving(resolver);
     const answer = await this.database.acrossOrgs('resolve_secrets', async (tx) => {
       if ('fault' in found || value === undefined) {
         const fault = 'fault' in found ? found.fault : SecretFault.field_not_found();
         const row = await findVaultSecret(tx, orgId, { path });
-        await this.log.notResolved(tx, resolving, { path, field }, fault, row?.id);
+        await this.log.refused(tx, resolver, reference, fault.code, row?.id);
         return fault;
       }
       // First, for it knows whether there still is such an organization.
-      const key = await this.keys.currentOf(tx, orgId);
+      const digest = (await this.keys.currentOf(tx, orgId)).digest(value);
       const { id } = await this.index.bind(tx, orgId, path, found.told);
-      const digests = key.digests({ [field]: value });
-      await this.log.resolved(tx, resolving, field, { id, path, version: found.version, digests });
-      return new Secret(value);
+      const secret = new ResolvedSecret(value, { secretId: id, path, version: found.version, digest });
+      await this.log.resolved(tx, resolver, field, secret.found);
+      return secret;
     });
     if (answer instanceof Fault) throw answer;
     return answer;
+  }
+
+  /** Also whether this process still has a token. */
+  override async probe(): Promise<void> {
+    await answered(() => this.kv.probe());
   }
 
   remove(caller: Caller, which: Which, versions?: readonly number[]): Promise<void> {

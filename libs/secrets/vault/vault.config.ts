@@ -103,5 +103,5 @@ function loginSettings(config: Config, problems: string[]): LoginSettings | unde
 /** Nothing is asked yet. */
 export function vaultOf({ at, login }: VaultConfig, clock: Clock, events: SessionEvents): Vault {
   const client = new VaultClient(at);
-  return new Vault(client, new VaultSession(client, loginOf(client, login), clock, events));
+  return new Vault(client, new VaultSession(client, loginOf(client, login), clock, events), at.deadlineMs);
 }

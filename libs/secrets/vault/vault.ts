@@ -8,6 +8,8 @@ export class Vault {
   constructor(
     private readonly client: VaultClient,
     private readonly session: VaultSession,
+    /** Milliseconds for one question, a login it waits for included. */
+    private readonly deadlineMs: number,
   ) {}
 
   /**
@@ -15,11 +17,13 @@ export class Vault {
    * policies of yesterday. Rejects with a VaultFailure, `forbidden` where the policy does not allow it.
    */
   async ask(asked: Omit<Asked, 'token'>): Promise<Reply> {
-    const token = await this.session.token();
-    const reply = await this.client.ask({ ...asked, token });
+    const late = AbortSignal.timeout(this.deadlineMs);
+    const signal = asked.signal ? AbortSignal.any([asked.signal, late]) : late;
+    const token = await before(signal, this.session.token());
+    const reply = await this.client.ask({ ...asked, token, signal });
     if (reply.status !== 403) return reply;
-    const other = await this.session.instead(token);
-    const again = other && (await this.client.ask({ ...asked, token: other }));
+    const other = await before(signal, this.session.instead(token));
+    const again = other && (await this.client.ask({ ...asked, token: other, signal }));
     if (again && again.status !== 403) return again;
     throw new VaultFailure('forbidden', { status: 403 });
   }
@@ -36,5 +40,17 @@ export class Vault {
   async close(): Promise<void> {
     this.session.close();
     await this.client.close();
+  }
+}
+
+/** What it waits for goes on, for others wait too. */
+async function before<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const end = (): void => reject(new VaultFailure('late', { detail: 'no login in time' }));
+  signal.addEventListener('abort', end);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', end);
   }
 }
