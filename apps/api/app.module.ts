@@ -4,13 +4,14 @@ import { AuditConfig, AuditModule, RecordFollower, SinkConfig, SinkSecrets } fro
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
 import { EventConfig, Events, EventSecrets, EventsModule } from '#events';
+import { EgressModule } from '#egress';
 import { HttpModule } from '#http';
 import { JobsConfig, JobsModule } from '#jobs';
 import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
 import { PlatformModule } from '#platform';
-import { DEPLOYMENT, type MasterKey, SecretReferences, SecretsModule } from '#secrets';
+import { DEPLOYMENT, type MasterKey, SecretReferences, SecretsModule, type SecretsOptions } from '#secrets';
 
 export interface AppParts {
   readonly database: DatabaseOptions;
@@ -22,8 +23,12 @@ export interface AppParts {
   readonly mail?: MailConfig | undefined;
   /** Seconds between checkpoints of the audit logs, and where they are published. */
   readonly audit?: { readonly checkpointSeconds: number; readonly anchorDir: string | undefined };
-  /** Where sinks of the audit logs may go. */
+  /** Where file sinks write, and how often relays do what. */
   readonly sinks?: SinkConfig;
+  /** CIDR: networks that are not public and may still be reached. */
+  readonly egressAllow?: readonly string[];
+  /** Which store of secrets, and how long what lies elsewhere is used without it. */
+  readonly secrets?: SecretsOptions;
   /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
   /** Where events go besides their log, and how long they are kept. */
@@ -47,6 +52,8 @@ export class AppModule {
     mail,
     audit = { checkpointSeconds: 60, anchorDir: undefined },
     sinks = new SinkConfig(),
+    egressAllow = [],
+    secrets,
     sinkSecrets,
     events = new EventConfig(),
     clock = new SystemClock(),
@@ -73,8 +80,9 @@ export class AppModule {
           exports: [Clock, EventSecrets, RecordFollower, SinkSecrets],
         },
         DatabaseModule.with(database),
-        SecretsModule.with(masterKey),
+        SecretsModule.with(masterKey, secrets),
         AccessModule,
+        EgressModule.with(egressAllow),
         JobsModule.with(new JobsConfig(database.urls.system, masterKey)),
         MailModule.with(mail),
         AuthModule.with(new AuthConfig(issuer, publicUrl)),

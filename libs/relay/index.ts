@@ -1,4 +1,3 @@
-export { asDeliveryFailure, DeliveryFailure } from './delivery-failure.ts';
 export { LaneRelay, type LaneSource } from './lane-relay.ts';
 export { type ClaimLimits, type Hold, LeaseTable } from './lease.store.ts';
 export { type Claim, type LaneParts, LeasedLane } from './leased-lane.ts';

@@ -1,7 +1,7 @@
 import type { Database, SystemReason, SystemTx } from '#database';
+import { DeliveryFailure } from '#egress';
 import type { Clock } from '#kernel';
 import { waitAfter } from './back-off.ts';
-import { DeliveryFailure } from './delivery-failure.ts';
 import type { Hold, LeaseTable } from './lease.store.ts';
 import type { RelayTiming } from './relay-timing.ts';
 import type { Turns } from './turns.ts';

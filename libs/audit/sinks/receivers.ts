@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { DeliveryFailure, Egress } from '#egress';
 import { Clock } from '#kernel';
-import { DeliveryFailure } from '#relay';
 import type { Certainty, Receiver } from './delivery.ts';
-import { Egress } from './egress.ts';
 import { FileReceiver } from './kinds/file.ts';
 import { SplunkHecReceiver } from './kinds/splunk-hec.ts';
 import { RESEND_WINDOW, SyslogReceiver } from './kinds/syslog.ts';

@@ -1,4 +1,5 @@
-import { asDeliveryFailure, type LaneParts, LeasedLane } from '#relay';
+import { asDeliveryFailure } from '#egress';
+import { type LaneParts, LeasedLane } from '#relay';
 import type { Receiver, SinkEvent } from './delivery.ts';
 import type { SinkTarget } from './receiver-parts.ts';
 import { type Receivers, resendWindow } from './receivers.ts';

@@ -5,8 +5,6 @@ export class SinkConfig {
   constructor(
     /** Below it file sinks write; undefined where there are none. */
     readonly fileDir?: string,
-    /** CIDR: networks that are not public and may still be reached. */
-    readonly egressAllow: readonly string[] = [],
     readonly timing: RelayTiming = relayTiming,
   ) {}
 }

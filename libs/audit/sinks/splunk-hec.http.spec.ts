@@ -23,7 +23,8 @@ let tenants = 0;
 
 beforeAll(async () => {
   product = await startApp({
-    sinks: new SinkConfig(undefined, ['127.0.0.0/8'], quick),
+    sinks: new SinkConfig(undefined, quick),
+    egressAllow: ['127.0.0.0/8'],
     sinkSecrets: new HeldSecrets({ 'secret://splunk#token': 't0ken' }),
   });
   product.app.get(SinkRelays).start((error) => product.log.push(`relay: ${String(error)}\n`));

@@ -1,4 +1,5 @@
-import { asDeliveryFailure, type LaneParts, LeasedLane } from '#relay';
+import { asDeliveryFailure } from '#egress';
+import { type LaneParts, LeasedLane } from '#relay';
 import { eventText, payloadDigest } from '../event.ts';
 import {
   type ClaimedEventLane,

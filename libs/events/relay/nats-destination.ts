@@ -21,7 +21,7 @@ import {
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
 import { readPrivateFile } from '#kernel';
-import { DeliveryFailure } from '#relay';
+import { DeliveryFailure } from '#egress';
 import { EventConfig, type NatsSettings } from './event.config.ts';
 import { EventSecrets } from './event-secrets.ts';
 
