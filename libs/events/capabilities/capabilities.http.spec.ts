@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Database, InvalidationStream } from '#database';
+import { Capabilities } from '#events';
 import { newId } from '#kernel';
 import {
   type Answered,
@@ -10,7 +11,6 @@ import {
   startApp,
   until,
 } from '../../../test/kit/app-in-process.ts';
-import { Capabilities } from './active-capabilities.ts';
 
 let product: AppInProcess;
 let admin: SignedIn;
