@@ -11,7 +11,7 @@ import { asRole } from '../../../test/kit/tenants.ts';
 import { eventText } from '../event.ts';
 import { EventConfig } from './event.config.ts';
 import { EventLane } from './event-lane.ts';
-import { addLanes, claimLanes, eventLeases } from './event-lane.store.ts';
+import { addLanes, claimLanes, commitPublished, eventLeases } from './event-lane.store.ts';
 import { EventRelays } from './event-relays.ts';
 import { NatsDestination } from './nats-destination.ts';
 
@@ -228,6 +228,11 @@ describe.skipIf(natsMissing !== undefined)('the relay to NATS', { timeout: 40_00
       // It still holds what it knew when it was stopped, and its ids are no longer known to the server by window.
       await sleep(300);
       await expect(step(old)).rejects.toThrow();
+      const late = { pos: 99, publications: [] };
+      const write = parts(newId()).database.acrossOrgs('event_relay', (tx) =>
+        commitPublished(tx, old.hold, late),
+      );
+      expect(await write).toBe(false);
       expect(await all()).toEqual(before);
       await expectWhole(12);
     });
