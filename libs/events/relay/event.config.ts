@@ -2,7 +2,7 @@ import { type RelayTiming, relayTiming } from '#relay';
 
 /** A NATS server with JetStream, and how to be let in there. */
 export interface NatsSettings {
-  /** nats:// or tls://, several with commas; TLS is required by tls://. */
+  /** nats:// or tls://; TLS is required by tls://. A name may have several addresses. */
   readonly url: string;
   readonly stream: string;
   /** Copies that the servers keep, where the stream is made. */

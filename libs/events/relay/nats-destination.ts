@@ -156,7 +156,7 @@ export class NatsDestination {
   async #open(settings: NatsSettings): Promise<Open> {
     const timeout = this.config.timing.answerMs;
     const connection = await connect({
-      servers: settings.url.split(','),
+      servers: settings.url,
       name: 'portcullis',
       timeout,
       reconnect: false,
