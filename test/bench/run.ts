@@ -13,9 +13,10 @@ import { revocation } from './revocation.ts';
 import { secrets } from './secrets.ts';
 import { generator } from './saturate.ts';
 import { signIns } from './sign-ins.ts';
+import { sinks } from './sinks.ts';
 import { verification } from './verification.ts';
 
-/** `npm run bench -- [a b c d e f g v s] [--quick | --full] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
+/** `npm run bench -- [a b c d e f g h v s] [--quick | --full] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
 const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   a: read,
   b: signIns,
@@ -24,6 +25,7 @@ const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   e: exports,
   f: footprint,
   g: proofs,
+  h: sinks,
   s: secrets,
   v: verification,
 };
