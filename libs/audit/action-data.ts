@@ -102,6 +102,7 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
   'audit.exported': { target: 'audit_log', data: ['after', 'format'] },
   'audit.proved': { target: 'audit_log', data: [] },
   'audit.alteration_found': { target: 'audit_log', data: ['pos'] },
+  'audit.alteration_resolved': { target: 'audit_log', data: ['finding', 'kind', 'pos'] },
   'audit.fork_detected': { target: 'audit_log', data: ['pos'] },
   'audit.erasure_requested': { target: 'user', data: ['erasure', 'upTo'] },
   'audit.erased': { target: 'user', data: ['erasure', 'after', 'upTo', 'events', 'fields'] },

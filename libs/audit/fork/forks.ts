@@ -5,6 +5,7 @@ import { AuditFault } from '../audit.faults.ts';
 import { Audit } from '../audit.ts';
 import { AuditKeys } from '../checkpoint/audit-keys.ts';
 import { signedText } from '../checkpoint/note.ts';
+import { endForkFindings } from '../tree/finding.store.ts';
 import { Altered, Tree } from '../tree/tree.ts';
 import type { ForkView } from './fork.contract.ts';
 import {
@@ -86,6 +87,7 @@ export class Forks {
       await lockForks(tx, orgId);
       const [fork] = await acknowledgeForks(tx, orgId, caller.userId ?? caller.id, reason);
       if (!fork) throw AuditFault.fork_not_found();
+      await endForkFindings(tx, orgId);
       for (const log of new Set([orgId, caller.org.id])) {
         await this.audit.append(tx, callerIn(caller, { ...caller.org, id: log }), {
           action: 'audit.fork_acknowledged',
