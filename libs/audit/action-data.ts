@@ -104,7 +104,7 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
   'audit.alteration_found': { target: 'audit_log', data: ['pos'] },
   'audit.alteration_resolved': { target: 'audit_log', data: ['finding', 'kind', 'pos'] },
   'audit.fork_detected': { target: 'audit_log', data: ['pos'] },
-  'audit.erasure_requested': { target: 'user', data: ['erasure', 'upTo'] },
+  'audit.erasure_requested': { target: 'user', data: ['erasure', 'upTo', 'everywhere'] },
   'audit.erased': { target: 'user', data: ['erasure', 'after', 'upTo', 'events', 'fields'] },
   'audit.erasure_ended': { target: 'user', data: ['erasure', 'events', 'fields'] },
   'audit.retention_changed': { target: 'audit_log', data: ['retentionDays'] },
