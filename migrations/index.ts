@@ -19,6 +19,8 @@ import { CreateAuditSinks1763769600022 } from './1763769600022-create-audit-sink
 import { AllowErasureAndRetention1763769600023 } from './1763769600023-allow-erasure-and-retention.ts';
 import { EndAuditFindings1763769600024 } from './1763769600024-end-audit-findings.ts';
 import { EraseEverywhere1763769600025 } from './1763769600025-erase-everywhere.ts';
+import { CreateVaultSecrets1763769600026 } from './1763769600026-create-vault-secrets.ts';
+import { ForgetSecrets1763769600027 } from './1763769600027-forget-secrets.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -43,4 +45,6 @@ export const migrations = [
   AllowErasureAndRetention1763769600023,
   EndAuditFindings1763769600024,
   EraseEverywhere1763769600025,
+  CreateVaultSecrets1763769600026,
+  ForgetSecrets1763769600027,
 ];

@@ -17,9 +17,8 @@ import { ErasuresEverywhere } from './erasure/erasures-everywhere.ts';
 import { Erasures } from './erasure/erasures.ts';
 import { DenialLog } from './denial-log.ts';
 import { Readings } from './readings.ts';
-import { Egress } from './sinks/egress.ts';
 import { Receivers } from './sinks/receivers.ts';
-import { SinkRelays } from './sinks/relays.ts';
+import { SinkRelays } from './sinks/sink-relays.ts';
 import { SinkConfig } from './sinks/sink.config.ts';
 import { SinkTests } from './sinks/sink-tests.ts';
 import { SinksController } from './sinks/sinks.controller.ts';
@@ -74,7 +73,6 @@ export class AuditModule {
         Proofs,
         Pruning,
         Readings,
-        { provide: Egress, useValue: new Egress(sinks.egressAllow) },
         Receivers,
         { provide: SinkConfig, useValue: sinks },
         SinkRelays,

@@ -6,7 +6,7 @@ import { Audit } from '../audit.ts';
 import { AuditKeys } from '../checkpoint/audit-keys.ts';
 import { signedText } from '../checkpoint/note.ts';
 import { readCheckpointsUpTo } from '../checkpoint/checkpoint.store.ts';
-import { rewindLanes } from '../sinks/lane.store.ts';
+import { rewindLanes } from '../sinks/sink-lane.store.ts';
 import { endForkFindings } from '../tree/finding.store.ts';
 import { Altered, Tree } from '../tree/tree.ts';
 import type { ForkView } from './fork.contract.ts';

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Database } from '#database';
 import { newId } from '#kernel';
+import type { Hold } from '#relay';
 import {
   type AppInProcess,
   expectStatus,
@@ -16,8 +17,8 @@ import { HttpReceiver } from '../../../test/kit/http-receiver.ts';
 import { tamper } from '../../../test/kit/long-log.ts';
 import { HeldSecrets, quick } from '../../../test/kit/sinks.ts';
 import { CheckpointRounds } from '../checkpoint/checkpoint-rounds.ts';
-import { bury, claimLanes, commitDelivered, type Hold, release } from './lane.store.ts';
-import { SinkRelays } from './relays.ts';
+import { bury, claimLanes, commitDelivered, release } from './sink-lane.store.ts';
+import { SinkRelays } from './sink-relays.ts';
 import { SinkConfig } from './sink.config.ts';
 
 let product: AppInProcess;
@@ -32,7 +33,8 @@ beforeAll(async () => {
   anchor = await mkdtemp(join(tmpdir(), 'portcullis-anchor-'));
   product = await startApp({
     audit: { checkpointSeconds: 60, anchorDir: anchor },
-    sinks: new SinkConfig(undefined, ['127.0.0.0/8'], quick),
+    sinks: new SinkConfig(undefined, quick),
+    egressAllow: ['127.0.0.0/8'],
     sinkSecrets: new HeldSecrets({ 'secret://siem#hmac': 'key' }),
   });
   operator = await product.signIn(owner, 'platform');
@@ -165,8 +167,8 @@ describe('a lease that is over', () => {
     const claim = async (): Promise<Hold> =>
       database.acrossOrgs('audit_sinks', async (tx) => {
         const lanes = await claimLanes(tx, worker, { leaseMs: 60_000, longestMs: 60_000, limit: 100 });
-        const found = lanes.find((lane) => lane.sink_id === id);
-        return { sinkId: id, logOrgId: orgId, owner: worker, fence: found?.fence ?? '' };
+        const found = lanes.find(({ key: [sinkId] }) => sinkId === id);
+        return { key: [id, orgId], owner: worker, fence: found?.fence ?? '' };
       });
     const first = await claim();
     expect((await claim()).fence).toBe('');
