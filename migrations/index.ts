@@ -17,6 +17,8 @@ import { KeepAuditTiles1763769600020 } from './1763769600020-keep-audit-tiles.ts
 import { CreateSecrets1763769600021 } from './1763769600021-create-secrets.ts';
 import { CreateAuditSinks1763769600022 } from './1763769600022-create-audit-sinks.ts';
 import { AllowErasureAndRetention1763769600023 } from './1763769600023-allow-erasure-and-retention.ts';
+import { EndAuditFindings1763769600024 } from './1763769600024-end-audit-findings.ts';
+import { EraseEverywhere1763769600025 } from './1763769600025-erase-everywhere.ts';
 import { CreateVaultSecrets1763769600026 } from './1763769600026-create-vault-secrets.ts';
 import { ForgetSecrets1763769600027 } from './1763769600027-forget-secrets.ts';
 import { CreateEvents1763769600034 } from './1763769600034-create-events.ts';
@@ -43,6 +45,8 @@ export const migrations = [
   CreateSecrets1763769600021,
   CreateAuditSinks1763769600022,
   AllowErasureAndRetention1763769600023,
+  EndAuditFindings1763769600024,
+  EraseEverywhere1763769600025,
   CreateVaultSecrets1763769600026,
   ForgetSecrets1763769600027,
   CreateEvents1763769600034,

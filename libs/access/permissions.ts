@@ -194,6 +194,11 @@ export const permissions = {
       'Place a legal hold on the audit log, and lift it: while it stands nothing is erased or pruned.',
     roles: [],
   },
+  'audit:erase-everywhere': {
+    description: 'Erase what is personal of one person from the audit logs of all organizations.',
+    roles: [],
+    platform: true,
+  },
   'audit:acknowledge': {
     description:
       'Acknowledge that an audit log does not continue what was published of it, as after a restore.',

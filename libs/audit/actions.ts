@@ -266,6 +266,10 @@ export const auditActions = {
     description: 'The audit log is not what was written; the reason says how, changes.pos where.',
     retention: 'security',
   },
+  'audit.alteration_resolved': {
+    description: 'All of the audit log was verified and changes.pos is as it was written again.',
+    retention: 'security',
+  },
   'audit.fork_detected': {
     description: 'The audit log does not continue what was signed of it before, as after a restore.',
     retention: 'security',

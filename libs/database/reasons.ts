@@ -30,6 +30,7 @@ export const systemReasons = {
   audit_checkpoints: 'Checkpoints of every log are signed by one process, with the deployment’s key.',
   audit_verification: 'Every log is verified by one job, whether or not somebody of its organization asks.',
   audit_erasure: 'An erasure goes on after its request has ended, with nobody signed in.',
+  erase_person: 'Platform operators have a person erased from the logs of all organizations.',
   audit_retention: 'Events that every organization keeps no longer are dropped by one process.',
   audit_search: 'What a log is searched by is made of it, which the app may only read.',
   audit_forks: 'Whether any log does not continue what was published of it is asked of all.',
@@ -56,4 +57,5 @@ export const platformReasons: ReadonlySet<SystemReason> = new Set([
   'deployment_keys',
   'rotate_audit_key',
   'acknowledge_fork',
+  'erase_person',
 ]);

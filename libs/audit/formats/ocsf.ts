@@ -109,6 +109,7 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'audit.proved': map(6003, 2),
   'audit.verified': map(6003, 2),
   'audit.alteration_found': map(3004, 3, 4),
+  'audit.alteration_resolved': map(3004, 3),
   'audit.fork_detected': map(3004, 3, 4),
   'audit.sink_created': map(3004, 1, 2),
   'audit.sink_updated': map(3004, 3, 2),
