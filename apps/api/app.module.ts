@@ -9,6 +9,7 @@ import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
 import { PlatformModule } from '#platform';
+import { ProjectionModule } from '#projection';
 import { type MasterKey, SecretReferences, SecretsModule } from '#secrets';
 
 export interface AppParts {
@@ -68,6 +69,7 @@ export class AppModule {
         AuthModule.with(new AuthConfig(issuer, publicUrl)),
         AuditModule.with(new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir), sinks),
         OrgsModule.with(new OrgConfig(publicUrl)),
+        ProjectionModule,
         PlatformModule,
         HttpModule,
       ],

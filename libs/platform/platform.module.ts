@@ -1,8 +1,10 @@
 import { Global, Module } from '@nestjs/common';
 import { AccessModule, SystemGate } from '#access';
+import { OwnSurfaces } from '#projection';
 import { Housekeeping } from './housekeeping.ts';
 import { Idempotency } from './idempotency.ts';
 import { HealthController, SetupController } from './platform.controller.ts';
+import { SelfPosture } from './self-posture.ts';
 import { Readiness } from './readiness.ts';
 import { Setup } from './setup.ts';
 import { WelcomeController } from './welcome.controller.ts';
@@ -20,7 +22,9 @@ import { SystemState } from './system-state.ts';
     Readiness,
     Housekeeping,
     Idempotency,
+    SelfPosture,
+    { provide: OwnSurfaces, useExisting: SelfPosture },
   ],
-  exports: [SystemGate, SystemState, Setup, Housekeeping],
+  exports: [OwnSurfaces, SystemGate, SystemState, Setup, Housekeeping],
 })
 export class PlatformModule {}
