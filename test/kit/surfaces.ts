@@ -82,9 +82,10 @@ export class SurfaceInTest {
     return this.product.ask('PUT', `${this.org}/surfaces/${this.id}/facts/${kind}`, { token, body });
   }
 
-  /** Every owner tells that all is as desired. */
+  /** Every owner tells that all is as desired, observed at one moment. */
   async tellAll(changes: object = {}): Promise<void> {
-    for (const kind of factKinds) expectStatus(await this.tell(kind, this.fact(kind, {}, changes)), 200);
+    const all = { observedAt: this.product.clock.now().toISOString(), ...changes };
+    for (const kind of factKinds) expectStatus(await this.tell(kind, this.fact(kind, {}, all)), 200);
   }
 
   /** The projection as its readers get it. */

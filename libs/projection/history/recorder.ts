@@ -96,10 +96,12 @@ function outcomeOf(subject: Subject, before: Subject | undefined, cause: Cause, 
   const moment = momentOf(subject, last, now);
   if (!last || !saysTheSame(last, moment.snapshot)) steps.push({ at: now, ...moment, cause });
   let previous: Snapshot | undefined = recorded?.snapshot;
-  const transitions = steps.map(({ at, snapshot, cause: by }) => {
+  // Those made in one millisecond are in no order by themselves.
+  const ids = steps.map(newId).sort();
+  const transitions = steps.map(({ at, snapshot, cause: by }, n) => {
     const fromVerdict = previous?.verdict ?? null;
     previous = snapshot;
-    return { id: newId(), orgId, surfaceId, at: new Date(at).toISOString(), cause: by, fromVerdict, snapshot };
+    return { id: ids[n] ?? newId(), orgId, surfaceId, at: new Date(at).toISOString(), cause: by, fromVerdict, snapshot };
   });
   const ends = expiryOf(moment.projection);
   const expiresAt = ends === undefined ? null : new Date(ends).toISOString();

@@ -1,5 +1,4 @@
 import { Controller, Get, Param, Query, Req, Res, StreamableFile } from '@nestjs/common';
-import { Readable } from 'node:stream';
 import { Access, type AccessRequest, callerOf, SignedIn } from '#access';
 import { Answers, IdPipe, PageQuery } from '#http';
 import type { Page } from '#kernel';
@@ -60,7 +59,7 @@ export class ProjectionsController {
   })
   async watch(@Req() request: AccessRequest, @Query() query: WatchQuery): Promise<StreamableFile> {
     const events = await this.watching.open(callerOf(request), query.wait ?? 300);
-    return new StreamableFile(Readable.from(events, { objectMode: false }), { type: 'text/event-stream' });
+    return new StreamableFile(events, { type: 'text/event-stream' });
   }
 
   @Get(':surfaceId')

@@ -1,4 +1,6 @@
 import { createPublicKey } from 'node:crypto';
+import { once } from 'node:events';
+import { get as httpGet, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import jsonwebtoken from 'jsonwebtoken';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -136,9 +138,8 @@ describe('the history', () => {
     expect(before.verdict).toBe('ready');
     await sweep();
     const after = await history();
-    expect(after.filter(({ cause }) => cause.type === 'expiry').length).toBeGreaterThan(0);
+    expect(after[0]).toEqual({ ...shown, id: after[0].id });
     expect(after.every(({ id }) => id !== null)).toBe(true);
-    expect(after.find(({ at }) => at === validUntil)).toMatchObject({ fromVerdict: 'ready', verdict: 'blocked' });
     const length = after.length;
     await sweep();
     expect(await history()).toHaveLength(length);
@@ -156,7 +157,7 @@ describe('the history', () => {
     await portal.tell('rights', portal.fact('rights'));
     const items = await history();
     expect(items[0].cause).toMatchObject({ type: 'fact', kind: 'rights' });
-    expect(items.at(-5)).toMatchObject({ at: validUntil, cause: { type: 'expiry' }, verdict: 'blocked' });
+    expect(items[1]).toMatchObject({ at: validUntil, cause: { type: 'expiry' }, verdict: 'blocked' });
   });
 
   it('tells since when each condition is as it is', async () => {
@@ -296,17 +297,15 @@ describe('the stream', () => {
   }
 
   async function watch(token: string, wait = 60): Promise<Watched> {
-    const leaving = new AbortController();
-    const answer = await fetch(`${origin}/api/v1${portal.org}/projections/watch?wait=${wait}`, {
-      headers: { authorization: `Bearer ${token}` },
-      signal: leaving.signal,
-    });
-    expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
+    const path = `${origin}/api/v1${portal.org}/projections/watch?wait=${wait}`;
+    const request = httpGet(path, { agent: false, headers: { authorization: `Bearer ${token}` } });
+    const [answer] = (await once(request, 'response')) as [IncomingMessage];
+    expect([answer.statusCode, answer.headers['content-type']]).toEqual([200, 'text/event-stream']);
     const events: Watched['events'] = [];
     const over = (async () => {
       let text = '';
-      for await (const chunk of answer.body!.pipeThrough(new TextDecoderStream())) {
-        const parts = (text + chunk).split('\n\n');
+      for await (const chunk of answer.setEncoding('utf8')) {
+        const parts = (text + String(chunk)).split('\n\n');
         text = parts.pop() ?? '';
         for (const part of parts) {
           const [name, data] = [/^event: (.*)$/m.exec(part)?.[1], /^data: (.*)$/m.exec(part)?.[1]];
@@ -314,13 +313,13 @@ describe('the stream', () => {
         }
       }
     })().catch(() => undefined);
-    return { events, over, leave: () => leaving.abort() };
+    return { events, over, leave: () => request.destroy() };
   }
   const ours = ({ events }: Watched) =>
     events.filter(({ name, data }) => name === 'projection' && data.surfaceId === portal.id);
 
   it('shows every surface, then what changes, by a fact, by time and by deletion', async () => {
-    const watched = await watch(admin.accessToken);
+    const watched = await watch(admin.accessToken, 3_600);
     await until(async () => ours(watched).length === 1);
     expect(ours(watched)[0]!.data.verdict).toBe('blocked');
     await portal.tellAll({ ttlSeconds: 100 });

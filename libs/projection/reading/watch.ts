@@ -1,4 +1,5 @@
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { Readable } from 'node:stream';
 import { Database, type InvalidationListener, InvalidationStream } from '#database';
 import { type Caller, Clock, Fault } from '#kernel';
 import { readFingerprint, type Subject } from '../history/projection.store.ts';
@@ -10,6 +11,8 @@ import { Projections, withRecorded } from './projections.ts';
 /** How soon a change shows. */
 const LOOK_MS = 250;
 const KEEP_ALIVE_MS = 15_000;
+/** When a client whose stream ended opens another one. */
+const RETRY_MS = 2_000;
 /** Each looks into the database by itself. */
 const MOST_OF_ORG = 20;
 
@@ -52,34 +55,44 @@ export class Watch implements InvalidationListener, OnModuleInit, OnModuleDestro
   }
 
   /** The first look happens before anything is answered, so that a refusal is one. */
-  async open(caller: Caller, seconds: number): Promise<AsyncIterable<string>> {
-    if ((this.#openByOrg.get(caller.org.id) ?? 0) >= MOST_OF_ORG) {
-      throw ProjectionFault.too_many_watchers({ retryAfter: 5 });
+  async open(caller: Caller, seconds: number): Promise<Readable> {
+    const orgId = caller.org.id;
+    if ((this.#openByOrg.get(orgId) ?? 0) >= MOST_OF_ORG) throw ProjectionFault.too_many_watchers({ retryAfter: 5 });
+    this.#count(orgId, 1);
+    try {
+      const until = this.clock.monotonic() + seconds * 1_000;
+      const first = await this.#look(caller, undefined);
+      // Where the client has left, the stream is destroyed first and closes when the generator has ended.
+      const isOver = (): boolean => this.#stopped || stream.destroyed || this.clock.monotonic() >= until;
+      const stream = Readable.from(this.#events(caller, first, isOver), { objectMode: false });
+      return stream.once('close', () => this.#count(orgId, -1));
+    } catch (error) {
+      this.#count(orgId, -1);
+      throw error;
     }
-    const look = await this.#look(caller, undefined);
-    return this.#events(caller, look, this.clock.monotonic() + seconds * 1_000);
   }
 
-  async *#events(caller: Caller, first: Look, until: number): AsyncGenerator<string> {
-    this.#count(caller.org.id, 1);
+  async *#events(caller: Caller, first: Look, isOver: () => boolean): AsyncGenerator<string> {
+    const tags = new Map<string, string>();
+    let look = first;
+    let spokeAt = this.clock.monotonic();
     try {
-      const tags = new Map<string, string>();
-      let look = first;
-      let spokeAt = this.clock.monotonic();
+      // At once, or the answer would have no beginning until there is news.
+      yield `retry: ${RETRY_MS}\n\n`;
       for (;;) {
-        const news = this.#news(look.subjects, tags);
-        if (news !== '') yield news;
-        else if (this.clock.monotonic() - spokeAt >= KEEP_ALIVE_MS) yield ': keep-alive\n\n';
-        else if (this.#stopped || this.clock.monotonic() >= until) return yield event('end', { reason: 'over' });
-        if (news !== '' || this.clock.monotonic() - spokeAt >= KEEP_ALIVE_MS) spokeAt = this.clock.monotonic();
-        if (!this.#stopped && this.clock.monotonic() < until) await this.#sleep();
+        const silent = this.clock.monotonic() - spokeAt >= KEEP_ALIVE_MS ? ': keep-alive\n\n' : '';
+        const said = this.#news(look.subjects, tags) || silent;
+        if (said !== '') {
+          spokeAt = this.clock.monotonic();
+          yield said;
+        }
+        if (isOver()) return yield event('end', { reason: 'over' });
+        await this.#sleep();
         look = await this.#look(caller, look);
       }
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       yield event('end', { reason: error.code });
-    } finally {
-      this.#count(caller.org.id, -1);
     }
   }
 
