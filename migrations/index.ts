@@ -18,6 +18,7 @@ import { CreateSecrets1763769600021 } from './1763769600021-create-secrets.ts';
 import { CreateAuditSinks1763769600022 } from './1763769600022-create-audit-sinks.ts';
 import { AllowErasureAndRetention1763769600023 } from './1763769600023-allow-erasure-and-retention.ts';
 import { CreateProjection1763769600030 } from './1763769600030-create-projection.ts';
+import { KeepSystemState1763769600031 } from './1763769600031-keep-system-state.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -41,4 +42,5 @@ export const migrations = [
   CreateAuditSinks1763769600022,
   AllowErasureAndRetention1763769600023,
   CreateProjection1763769600030,
+  KeepSystemState1763769600031,
 ];

@@ -1,5 +1,5 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
-import { AccessModule } from '#access';
+import { AccessModule, Openings } from '#access';
 import { AuditConfig, AuditModule, SinkConfig, SinkSecrets } from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
@@ -8,7 +8,7 @@ import { JobsConfig, JobsModule } from '#jobs';
 import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
-import { PlatformModule } from '#platform';
+import { PlatformModule, WatchConfig } from '#platform';
 import { ProjectionModule } from '#projection';
 import { type MasterKey, SecretReferences, SecretsModule } from '#secrets';
 
@@ -24,6 +24,10 @@ export interface AppParts {
   readonly audit?: { readonly checkpointSeconds: number; readonly anchorDir: string | undefined };
   /** Where sinks of the audit logs may go. */
   readonly sinks?: SinkConfig;
+  /** Whether summaries of the deployment’s posture are for everyone; guarded where unsaid. */
+  readonly summary?: 'public' | 'guarded';
+  /** What is watched for states in which nothing may be changed. */
+  readonly watch?: WatchConfig;
   /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
   /** For tests; the system's where unsaid. */
@@ -45,6 +49,8 @@ export class AppModule {
     mail,
     audit = { checkpointSeconds: 60, anchorDir: undefined },
     sinks = new SinkConfig(),
+    summary = 'guarded',
+    watch = new WatchConfig(),
     sinkSecrets,
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
@@ -55,11 +61,12 @@ export class AppModule {
           module: PortsModule,
           providers: [
             { provide: Clock, useValue: clock },
+            { provide: Openings, useValue: new Openings(summary === 'public' ? ['summary'] : []) },
             sinkSecrets
               ? { provide: SinkSecrets, useValue: sinkSecrets }
               : { provide: SinkSecrets, useExisting: SecretReferences },
           ],
-          exports: [Clock, SinkSecrets],
+          exports: [Clock, Openings, SinkSecrets],
         },
         DatabaseModule.with(database),
         SecretsModule.with(masterKey),
@@ -70,7 +77,7 @@ export class AppModule {
         AuditModule.with(new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir), sinks),
         OrgsModule.with(new OrgConfig(publicUrl)),
         ProjectionModule,
-        PlatformModule,
+        PlatformModule.with(watch),
         HttpModule,
       ],
     };

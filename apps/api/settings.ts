@@ -3,6 +3,7 @@ import { databaseSettings } from '#database';
 import { httpSettings } from '#http';
 import { setting } from '#kernel';
 import { mailSettings } from '#mail';
+import { platformSettings } from '#platform';
 
 /** Everything the product reads from the environment. An unknown PORTCULLIS_ variable stops the start. */
 export const settings = {
@@ -10,6 +11,7 @@ export const settings = {
   ...databaseSettings,
   ...mailSettings,
   ...auditSettings,
+  ...platformSettings,
   dataDir: setting.required('PORTCULLIS_DATA_DIR', 'Where the product keeps its files.', './.portcullis'),
   role: setting.choice(
     'PORTCULLIS_ROLE',

@@ -177,6 +177,16 @@ export const permissions = {
     roles: ['admin'],
     platform: true,
   },
+  'platform:read': {
+    description: 'See the posture and the state of the deployment itself.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+    platform: true,
+  },
+  'system:control': {
+    description: 'Make the whole deployment read-only, and end that.',
+    roles: ['admin'],
+    platform: true,
+  },
   'surface:read': {
     description: 'See surfaces, what is desired of them, who owns the truth about them, and what was told.',
     roles: ['admin', 'auditor', 'operator', 'viewer'],

@@ -138,6 +138,8 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
   },
   'audit_key.created': { target: 'audit_key', data: [] },
   'audit_key.rotated': { target: 'audit_key', data: ['overlapSeconds'] },
+  'system.made_read_only': { target: 'deployment', data: ['reason'] },
+  'system.made_operational': { target: 'deployment', data: ['reason'] },
   'surface.created': { target: 'surface', data: ['key', 'name', 'desired', 'requireEvidence'] },
   'surface.updated': { target: 'surface', data: ['name', 'description', 'desired', 'requireEvidence'] },
   'surface.deleted': { target: 'surface', data: ['key'] },

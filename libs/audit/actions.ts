@@ -311,6 +311,14 @@ export const auditActions = {
     description: 'The key that signs checkpoints got a successor.',
     retention: 'security',
   },
+  'system.made_read_only': {
+    description: 'An operator made the deployment read-only, or changed the reason for it.',
+    retention: 'security',
+  },
+  'system.made_operational': {
+    description: 'An operator ended that the deployment is read-only.',
+    retention: 'security',
+  },
   'surface.created': { description: 'A surface was created.', retention: 'administration' },
   'surface.updated': {
     description: 'What is desired of a surface, or what is told of it, was changed.',

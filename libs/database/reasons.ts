@@ -38,6 +38,7 @@ export const systemReasons = {
   rotate_audit_key: 'The same, by an operator of the platform.',
   audit_sinks: 'Workers deliver the log of every organization that has a sink to it.',
   resolve_secrets: 'The product itself needs a secret of an organization, with nobody signed in.',
+  control_system: 'Platform operators make the whole deployment read-only, and end that.',
   projection_sweep: 'That facts of any organization have expired is recorded by one job.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;
@@ -51,4 +52,5 @@ export const platformReasons: ReadonlySet<SystemReason> = new Set([
   'deployment_keys',
   'rotate_audit_key',
   'acknowledge_fork',
+  'control_system',
 ]);

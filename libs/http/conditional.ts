@@ -7,9 +7,18 @@ export const CONDITIONAL = { conditional: true } as const;
 export function answerConditionally(route: RouteOptions): void {
   if ((route.config as { conditional?: boolean } | undefined)?.conditional !== true) return;
   route.onSend = [
-    (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error: null, payload?: unknown) => void) => {
+    (
+      request: FastifyRequest,
+      reply: FastifyReply,
+      payload: unknown,
+      done: (error: null, payload?: unknown) => void,
+    ) => {
       const tag = reply.getHeader('etag');
-      if (reply.statusCode !== 200 || typeof tag !== 'string' || !namesTag(request.headers['if-none-match'], tag)) {
+      if (
+        reply.statusCode !== 200 ||
+        typeof tag !== 'string' ||
+        !namesTag(request.headers['if-none-match'], tag)
+      ) {
         return done(null, payload);
       }
       void reply.code(304).removeHeader('content-type').removeHeader('content-length');
@@ -21,5 +30,8 @@ export function answerConditionally(route: RouteOptions): void {
 /** The weak comparison of RFC 9110 section 8.8.3.2. */
 function namesTag(header: string | undefined, tag: string): boolean {
   const opaque = (text: string): string => text.trim().replace(/^W\//, '');
-  return header !== undefined && (header.trim() === '*' || header.split(',').some((one) => opaque(one) === opaque(tag)));
+  return (
+    header !== undefined &&
+    (header.trim() === '*' || header.split(',').some((one) => opaque(one) === opaque(tag)))
+  );
 }

@@ -3,7 +3,7 @@ import { CheckpointRounds, Forks, LogVerification } from '#audit';
 import { Database, InvalidationStream } from '#database';
 import type { ComponentView, ReadinessView } from './platform.contract.ts';
 import { SystemFault } from './platform.faults.ts';
-import { SystemState } from './system-state.ts';
+import { SystemState } from './state/system-state.ts';
 
 /** Whether this process can serve: asked by load balancers, answered from what it depends on. */
 @Injectable()

@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type AppInProcess, expectStatus, owner, type SignedIn, startApp } from '../../test/kit/app-in-process.ts';
+import {
+  type AppInProcess,
+  expectStatus,
+  owner,
+  type SignedIn,
+  startApp,
+} from '../../test/kit/app-in-process.ts';
 import { makeOwner, SurfaceInTest } from '../../test/kit/surfaces.ts';
 
 let product: AppInProcess;
@@ -36,7 +42,9 @@ describe('a surface', () => {
     });
     const open = found.conditions.filter(({ status }: { status: string }) => status !== 'True');
     // Nothing was told of evidence, which only advises here.
-    expect(open).toMatchObject([{ type: 'EvidenceAttached', severity: 'advisory', reason: 'evidence_missing' }]);
+    expect(open).toMatchObject([
+      { type: 'EvidenceAttached', severity: 'advisory', reason: 'evidence_missing' },
+    ]);
   });
 });
 
@@ -104,7 +112,11 @@ describe('what was told', () => {
     const own = await makeOwner(product, admin, 'auth', { surfaceId: portal.id });
     await portal.tell('rights', portal.fact('rights'));
     await portal.tell('runtime', portal.fact('runtime'));
-    expectStatus(await portal.tell('auth', portal.fact('auth'), portal.owners.auth.key), 403, 'projection.not_owner');
+    expectStatus(
+      await portal.tell('auth', portal.fact('auth'), portal.owners.auth.key),
+      403,
+      'projection.not_owner',
+    );
     expectStatus(await portal.tell('auth', portal.fact('auth'), own.key), 200);
     expect(await portal.verdict()).toEqual(['ready']);
     expectStatus(

@@ -5,7 +5,10 @@ export const ProjectionFault = faults('projection', {
   surface_exists: ['conflict', 'There is a surface with this key.'],
   too_many_surfaces: ['conflict', 'The organization has as many surfaces as it may; see data.limit.'],
   authority_not_found: ['not_found', 'There is no such authority in this organization.'],
-  owner_exists: ['conflict', 'This kind of truth has an owner; end that authority first. data.authorityId names it.'],
+  owner_exists: [
+    'conflict',
+    'This kind of truth has an owner; end that authority first. data.authorityId names it.',
+  ],
   bad_service_account: ['invalid', 'There is no such service account in this organization.'],
   not_owner: [
     'forbidden',

@@ -27,6 +27,15 @@ const withoutStore: Record<string, string> = {
   'GET /api/v1/auth/me': 'the same; a caller the authenticator did not make is refused',
   'GET /api/v1/permissions': 'the same for everyone',
   'GET /api/v1/audit/actions': 'the same for everyone',
+  'GET /api/v1/projection/reasons': 'the same for everyone',
+  // Rows of no organization; an operator may open them to everybody.
+  'GET /api/v1/platform/services': 'what the deployment is, not what is in it',
+  'GET /api/v1/platform/summary': 'the same',
+  'GET /api/v1/observability/readiness': 'the same',
+  'GET /api/v1/security/readiness': 'the same',
+  'GET /api/v1/recovery/readiness': 'the same',
+  'GET /api/v1/signoff/readiness': 'the same',
+  'GET /api/v1/docs/readiness': 'the same',
 };
 
 const nameOf = ({ method, path }: Route): string => `${method} ${path}`;
@@ -117,6 +126,8 @@ function sampleOf(name: string, schema: Schema): unknown {
     default:
       if (schema['format'] === 'email') return `${newId()}@x.example`;
       if (schema['format'] === 'uuid') return newId();
+      if (schema['format'] === 'date-time')
+        return name === 'from' ? '2026-01-01T00:00:00Z' : '2026-01-02T00:00:00Z';
       return name === 'role' ? 'viewer' : `sample-${newId()}`;
   }
 }
@@ -124,7 +135,7 @@ function sampleOf(name: string, schema: Schema): unknown {
 /** Calls a route as if it were the victim's: their organization and their objects in its path. */
 function callAtVictim(route: Route): Promise<Answer> {
   const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId } = victim;
-  const { deviceId, factorId, secretId, sinkId, erasureId } = victim;
+  const { deviceId, factorId, secretId, sinkId, erasureId, surfaceId, authorityId } = victim;
   const ids: Record<string, string> = {
     orgId,
     userId,
@@ -139,6 +150,9 @@ function callAtVictim(route: Route): Promise<Answer> {
     kid: 'k'.repeat(43),
     factorId,
     erasureId,
+    surfaceId,
+    authorityId,
+    kind: 'auth',
     organizationId: orgId,
   };
   const path = route.path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? `unknown-${name}`);

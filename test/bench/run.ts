@@ -7,6 +7,7 @@ import { exports } from './export.ts';
 import { type Plan, printResult, type Result } from './figures.ts';
 import { footprint } from './footprint.ts';
 import { canPin, ROOT } from './processes.ts';
+import { projections } from './projections.ts';
 import { proofs } from './proofs.ts';
 import { read } from './read.ts';
 import { revocation } from './revocation.ts';
@@ -15,7 +16,7 @@ import { generator } from './saturate.ts';
 import { signIns } from './sign-ins.ts';
 import { verification } from './verification.ts';
 
-/** `npm run bench -- [a b c d e f g v s] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
+/** `npm run bench -- [a b c d e f g p v s] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
 const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   a: read,
   b: signIns,
@@ -24,6 +25,7 @@ const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   e: exports,
   f: footprint,
   g: proofs,
+  p: projections,
   s: secrets,
   v: verification,
 };

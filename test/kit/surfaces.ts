@@ -42,7 +42,12 @@ export class SurfaceInTest {
     readonly id: string,
   ) {}
 
-  static async make(product: AppInProcess, admin: SignedIn, key = 'portal', more: object = {}): Promise<SurfaceInTest> {
+  static async make(
+    product: AppInProcess,
+    admin: SignedIn,
+    key = 'portal',
+    more: object = {},
+  ): Promise<SurfaceInTest> {
     const owners = {} as Record<Kind, Owner>;
     for (const kind of factKinds) owners[kind] = await makeOwner(product, admin, kind);
     return new SurfaceInTest(product, admin, owners, await makeSurface(product, admin, key, more));

@@ -15,6 +15,8 @@ export interface SeededTenant {
   readonly sinkId: string;
   readonly factorId: string;
   readonly erasureId: string;
+  readonly surfaceId: string;
+  readonly authorityId: string;
   /** Stands in every text of this tenant's rows. */
   readonly mark: string;
 }
@@ -25,6 +27,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
   const [serviceAccountId, apiKeyId, invitationId] = [newId(), newId(), newId()];
   const [secretId, sinkId] = [newId(), newId()];
   const [deviceId, factorId, erasureId] = [newId(), newId(), newId()];
+  const [surfaceId, authorityId] = [newId(), newId()];
   const mark = `mark-${newId()}`;
   await asRole(adminUrl, async (query) => {
     await query('BEGIN');
@@ -157,6 +160,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
        VALUES ($1, gen_random_uuid(), 2, ${zeros}, 1, ${zeros}, $2)`,
       [orgId, mark],
     );
+    await seedSurface(query, { orgId, surfaceId, authorityId, serviceAccountId, mark });
     await query('COMMIT');
   });
   return {
@@ -172,6 +176,8 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     secretId,
     sinkId,
     erasureId,
+    surfaceId,
+    authorityId,
     mark,
   };
 }
@@ -194,6 +200,56 @@ async function seedSecret(query: Query, orgId: string, secretId: string, mark: s
     `INSERT INTO secret_uses (org_id, id, secret_id, version, kind, used_by, request_id)
      VALUES ($1, $2, $3, 1, 'revealed', $4, $4)`,
     [orgId, newId(), secretId, mark],
+  );
+}
+
+/** A surface of which one fact was told. */
+async function seedSurface(
+  query: Query,
+  of: { orgId: string; surfaceId: string; authorityId: string; serviceAccountId: string; mark: string },
+): Promise<void> {
+  const { orgId, surfaceId, authorityId, serviceAccountId, mark } = of;
+  const factId = newId();
+  await query(
+    `INSERT INTO surfaces (org_id, id, key, name, auth_mode, onboarding_status, session_handoff, admin_posture)
+     VALUES ($1, $2, $3, $3, 'oidc', 'onboarded', 'oidc_interactive', 'none')`,
+    [orgId, surfaceId, mark],
+  );
+  await query(
+    `INSERT INTO fact_authorities (org_id, id, kind, name, service_account_id) VALUES ($1, $2, 'auth', $3, $4)`,
+    [orgId, authorityId, mark, serviceAccountId],
+  );
+  await query(
+    `INSERT INTO surface_facts (org_id, id, surface_id, kind, authority_id, revision, generation, observed_at,
+                                received_at, ttl_seconds, data, digest)
+     VALUES ($1, $2, $3, 'auth', $4, 1, 1, now(), now(), 60, jsonb_build_object('tenant', $5::text), $5)`,
+    [orgId, factId, surfaceId, authorityId, mark],
+  );
+  await query(`INSERT INTO current_facts (org_id, surface_id, kind, fact_id) VALUES ($1, $2, 'auth', $3)`, [
+    orgId,
+    surfaceId,
+    factId,
+  ]);
+  const value = { stale: false };
+  const values = { authMode: value, onboardingStatus: value, sessionHandoff: value, adminPosture: value };
+  const desired = { authMode: mark, onboardingStatus: mark, sessionHandoff: mark, adminPosture: mark };
+  const snapshot = {
+    verdict: 'blocked',
+    reasons: [],
+    generation: 1,
+    desired,
+    effective: values,
+    conditions: [],
+  };
+  await query('INSERT INTO projection_states (org_id, surface_id, snapshot) VALUES ($1, $2, $3)', [
+    orgId,
+    surfaceId,
+    JSON.stringify(snapshot),
+  ]);
+  await query(
+    `INSERT INTO projection_transitions (org_id, id, surface_id, at, cause, snapshot)
+     VALUES ($1, $2, $3, now(), '{"type":"surface"}', $4)`,
+    [orgId, newId(), surfaceId, JSON.stringify(snapshot)],
   );
 }
 

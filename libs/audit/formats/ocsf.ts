@@ -122,6 +122,8 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'audit.fork_acknowledged': map(3004, 3, 3),
   'audit_key.created': map(3004, 1),
   'audit_key.rotated': map(3004, 3, 2),
+  'system.made_read_only': map(3004, 3, 4),
+  'system.made_operational': map(3004, 3, 3),
   'surface.created': map(3004, 1),
   'surface.updated': map(3004, 3),
   'surface.deleted': map(3004, 4, 2),

@@ -11,7 +11,10 @@ export class CreateAuthorityRequest {
   @Id({ description: 'Whose API keys may tell facts of this kind.' })
   serviceAccountId: string;
 
-  @Id({ optional: true, description: 'Only for this surface; for all that have none of their own where unsaid.' })
+  @Id({
+    optional: true,
+    description: 'Only for this surface; for all that have none of their own where unsaid.',
+  })
   surfaceId?: string;
 }
 
@@ -25,7 +28,10 @@ export class AuthorityView {
   @Text()
   name: string;
 
-  @Id({ nullable: true, description: 'null where the account was deleted: then nobody may tell facts of the kind.' })
+  @Id({
+    nullable: true,
+    description: 'null where the account was deleted: then nobody may tell facts of the kind.',
+  })
   serviceAccountId: string | null;
 
   @Id({ nullable: true, description: 'The one surface it is for; null where it is for all.' })

@@ -1,10 +1,12 @@
 import { Body, Controller, Delete, Get, Param, Post, Query, Req } from '@nestjs/common';
-import { Access, type AccessRequest, callerOf } from '#access';
+import { Access, type AccessRequest, callerOf, WhileReadOnly } from '#access';
 import { Answers, IdPipe, PageQuery } from '#http';
 import type { Page } from '#kernel';
 import { ProjectionFault } from '../projection.faults.ts';
 import { AuthorityPage, AuthorityView, CreateAuthorityRequest } from './authorities.contract.ts';
 import { Authorities } from './authorities.ts';
+
+const ENDS = 'it ends authority, which waits for nothing';
 
 @Controller('api/v1/orgs/:orgId/authorities')
 export class AuthoritiesController {
@@ -33,6 +35,7 @@ export class AuthoritiesController {
   }
 
   @Delete(':authorityId')
+  @WhileReadOnly(ENDS)
   @Access({ permission: 'authority:write', org: 'orgId' })
   @Answers(undefined, {
     faults: [ProjectionFault.authority_not_found],

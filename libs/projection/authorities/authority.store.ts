@@ -31,14 +31,23 @@ export async function lockAuthority(tx: OrgTx, id: string): Promise<AuthorityRow
 }
 
 export async function isServiceAccount(tx: OrgTx, id: string): Promise<boolean> {
-  const row = await tx.one('SELECT 1 FROM service_accounts WHERE org_id = $1 AND id = $2 FOR SHARE', [tx.orgId, id]);
+  const row = await tx.one('SELECT 1 FROM service_accounts WHERE org_id = $1 AND id = $2 FOR SHARE', [
+    tx.orgId,
+    id,
+  ]);
   return row !== undefined;
 }
 
 /** Undefined where the kind has an owner already. */
 export async function insertAuthority(
   tx: OrgTx,
-  authority: { id: string; kind: FactKind; name: string; serviceAccountId: string; surfaceId: string | undefined },
+  authority: {
+    id: string;
+    kind: FactKind;
+    name: string;
+    serviceAccountId: string;
+    surfaceId: string | undefined;
+  },
 ): Promise<AuthorityRow | undefined> {
   const { id, kind, name, serviceAccountId, surfaceId } = authority;
   return tx.one<AuthorityRow>(
@@ -50,7 +59,11 @@ export async function insertAuthority(
 }
 
 /** The id of the authority that stands in the way of another. */
-export async function readOwnerOf(tx: OrgTx, kind: FactKind, surfaceId?: string): Promise<string | undefined> {
+export async function readOwnerOf(
+  tx: OrgTx,
+  kind: FactKind,
+  surfaceId?: string,
+): Promise<string | undefined> {
   const row = await tx.one<{ id: string }>(
     `SELECT id FROM fact_authorities
       WHERE org_id = $1 AND kind = $2 AND surface_id IS NOT DISTINCT FROM $3 AND ended_at IS NULL`,
@@ -60,5 +73,8 @@ export async function readOwnerOf(tx: OrgTx, kind: FactKind, surfaceId?: string)
 }
 
 export async function endAuthority(tx: OrgTx, id: string): Promise<void> {
-  await tx.query('UPDATE fact_authorities SET ended_at = now() WHERE org_id = $1 AND id = $2', [tx.orgId, id]);
+  await tx.query('UPDATE fact_authorities SET ended_at = now() WHERE org_id = $1 AND id = $2', [
+    tx.orgId,
+    id,
+  ]);
 }

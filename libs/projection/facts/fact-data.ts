@@ -1,7 +1,13 @@
 import { Choice, Flag, readInput, Text } from '#http';
 import { Fault } from '#kernel';
 import { ProjectionFault } from '../projection.faults.ts';
-import { adminPostures, authModes, type FactKind, onboardingStatuses, sessionHandoffs } from '../verdict/vocabulary.ts';
+import {
+  adminPostures,
+  authModes,
+  type FactKind,
+  onboardingStatuses,
+  sessionHandoffs,
+} from '../verdict/vocabulary.ts';
 
 const TENANT = 'The id or the slug of the organization.';
 
@@ -53,10 +59,11 @@ export class RuntimeData {
   rightsRevision: string | null;
 }
 
-export const dataClasses = { rights: RightsData, auth: AuthData, runtime: RuntimeData } as const satisfies Record<
-  FactKind,
-  new () => object
->;
+export const dataClasses = {
+  rights: RightsData,
+  auth: AuthData,
+  runtime: RuntimeData,
+} as const satisfies Record<FactKind, new () => object>;
 
 /** The data of a fact, as its kind has it: every field, and no other. Fault: `projection.bad_fact`. */
 export function readFactData(kind: FactKind, data: unknown): Record<string, string | boolean | null> {
@@ -64,7 +71,10 @@ export function readFactData(kind: FactKind, data: unknown): Record<string, stri
     return { ...readInput<object>(dataClasses[kind], data) } as Record<string, string | boolean | null>;
   } catch (error) {
     if (!(error instanceof Fault) || error.errors === undefined) throw error;
-    const errors = error.errors.map(({ path, message }) => ({ path: path === '' ? 'data' : `data.${path}`, message }));
+    const errors = error.errors.map(({ path, message }) => ({
+      path: path === '' ? 'data' : `data.${path}`,
+      message,
+    }));
     throw ProjectionFault.bad_fact({ errors });
   }
 }

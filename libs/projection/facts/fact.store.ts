@@ -96,7 +96,12 @@ export async function insertFact(tx: OrgTx, fact: NewFact): Promise<FactRow | un
   );
 }
 
-export async function makeCurrent(tx: OrgTx, surfaceId: string, kind: FactKind, factId: string): Promise<void> {
+export async function makeCurrent(
+  tx: OrgTx,
+  surfaceId: string,
+  kind: FactKind,
+  factId: string,
+): Promise<void> {
   await tx.query(
     `INSERT INTO current_facts (org_id, surface_id, kind, fact_id) VALUES ($1, $2, $3, $4)
      ON CONFLICT (surface_id, kind) DO UPDATE SET fact_id = excluded.fact_id, in_conflict = false`,
@@ -104,7 +109,12 @@ export async function makeCurrent(tx: OrgTx, surfaceId: string, kind: FactKind, 
   );
 }
 
-export async function markConflict(tx: OrgTx, surfaceId: string, kind: FactKind, factId: string): Promise<void> {
+export async function markConflict(
+  tx: OrgTx,
+  surfaceId: string,
+  kind: FactKind,
+  factId: string,
+): Promise<void> {
   await tx.query(
     `UPDATE current_facts SET in_conflict = true WHERE org_id = $1 AND surface_id = $2 AND kind = $3 AND fact_id = $4`,
     [tx.orgId, surfaceId, kind, factId],
@@ -112,7 +122,12 @@ export async function markConflict(tx: OrgTx, surfaceId: string, kind: FactKind,
 }
 
 /** Everything that was told of a surface, newest first. */
-export async function readFacts(tx: OrgTx, surfaceId: string, limit: number, before?: string): Promise<FactRow[]> {
+export async function readFacts(
+  tx: OrgTx,
+  surfaceId: string,
+  limit: number,
+  before?: string,
+): Promise<FactRow[]> {
   return tx.query<FactRow>(
     `SELECT ${COLUMNS} FROM surface_facts
       WHERE org_id = $1 AND surface_id = $2 AND ($3::uuid IS NULL OR id < $3) ORDER BY id DESC LIMIT $4`,

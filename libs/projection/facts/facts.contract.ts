@@ -17,7 +17,11 @@ export class TellFactRequest {
   @Anything({ maxBytes: 4_096, description: 'By kind: see docs/projection.md.' })
   data: object;
 
-  @Anything({ maxBytes: 8_192, optional: true, description: 'What shows it: references, digests. No secrets.' })
+  @Anything({
+    maxBytes: 8_192,
+    optional: true,
+    description: 'What shows it: references, digests. No secrets.',
+  })
   evidence?: object;
 }
 

@@ -28,9 +28,10 @@ afterEach(() => product.clock.reset());
 afterAll(() => product.close());
 
 const rowsOf = async (surface: SurfaceInTest): Promise<number> => {
-  const [row] = await product.sql('SELECT count(*)::int AS n FROM portcullis.surface_facts WHERE surface_id = $1', [
-    surface.id,
-  ]);
+  const [row] = await product.sql(
+    'SELECT count(*)::int AS n FROM portcullis.surface_facts WHERE surface_id = $1',
+    [surface.id],
+  );
   return row!['n'];
 };
 const as = (who: SignedIn) => ({ token: who.accessToken });
@@ -43,7 +44,11 @@ describe('a kind of truth', () => {
         expect(expectStatus(refused, 403, 'projection.not_owner').data).toEqual({ kind });
       }
       // Not even by who may do everything.
-      expectStatus(await portal.tell(kind, portal.fact(kind), admin.accessToken), 403, 'projection.not_owner');
+      expectStatus(
+        await portal.tell(kind, portal.fact(kind), admin.accessToken),
+        403,
+        'projection.not_owner',
+      );
     }
     expect(await rowsOf(portal)).toBe(0);
     expect(await portal.verdict()).toEqual(['blocked', 'missing_input']);
@@ -124,7 +129,9 @@ describe('a fact', () => {
     expectStatus(await portal.tell('auth', body), 200);
     const other = { ...body, ttlSeconds: 601 };
     const refused = await portal.tell('auth', other);
-    expect(expectStatus(refused, 409, 'projection.revision_conflict').data).toEqual({ revision: body['revision'] });
+    expect(expectStatus(refused, 409, 'projection.revision_conflict').data).toEqual({
+      revision: body['revision'],
+    });
     expect(await portal.verdict()).toEqual(['blocked', 'owner_conflict']);
     // The first content told again does not undo it, nor does a third.
     expectStatus(await portal.tell('auth', body), 200);
@@ -161,7 +168,14 @@ describe('a fact', () => {
 describe('bad input', () => {
   const bad: [string, 'rights' | 'auth' | 'runtime', object, object, string, string][] = [
     ['an unknown value', 'auth', { authMode: 'telepathy' }, {}, 'projection.bad_fact', 'data.authMode'],
-    ['an unknown posture', 'runtime', { adminPosture: 'god' }, {}, 'projection.bad_fact', 'data.adminPosture'],
+    [
+      'an unknown posture',
+      'runtime',
+      { adminPosture: 'god' },
+      {},
+      'projection.bad_fact',
+      'data.adminPosture',
+    ],
     ['a field too many', 'rights', { ready: true }, {}, 'projection.bad_fact', 'data.ready'],
     ['a field of another kind', 'rights', { authMode: 'oidc' }, {}, 'projection.bad_fact', 'data.authMode'],
     ['a field too few', 'auth', { breakGlass: undefined }, {}, 'projection.bad_fact', 'data.breakGlass'],
@@ -176,17 +190,24 @@ describe('bad input', () => {
     ['a data of megabytes', 'auth', { tenant: 'x'.repeat(5_000) }, {}, 'http.invalid_input', 'data'],
   ];
 
-  it.each(bad)('of %s is refused, and nothing of it is kept', async (_what, kind, data, changes, code, path) => {
-    await portal.tellAll();
-    const before = [await rowsOf(portal), await portal.verdict()];
-    const { errors } = expectStatus(await portal.tell(kind, portal.fact(kind, data, changes)), 400, code);
-    expect(errors.map((one: { path: string }) => one.path)).toContain(path);
-    expect([await rowsOf(portal), await portal.verdict()]).toEqual(before);
-  });
+  it.each(bad)(
+    'of %s is refused, and nothing of it is kept',
+    async (_what, kind, data, changes, code, path) => {
+      await portal.tellAll();
+      const before = [await rowsOf(portal), await portal.verdict()];
+      const { errors } = expectStatus(await portal.tell(kind, portal.fact(kind, data, changes)), 400, code);
+      expect(errors.map((one: { path: string }) => one.path)).toContain(path);
+      expect([await rowsOf(portal), await portal.verdict()]).toEqual(before);
+    },
+  );
 
   it('of a fact from the future is refused; the skew of clocks is not the future', async () => {
     const at = (ms: number) => ({ observedAt: new Date(product.clock.now().getTime() + ms).toISOString() });
-    expectStatus(await portal.tell('auth', portal.fact('auth', {}, at(60_000))), 400, 'projection.from_future');
+    expectStatus(
+      await portal.tell('auth', portal.fact('auth', {}, at(60_000))),
+      400,
+      'projection.from_future',
+    );
     expect(await rowsOf(portal)).toBe(0);
     expectStatus(await portal.tell('auth', portal.fact('auth', {}, at(10_000))), 200);
   });

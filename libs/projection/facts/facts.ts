@@ -1,7 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
 import { Database, type OrgTx } from '#database';
-import { type Caller, canonicalJson, Clock, type Json, newId, type Page, pageOf, readPage, sha256 } from '#kernel';
+import {
+  type Caller,
+  canonicalJson,
+  Clock,
+  type Json,
+  newId,
+  type Page,
+  pageOf,
+  readPage,
+  sha256,
+} from '#kernel';
 import { Recorder } from '../history/recorder.ts';
 import { ProjectionFault } from '../projection.faults.ts';
 import { lockSurface, readSurface, type SurfaceRow } from '../surfaces/surface.store.ts';
@@ -73,7 +83,9 @@ export class FactLog {
   /** Whoever else may do what: a kind of truth has one owner. */
   async #requireOwner(tx: OrgTx, caller: Caller, surfaceId: string, kind: FactKind): Promise<string> {
     const own =
-      caller.apiKeyId === undefined ? undefined : await readOwnAuthority(tx, surfaceId, kind, caller.apiKeyId);
+      caller.apiKeyId === undefined
+        ? undefined
+        : await readOwnAuthority(tx, surfaceId, kind, caller.apiKeyId);
     if (own !== undefined) return own;
     throw ProjectionFault.not_owner({
       data: { kind },
@@ -91,7 +103,15 @@ export class FactLog {
       throw ProjectionFault.from_future({ errors: [{ path: 'observedAt', message }] });
     }
     const observedAt = observed.toISOString();
-    const told = { surface: surface.id, kind, revision, observedAt, ttlSeconds, data, evidence: evidence as Json };
+    const told = {
+      surface: surface.id,
+      kind,
+      revision,
+      observedAt,
+      ttlSeconds,
+      data,
+      evidence: evidence as Json,
+    };
     return {
       id: newId(),
       surfaceId: surface.id,
@@ -139,7 +159,13 @@ export class FactLog {
   }
 }
 
-function changesOf({ kind, revision, digest, authorityId, id }: NewFact): Record<string, { to: string | number }> {
+function changesOf({
+  kind,
+  revision,
+  digest,
+  authorityId,
+  id,
+}: NewFact): Record<string, { to: string | number }> {
   return {
     fact: { to: id },
     kind: { to: kind },

@@ -57,7 +57,9 @@ export async function readSubject(tx: OrgTx, id: string): Promise<Subject | unde
 }
 
 export async function readSubjects(tx: OrgTx | SystemTx, ids: readonly string[]): Promise<Subject[]> {
-  const rows = await tx.query<SubjectRow>(`${SUBJECTS} WHERE s.id = ANY ($1::uuid[]) ORDER BY s.id DESC`, [ids]);
+  const rows = await tx.query<SubjectRow>(`${SUBJECTS} WHERE s.id = ANY ($1::uuid[]) ORDER BY s.id DESC`, [
+    ids,
+  ]);
   return rows.map(subjectOf);
 }
 
@@ -104,9 +106,7 @@ function subjectOf(row: SubjectRow): Subject {
 }
 
 function recordedOf(row: { snapshot: Snapshot | null; expires_at: Date | null }): Recorded | undefined {
-  return row.snapshot === null
-    ? undefined
-    : { snapshot: row.snapshot, expiresAt: row.expires_at?.getTime() };
+  return row.snapshot === null ? undefined : { snapshot: row.snapshot, expiresAt: row.expires_at?.getTime() };
 }
 
 // ---- what is recorded -------------------------------------------------------------------------------------

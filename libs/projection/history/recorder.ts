@@ -101,7 +101,15 @@ function outcomeOf(subject: Subject, before: Subject | undefined, cause: Cause, 
   const transitions = steps.map(({ at, snapshot, cause: by }, n) => {
     const fromVerdict = previous?.verdict ?? null;
     previous = snapshot;
-    return { id: ids[n] ?? newId(), orgId, surfaceId, at: new Date(at).toISOString(), cause: by, fromVerdict, snapshot };
+    return {
+      id: ids[n] ?? newId(),
+      orgId,
+      surfaceId,
+      at: new Date(at).toISOString(),
+      cause: by,
+      fromVerdict,
+      snapshot,
+    };
   });
   const ends = expiryOf(moment.projection);
   const expiresAt = ends === undefined ? null : new Date(ends).toISOString();

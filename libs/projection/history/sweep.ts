@@ -3,8 +3,8 @@ import { Unattended } from '#access';
 import { Database } from '#database';
 import { HandlesJob, type JobFacts, JobQueue } from '#jobs';
 import { Clock } from '#kernel';
-import { OwnSurfaces } from '../reading/own-surfaces.ts';
-import { isMyTurn, lockExpired, readRecorded, readSubjects } from './projection.store.ts';
+import { OwnSurfaces, withRecorded } from '../reading/own-surfaces.ts';
+import { isMyTurn, lockExpired, readSubjects } from './projection.store.ts';
 import { Recorder } from './recorder.ts';
 
 const sweepQueue = new JobQueue<undefined>('projection_sweep', {
@@ -51,12 +51,7 @@ export class Sweep {
     await this.database.acrossOrgs('projection_sweep', async (tx) => {
       if (own.length === 0 || !(await isMyTurn(tx))) return;
       const orgId = own[0]?.orgId ?? '';
-      const recorded = await readRecorded(
-        tx,
-        orgId,
-        own.map(({ id }) => id),
-      );
-      const subjects = own.map((surface) => ({ ...surface, recorded: recorded.get(surface.id) }));
+      const subjects = await withRecorded(tx, orgId, own);
       await this.recorder.observe(tx, subjects, { type: 'observation' });
     });
   }

@@ -25,7 +25,12 @@ export class DiffQuery {
 }
 
 export class WatchQuery {
-  @Whole({ min: 0, max: 3_600, optional: true, description: 'Seconds until the stream ends; 300 where unsaid.' })
+  @Whole({
+    min: 0,
+    max: 3_600,
+    optional: true,
+    description: 'Seconds until the stream ends; 300 where unsaid.',
+  })
   wait?: number;
 }
 
@@ -60,7 +65,10 @@ export class ConditionView {
   @Choice(factKinds, { nullable: true, description: 'The fact it rests on mostly.' })
   source: FactKind | null;
 
-  @Whole({ nullable: true, description: 'The generation of what is desired that this fact was told in view of.' })
+  @Whole({
+    nullable: true,
+    description: 'The generation of what is desired that this fact was told in view of.',
+  })
   observedGeneration: number | null;
 
   @Time({ description: 'When its status became what it is.' })

@@ -27,7 +27,9 @@ interface HeaderReply {
 export class ReasonsController {
   @Get('reasons')
   @SignedIn('what a reason means is no secret; which surface has it is')
-  @Answers(ReasonsView, { description: 'Every reason a condition can have: what it means, who must act, and how.' })
+  @Answers(ReasonsView, {
+    description: 'Every reason a condition can have: what it means, who must act, and how.',
+  })
   list(): ReasonsView {
     return reasonCatalogue;
   }
@@ -43,7 +45,9 @@ export class ProjectionsController {
 
   @Get()
   @Access({ permission: 'projection:read', org: 'orgId' })
-  @Answers(ProjectionPage, { description: 'The posture of every surface as it is now, newest surface first.' })
+  @Answers(ProjectionPage, {
+    description: 'The posture of every surface as it is now, newest surface first.',
+  })
   list(@Req() request: AccessRequest, @Query() query: ProjectionsQuery): Promise<Page<ProjectionView>> {
     return this.projections.list(callerOf(request), query);
   }
@@ -115,10 +119,7 @@ export class ProjectionsController {
     faults: [ProjectionFault.surface_not_found],
     description: 'The posture as a compact JWS, to verify offline by /.well-known/jwks.json.',
   })
-  document(
-    @Req() request: AccessRequest,
-    @Param('surfaceId', IdPipe) surfaceId: string,
-  ): Promise<string> {
+  document(@Req() request: AccessRequest, @Param('surfaceId', IdPipe) surfaceId: string): Promise<string> {
     return this.documents.sign(callerOf(request), surfaceId);
   }
 }

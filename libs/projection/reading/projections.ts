@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import { Database, type OrgTx } from '#database';
 import { type Caller, Clock, type Page, pageOf, readPage } from '#kernel';
 import {
-  readRecorded,
   readSubject,
   readSubjectPage,
   readTransitionAt,
@@ -14,7 +13,7 @@ import { changesBetween, type Difference, type Snapshot } from '../history/snaps
 import { ProjectionFault } from '../projection.faults.ts';
 import { project, type Projection } from '../verdict/verdict.ts';
 import type { Verdict } from '../verdict/vocabulary.ts';
-import { OwnSurfaces } from './own-surfaces.ts';
+import { OwnSurfaces, withRecorded } from './own-surfaces.ts';
 import { present, tell, timeOf, type Told } from './projection-view.ts';
 import type {
   DiffQuery,
@@ -168,22 +167,6 @@ export class Projections {
     });
     return views.reverse();
   }
-}
-
-/** Our own surfaces with what was recorded of them. */
-export async function withRecorded(
-  tx: OrgTx,
-  orgId: string,
-  own: readonly Omit<Subject, 'recorded'>[],
-): Promise<Subject[]> {
-  if (own.length === 0) return [];
-  const ids = own.map(({ id }) => id);
-  const recorded = await readRecorded(tx, orgId, ids);
-  // They are observed anew each time, so what was to expire says nothing.
-  return own.map((surface) => {
-    const known = recorded.get(surface.id);
-    return { ...surface, recorded: known && { snapshot: known.snapshot, expiresAt: undefined } };
-  });
 }
 
 function transitionView(

@@ -111,7 +111,9 @@ describe('the history', () => {
     // Told anew and nothing else: no line.
     await portal.tellAll({ ttlSeconds: 100 });
     const items = await history();
-    expect(items.map(({ cause, fromVerdict, verdict }) => [cause.type, cause.kind, fromVerdict, verdict])).toEqual([
+    expect(
+      items.map(({ cause, fromVerdict, verdict }) => [cause.type, cause.kind, fromVerdict, verdict]),
+    ).toEqual([
       ['fact', 'runtime', 'blocked', 'ready'],
       ['fact', 'auth', 'blocked', 'blocked'],
       ['fact', 'rights', 'blocked', 'blocked'],
@@ -134,7 +136,12 @@ describe('the history', () => {
     const { validUntil } = await portal.read();
     product.clock.advance(150_000);
     const [shown, before] = await history();
-    expect(shown).toMatchObject({ id: null, at: validUntil, cause: { type: 'expiry' }, fromVerdict: 'ready' });
+    expect(shown).toMatchObject({
+      id: null,
+      at: validUntil,
+      cause: { type: 'expiry' },
+      fromVerdict: 'ready',
+    });
     expect(before.verdict).toBe('ready');
     await sweep();
     const after = await history();
@@ -260,7 +267,14 @@ describe('another room', () => {
       id: admin.user.id,
       userId: admin.user.id,
       sessionId: admin.session.id,
-      org: { id: admin.organization.id, slug: 'acme', name: '', kind: 'tenant' as const, status: 'active' as const, createdAt: '' },
+      org: {
+        id: admin.organization.id,
+        slug: 'acme',
+        name: '',
+        kind: 'tenant' as const,
+        status: 'active' as const,
+        createdAt: '',
+      },
       permissions: new Set<string>(),
       assured: true,
       request: { id: 'x', method: '-', route: '-' },
@@ -328,7 +342,9 @@ describe('the stream', () => {
     await until(async () => ours(watched).at(-1)!.data.verdict === 'blocked');
     product.clock.reset();
     expectStatus(await product.delete(`${portal.org}/surfaces/${portal.id}`, me()), 204);
-    await until(async () => watched.events.some(({ name, data }) => name === 'gone' && data.surfaceId === portal.id));
+    await until(async () =>
+      watched.events.some(({ name, data }) => name === 'gone' && data.surfaceId === portal.id),
+    );
     watched.leave();
     await watched.over;
   });

@@ -4,9 +4,9 @@ import { Database, type InvalidationListener, InvalidationStream } from '#databa
 import { type Caller, Clock, Fault } from '#kernel';
 import { readFingerprint, type Subject } from '../history/projection.store.ts';
 import { ProjectionFault } from '../projection.faults.ts';
-import { OwnSurfaces } from './own-surfaces.ts';
+import { OwnSurfaces, withRecorded } from './own-surfaces.ts';
 import { tell } from './projection-view.ts';
-import { Projections, withRecorded } from './projections.ts';
+import { Projections } from './projections.ts';
 
 /** How soon a change shows. */
 const LOOK_MS = 250;
@@ -57,7 +57,8 @@ export class Watch implements InvalidationListener, OnModuleInit, OnModuleDestro
   /** The first look happens before anything is answered, so that a refusal is one. */
   async open(caller: Caller, seconds: number): Promise<Readable> {
     const orgId = caller.org.id;
-    if ((this.#openByOrg.get(orgId) ?? 0) >= MOST_OF_ORG) throw ProjectionFault.too_many_watchers({ retryAfter: 5 });
+    if ((this.#openByOrg.get(orgId) ?? 0) >= MOST_OF_ORG)
+      throw ProjectionFault.too_many_watchers({ retryAfter: 5 });
     this.#count(orgId, 1);
     try {
       const until = this.clock.monotonic() + seconds * 1_000;

@@ -48,7 +48,10 @@ export class UpdateSurfaceRequest {
   @Text({ min: 0, max: 1000, optional: true })
   description?: string;
 
-  @Nested(() => SurfaceValuesView, { optional: true, description: 'All four. Facts told before count as behind.' })
+  @Nested(() => SurfaceValuesView, {
+    optional: true,
+    description: 'All four. Facts told before count as behind.',
+  })
   desired?: SurfaceValuesView;
 
   @Flag({ optional: true, description: EVIDENCE })

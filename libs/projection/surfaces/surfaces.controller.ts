@@ -31,7 +31,10 @@ export class SurfacesController {
   @Get(':surfaceId')
   @Access({ permission: 'surface:read', org: 'orgId' })
   @Answers(SurfaceView, { faults: [ProjectionFault.surface_not_found], description: 'A surface.' })
-  describe(@Req() request: AccessRequest, @Param('surfaceId', IdPipe) surfaceId: string): Promise<SurfaceView> {
+  describe(
+    @Req() request: AccessRequest,
+    @Param('surfaceId', IdPipe) surfaceId: string,
+  ): Promise<SurfaceView> {
     return this.surfaces.describe(callerOf(request), surfaceId);
   }
 

@@ -55,7 +55,12 @@ export class Surfaces {
       await this.audit.append(tx, caller, {
         action: 'surface.created',
         target: { type: 'surface', id: row.id },
-        changes: { key: { to: key }, name: { to: name }, desired: { to: desired }, requireEvidence: { to: requireEvidence } },
+        changes: {
+          key: { to: key },
+          name: { to: name },
+          desired: { to: desired },
+          requireEvidence: { to: requireEvidence },
+        },
       });
       await this.recorder.after(tx, caller, [row.id], new Map(), { type: 'surface' });
       return viewOf(row);
@@ -78,7 +83,11 @@ export class Surfaces {
       if (Object.keys(changes).length === 0) return viewOf(row);
       const before = await this.recorder.before(tx, [id]);
       const judgedAnew = 'desired' in changes || 'requireEvidence' in changes;
-      const changed = await updateSurface(tx, { id, ...next, generation: row.generation + (judgedAnew ? 1 : 0) });
+      const changed = await updateSurface(tx, {
+        id,
+        ...next,
+        generation: row.generation + (judgedAnew ? 1 : 0),
+      });
       if (!changed) throw ProjectionFault.surface_not_found();
       await this.audit.append(tx, caller, {
         action: 'surface.updated',
@@ -120,7 +129,12 @@ function changesOf(was: Settings, next: Settings): Record<string, { from: never;
 }
 
 /** The four values in one order and nothing else. */
-function plain({ authMode, onboardingStatus, sessionHandoff, adminPosture }: SurfaceValues): SurfaceValues & Record<string, string> {
+function plain({
+  authMode,
+  onboardingStatus,
+  sessionHandoff,
+  adminPosture,
+}: SurfaceValues): SurfaceValues & Record<string, string> {
   return { authMode, onboardingStatus, sessionHandoff, adminPosture };
 }
 

@@ -23,7 +23,8 @@ export const reasons = {
   },
   stale_projection: {
     verdict: 'blocked',
-    meaning: 'The fact has outlived its time to live; what it said is shown, marked stale, and counts for nothing.',
+    meaning:
+      'The fact has outlived its time to live; what it said is shown, marked stale, and counts for nothing.',
     actor: 'owner of the fact',
     action: 'Observe again and send the fact with a higher revision.',
   },
@@ -119,7 +120,8 @@ export const reasons = {
   },
   local_auth_needs_normalization: {
     verdict: 'review-required',
-    meaning: 'Local accounts of the surface are not brought into line with the identities of the organization.',
+    meaning:
+      'Local accounts of the surface are not brought into line with the identities of the organization.',
     actor: 'owner of the fact',
     action: 'Match or remove the local accounts, then tell the fact with normalized: true.',
   },
@@ -155,7 +157,8 @@ export const reasons = {
   },
   runtime_without_aligned_rights: {
     verdict: 'blocked',
-    meaning: 'The runtime is materialized from another revision of the rights than the one that holds, or from none.',
+    meaning:
+      'The runtime is materialized from another revision of the rights than the one that holds, or from none.',
     actor: 'owner of the fact',
     action: 'Materialize the revision of the rights that holds, then tell it as rightsRevision.',
   },

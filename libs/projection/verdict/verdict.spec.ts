@@ -75,7 +75,13 @@ describe('one thing that is not right', () => {
     ['no fact of rights', { ...sound, rights: undefined }, {}, 'blocked', ['missing_input']],
     ['no owner', sound, { owners: { rights: 'r', auth: 'a' } }, 'blocked', ['owner_missing']],
     ['another owner since', sound, { owners: { ...policy.owners, auth: 'b' } }, 'blocked', ['owner_changed']],
-    ['two contents', { ...sound, auth: fact('a', auth, { inConflict: true }) }, {}, 'blocked', ['owner_conflict']],
+    [
+      'two contents',
+      { ...sound, auth: fact('a', auth, { inConflict: true }) },
+      {},
+      'blocked',
+      ['owner_conflict'],
+    ],
     ['another generation', sound, { generation: 4 }, 'followthrough-required', ['generation_behind']],
     [
       'a fact from the future',
@@ -102,9 +108,24 @@ describe('one thing that is not right', () => {
         ['rights', { rightsRevision: '' }, 'blocked', 'runtime_without_aligned_rights'],
         ['auth', { authMode: 'none' }, 'blocked', 'auth_not_enforced'],
         ['auth', { authMode: 'saml' }, 'followthrough-required', 'auth_mode_differs'],
-        ['auth', { authMode: 'local', normalized: false }, 'review-required', 'local_auth_needs_normalization'],
-        ['auth', { authMode: 'host_local', normalized: false }, 'review-required', 'local_auth_needs_normalization'],
-        ['auth', { authMode: 'bridge', normalized: false }, 'review-required', 'bridge_auth_needs_normalization'],
+        [
+          'auth',
+          { authMode: 'local', normalized: false },
+          'review-required',
+          'local_auth_needs_normalization',
+        ],
+        [
+          'auth',
+          { authMode: 'host_local', normalized: false },
+          'review-required',
+          'local_auth_needs_normalization',
+        ],
+        [
+          'auth',
+          { authMode: 'bridge', normalized: false },
+          'review-required',
+          'bridge_auth_needs_normalization',
+        ],
         ['auth', { authMode: 'telepathy' }, 'blocked', 'unknown_value'],
         ['auth', { sessionHandoff: 'planned_not_live' }, 'blocked', 'session_planned_not_live'],
         ['auth', { sessionHandoff: 'bridge' }, 'followthrough-required', 'session_handoff_differs'],
@@ -120,15 +141,13 @@ describe('one thing that is not right', () => {
         ['runtime', { adminPosture: 'none' }, 'followthrough-required', 'admin_posture_differs'],
         ['runtime', { adminPosture: 'omnipotent' }, 'blocked', 'unknown_value'],
       ] as const
-    ).map(
-      ([kind, change, verdict, reason]): [string, Facts, Partial<Policy>, string, string[]] => [
-        `${kind} with ${JSON.stringify(change)}`,
-        { ...sound, [kind]: { ...sound[kind], data: { ...sound[kind].data, ...change } } },
-        {},
-        verdict,
-        [reason],
-      ],
-    ),
+    ).map(([kind, change, verdict, reason]): [string, Facts, Partial<Policy>, string, string[]] => [
+      `${kind} with ${JSON.stringify(change)}`,
+      { ...sound, [kind]: { ...sound[kind], data: { ...sound[kind].data, ...change } } },
+      {},
+      verdict,
+      [reason],
+    ]),
   ];
   it.each(cases)('%s', (_what, facts, changes, verdict, codes) => {
     const found = project(facts, { ...policy, ...changes }, NOW);
@@ -140,7 +159,11 @@ describe('one thing that is not right', () => {
     const facts = { ...sound, auth: fact('a', auth, { hasEvidence: false }) };
     const at = (requireEvidence: boolean) => project(facts, { ...policy, requireEvidence }, NOW);
     expect(at(false).verdict).toBe('ready');
-    expect(at(false).conditions.at(-1)).toMatchObject({ status: 'False', reason: 'evidence_missing', gating: false });
+    expect(at(false).conditions.at(-1)).toMatchObject({
+      status: 'False',
+      reason: 'evidence_missing',
+      gating: false,
+    });
     expect(at(true)).toMatchObject({ verdict: 'review-required', reasons: ['evidence_missing'] });
   });
 
@@ -159,7 +182,11 @@ const tenant = mostly([...TENANTS, 'acme', 'acme']);
 const flag = mostly([true, true, false]);
 const revision = mostly(['r7', 'r7', 'r8']);
 const data: Record<FactKind, fc.Arbitrary<Record<string, unknown>>> = {
-  rights: fc.record({ tenant, onboardingStatus: mostly([...onboardingStatuses, 'onboarded']), rightsRevision: revision }),
+  rights: fc.record({
+    tenant,
+    onboardingStatus: mostly([...onboardingStatuses, 'onboarded']),
+    rightsRevision: revision,
+  }),
   auth: fc.record({
     tenant,
     authMode: mostly(authModes),
@@ -188,7 +215,11 @@ const anyFact = (kind: FactKind): fc.Arbitrary<Fact> =>
       hasEvidence: fc.boolean(),
       inConflict: fc.constantFrom(false, false, false, true),
     })
-    .map(({ age, way, ...rest }) => ({ ...rest, receivedAt: NOW - Math.max(0, age), observedAt: NOW - age - way }));
+    .map(({ age, way, ...rest }) => ({
+      ...rest,
+      receivedAt: NOW - Math.max(0, age),
+      observedAt: NOW - age - way,
+    }));
 const kindly = (kind: FactKind, good: Fact): fc.Arbitrary<Fact | undefined> =>
   fc.oneof(
     { weight: 9, arbitrary: fc.constant(good) },
@@ -274,15 +305,21 @@ describe('for all inputs', () => {
   it('taking a field out of a fact, or giving it a value that nobody knows, never improves the verdict', () => {
     const strange = fc.constantFrom<unknown>(undefined, 'of tomorrow', '', 7, {}, []);
     fc.assert(
-      fc.property(some, fc.constantFrom(...factKinds), fc.nat(9), strange, ({ facts, policy: by }, kind, n, value) => {
-        const one = facts[kind];
-        fc.pre(one !== undefined);
-        const field = Object.keys(one.data)[n % Object.keys(one.data).length] ?? '';
-        const worse = { ...facts, [kind]: { ...one, data: { ...one.data, [field]: value } } };
-        expect(rankOf(project(worse, by, NOW).verdict)).toBeGreaterThanOrEqual(
-          rankOf(project(facts, by, NOW).verdict),
-        );
-      }),
+      fc.property(
+        some,
+        fc.constantFrom(...factKinds),
+        fc.nat(9),
+        strange,
+        ({ facts, policy: by }, kind, n, value) => {
+          const one = facts[kind];
+          fc.pre(one !== undefined);
+          const field = Object.keys(one.data)[n % Object.keys(one.data).length] ?? '';
+          const worse = { ...facts, [kind]: { ...one, data: { ...one.data, [field]: value } } };
+          expect(rankOf(project(worse, by, NOW).verdict)).toBeGreaterThanOrEqual(
+            rankOf(project(facts, by, NOW).verdict),
+          );
+        },
+      ),
       RUNS,
     );
   });

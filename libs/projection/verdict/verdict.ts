@@ -134,7 +134,8 @@ function wholeFault(fact: Fact | undefined, owner: string | undefined, now: numb
   if (fact.authorityId !== owner) return 'owner_changed';
   if (fact.inConflict) return 'owner_conflict';
   // By the second: it was never taken so; by the first: our own clock was set back since.
-  if (!(fact.receivedAt <= now + SKEW_MS && fact.observedAt <= fact.receivedAt + SKEW_MS)) return 'clock_skew';
+  if (!(fact.receivedAt <= now + SKEW_MS && fact.observedAt <= fact.receivedAt + SKEW_MS))
+    return 'clock_skew';
   if (!(now < staleAfter(fact))) return 'stale_projection';
   return 'satisfied';
 }
@@ -145,7 +146,10 @@ function currentFault(fact: Fact | undefined, generation: number): Reason {
 
 type Data = Fact['data'];
 
-function onboardingFault({ onboardingStatus: is }: Data, { onboardingStatus: desired }: SurfaceValues): Reason {
+function onboardingFault(
+  { onboardingStatus: is }: Data,
+  { onboardingStatus: desired }: SurfaceValues,
+): Reason {
   if (!known('onboardingStatus', is) || !known('onboardingStatus', desired)) return 'unknown_value';
   for (const status of ['retired', 'suspended', 'planned'] as const) {
     if (is === status || desired === status) return `surface_${status}`;
@@ -231,7 +235,10 @@ function tenantCondition(all: readonly Read[], tenants: readonly string[]): Cond
     ({ fact }) => fact !== undefined && !(tenants as readonly unknown[]).includes(fact.data['tenant']),
   );
   if (strange !== -1) {
-    return made('TenantMatches', 'tenant_mismatch', true, { fact: all[strange]?.fact, source: factKinds[strange] });
+    return made('TenantMatches', 'tenant_mismatch', true, {
+      fact: all[strange]?.fact,
+      source: factKinds[strange],
+    });
   }
   return worstOf('TenantMatches', all, () => 'satisfied');
 }
@@ -264,7 +271,8 @@ function made(
   certain: boolean,
   { fact, source }: { fact: Fact | undefined; source: FactKind | undefined },
 ): Condition {
-  const status = !certain || reason === 'unknown_value' ? 'Unknown' : reason === 'satisfied' ? 'True' : 'False';
+  const status =
+    !certain || reason === 'unknown_value' ? 'Unknown' : reason === 'satisfied' ? 'True' : 'False';
   return {
     type,
     status,
