@@ -5,7 +5,7 @@ export const CONDITIONAL = { conditional: true } as const;
 
 /** For Fastify's onRoute: answers such a route 304 where the client has what would be sent. */
 export function answerConditionally(route: RouteOptions): void {
-  if ((route.config as { conditional?: boolean } | undefined)?.conditional !== true) return;
+  if (!isConditional(route.config)) return;
   route.onSend = [
     (
       request: FastifyRequest,
@@ -25,6 +25,10 @@ export function answerConditionally(route: RouteOptions): void {
       done(null, '');
     },
   ];
+}
+
+function isConditional(config: object | undefined): boolean {
+  return config !== undefined && 'conditional' in config && config.conditional === true;
 }
 
 /** The weak comparison of RFC 9110 section 8.8.3.2. */

@@ -214,7 +214,7 @@ const credentials: Record<string, () => Promise<Caller>> = {
     }),
 };
 
-describe('without the guard', () => {
+describe('without the guard', { timeout: 60_000 }, () => {
   for (const [name, make] of Object.entries(credentials)) {
     it(`the database refuses ${name} on every route`, async () => {
       const caller = await make();

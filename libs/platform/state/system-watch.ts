@@ -12,7 +12,7 @@ const MEGABYTE = 1024 * 1024;
 export class WatchConfig {
   constructor(
     /** The directory whose disk is watched; none is where unset. */
-    readonly dataDir: string | undefined = undefined,
+    readonly dataDir?: string,
     /** Megabytes that must stay free on it. */
     readonly reserveMegabytes = 256,
   ) {}

@@ -67,8 +67,9 @@ export const dataClasses = {
 
 /** The data of a fact, as its kind has it: every field, and no other. Fault: `projection.bad_fact`. */
 export function readFactData(kind: FactKind, data: unknown): Record<string, string | boolean | null> {
+  const type: new () => object = dataClasses[kind];
   try {
-    return { ...readInput<object>(dataClasses[kind], data) } as Record<string, string | boolean | null>;
+    return { ...readInput(type, data) };
   } catch (error) {
     if (!(error instanceof Fault) || error.errors === undefined) throw error;
     const errors = error.errors.map(({ path, message }) => ({

@@ -165,7 +165,7 @@ export class Projections {
       last = snapshot;
       return view;
     });
-    return views.reverse();
+    return views.toReversed();
   }
 }
 

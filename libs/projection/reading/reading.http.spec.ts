@@ -16,7 +16,7 @@ import {
 } from '../../../test/kit/app-in-process.ts';
 import { SurfaceInTest } from '../../../test/kit/surfaces.ts';
 import { Sweep } from '../history/sweep.ts';
-import { Projections } from './projections.ts';
+import { Projections } from '#projection';
 
 let product: AppInProcess;
 let admin: SignedIn;
