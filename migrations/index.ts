@@ -21,6 +21,8 @@ import { EndAuditFindings1763769600024 } from './1763769600024-end-audit-finding
 import { EraseEverywhere1763769600025 } from './1763769600025-erase-everywhere.ts';
 import { CreateVaultSecrets1763769600026 } from './1763769600026-create-vault-secrets.ts';
 import { ForgetSecrets1763769600027 } from './1763769600027-forget-secrets.ts';
+import { CreateEvents1763769600034 } from './1763769600034-create-events.ts';
+import { CreateCapabilities1763769600035 } from './1763769600035-create-capabilities.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -47,4 +49,6 @@ export const migrations = [
   EraseEverywhere1763769600025,
   CreateVaultSecrets1763769600026,
   ForgetSecrets1763769600027,
+  CreateEvents1763769600034,
+  CreateCapabilities1763769600035,
 ];

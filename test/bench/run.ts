@@ -3,6 +3,7 @@ import { cpus, loadavg } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { auditedChanges } from './audited-changes.ts';
+import { events } from './events.ts';
 import { exports } from './export.ts';
 import { type Plan, printResult, type Result } from './figures.ts';
 import { footprint } from './footprint.ts';
@@ -16,7 +17,7 @@ import { signIns } from './sign-ins.ts';
 import { sinks } from './sinks.ts';
 import { verification } from './verification.ts';
 
-/** `npm run bench -- [a b c d e f g h v s] [--quick | --full] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
+/** `npm run bench -- [a b c d e f g h n s v] [--quick | --full] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
 const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   a: read,
   b: signIns,
@@ -25,6 +26,7 @@ const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   e: exports,
   f: footprint,
   g: proofs,
+  n: events,
   h: sinks,
   s: secrets,
   v: verification,
