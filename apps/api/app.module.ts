@@ -1,16 +1,18 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
-import { AccessModule } from '#access';
-import { AuditConfig, AuditModule, SinkConfig, SinkSecrets } from '#audit';
+import { AccessModule, Openings } from '#access';
+import { AuditConfig, AuditModule, RecordFollower, SinkConfig, SinkSecrets } from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
+import { EventConfig, Events, EventSecrets, EventsModule } from '#events';
 import { EgressModule } from '#egress';
 import { HttpModule } from '#http';
 import { JobsConfig, JobsModule } from '#jobs';
 import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
-import { PlatformModule } from '#platform';
-import { type MasterKey, SecretReferences, SecretsModule, type SecretsOptions } from '#secrets';
+import { PlatformModule, WatchConfig } from '#platform';
+import { ProjectionModule } from '#projection';
+import { DEPLOYMENT, type MasterKey, SecretReferences, SecretsModule, type SecretsOptions } from '#secrets';
 
 export interface AppParts {
   readonly database: DatabaseOptions;
@@ -28,8 +30,14 @@ export interface AppParts {
   readonly egressAllow?: readonly string[];
   /** Which store of secrets, and how long what lies elsewhere is used without it. */
   readonly secrets?: SecretsOptions;
+  /** Whether summaries of the deployment’s posture are for everyone; guarded where unsaid. */
+  readonly summary?: 'public' | 'guarded';
+  /** What is watched for states in which nothing may be changed. */
+  readonly watch?: WatchConfig;
   /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
+  /** Where events go besides their log, and how long they are kept. */
+  readonly events?: EventConfig;
   /** For tests; the system's where unsaid. */
   readonly clock?: Clock;
 }
@@ -51,7 +59,10 @@ export class AppModule {
     sinks = new SinkConfig(),
     egressAllow = [],
     secrets,
+    summary = 'guarded',
+    watch = new WatchConfig(),
     sinkSecrets,
+    events = new EventConfig(),
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
     return {
@@ -61,11 +72,20 @@ export class AppModule {
           module: PortsModule,
           providers: [
             { provide: Clock, useValue: clock },
+            { provide: Openings, useValue: new Openings(summary === 'public' ? ['summary'] : []) },
             sinkSecrets
               ? { provide: SinkSecrets, useValue: sinkSecrets }
               : { provide: SinkSecrets, useExisting: SecretReferences },
+            { provide: RecordFollower, useExisting: Events },
+            {
+              provide: EventSecrets,
+              useFactory: (references: SecretReferences): EventSecrets => ({
+                resolve: (reference, purpose) => references.resolve(DEPLOYMENT, reference, purpose),
+              }),
+              inject: [SecretReferences],
+            },
           ],
-          exports: [Clock, SinkSecrets],
+          exports: [Clock, EventSecrets, Openings, RecordFollower, SinkSecrets],
         },
         DatabaseModule.with(database),
         SecretsModule.with(masterKey, secrets),
@@ -75,8 +95,10 @@ export class AppModule {
         MailModule.with(mail),
         AuthModule.with(new AuthConfig(issuer, publicUrl)),
         AuditModule.with(new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir), sinks),
+        EventsModule.with(events),
         OrgsModule.with(new OrgConfig(publicUrl)),
-        PlatformModule,
+        ProjectionModule,
+        PlatformModule.with(watch),
         HttpModule,
       ],
     };

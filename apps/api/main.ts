@@ -2,11 +2,12 @@ import 'reflect-metadata';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CheckpointRounds, SinkConfig, SinkRelays } from '#audit';
+import { eventConfig, EventRelays, EventRetention } from '#events';
 import { AppLogger, batchedSink, createHttpApp } from '#http';
 import { Jobs } from '#jobs';
 import { ConfigError, readPrivateFile, readProcessConfig, StartError, type Values } from '#kernel';
 import { mailConfig } from '#mail';
-import { Housekeeping, Setup, SystemState } from '#platform';
+import { Housekeeping, Setup, SystemState, SystemWatch, WatchConfig } from '#platform';
 import { inVault } from '#secrets';
 import { AppModule } from './app.module.ts';
 import { openDatabase } from './open-database.ts';
@@ -80,6 +81,9 @@ async function serve(config: Config): Promise<void> {
         },
         sinks: new SinkConfig(config.auditFileDir),
         egressAllow: config.egressAllow,
+        events: eventConfig(config),
+        summary: config.summary,
+        watch: new WatchConfig(config.dataDir, config.diskReserveMegabytes),
       }),
       {
         logger,
@@ -94,7 +98,14 @@ async function serve(config: Config): Promise<void> {
     };
     await app.get(SystemState).open();
     await app.init();
-    void app.get(CheckpointRounds).compare((error) => logger.error(error, 'audit'));
+    const watch = app.get(SystemWatch);
+    await watch.start((error) => logger.error(error, 'system-watch'));
+    void app
+      .get(CheckpointRounds)
+      .compare((error) => logger.error(error, 'audit'))
+      // What it found closes the system at once.
+      .then(() => watch.look())
+      .catch((error: unknown) => logger.error(error, 'system-watch'));
     await app.get(Jobs).start({
       works: config.role !== 'api',
       report: (failure) => logger.error(failure, 'jobs'),
@@ -103,6 +114,8 @@ async function serve(config: Config): Promise<void> {
       app.get(Housekeeping).start((error) => logger.error(error, 'housekeeping'));
       app.get(CheckpointRounds).start((error) => logger.error(error, 'audit'));
       app.get(SinkRelays).start((error) => logger.error(error, 'audit'));
+      app.get(EventRelays).start((error) => logger.error(error, 'events'));
+      app.get(EventRetention).start((error) => logger.error(error, 'events'));
     }
     const token = await app.get(Setup).offer(join(config.dataDir, 'setup-token'));
     await app.listen(config.port, config.host);
