@@ -8,9 +8,10 @@ import { Jobs } from '#jobs';
 import { ConfigError, readPrivateFile, readProcessConfig, StartError, type Values } from '#kernel';
 import { mailConfig } from '#mail';
 import { Housekeeping, Setup, SystemState, SystemWatch, WatchConfig } from '#platform';
-import { MasterKey } from '#secrets';
+import { inVault } from '#secrets';
 import { AppModule } from './app.module.ts';
 import { openDatabase } from './open-database.ts';
+import { openMasterKey, openVault } from './open-vault.ts';
 import { settings } from './settings.ts';
 
 type Config = Values<typeof settings>;
@@ -61,14 +62,12 @@ async function serve(config: Config): Promise<void> {
     const publicUrl =
       config.publicUrl ?? `${config.tlsCertFile ? 'https' : 'http'}://${config.host}:${config.port}`;
     mkdirSync(config.dataDir, { recursive: true });
+    const server = await openVault(config, database.urls, logger);
+    close = async () => server?.vault.close();
     const app = await createHttpApp(
       AppModule.with({
         database: { urls: database.urls, poolSize: config.databasePoolSize },
-        masterKey: MasterKey.fromFile(
-          config.masterKeyFile ?? join(config.dataDir, 'master.key'),
-          !config.masterKeyFile,
-          config.previousMasterKeyFile,
-        ),
+        masterKey: await openMasterKey(config, server),
         publicUrl,
         issuer: config.publicUrl,
         mail: mailConfig(config),
@@ -76,7 +75,10 @@ async function serve(config: Config): Promise<void> {
           checkpointSeconds: config.auditCheckpointSeconds,
           anchorDir: config.auditAnchorDir,
         },
-        secrets: { ages: config.secretAges },
+        secrets: {
+          ages: config.secretAges,
+          remote: server && config.secretStore === 'vault' ? inVault(server.vault, server.config) : undefined,
+        },
         sinks: new SinkConfig(config.auditFileDir),
         egressAllow: config.egressAllow,
         events: eventConfig(config),
@@ -90,7 +92,10 @@ async function serve(config: Config): Promise<void> {
         onlyPaths: config.role === 'worker' ? ['/health'] : undefined,
       },
     );
-    close = () => app.close();
+    close = async () => {
+      await app.close();
+      await server?.vault.close();
+    };
     await app.get(SystemState).open();
     await app.init();
     const watch = app.get(SystemWatch);
