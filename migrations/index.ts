@@ -18,6 +18,7 @@ import { CreateSecrets1763769600021 } from './1763769600021-create-secrets.ts';
 import { CreateAuditSinks1763769600022 } from './1763769600022-create-audit-sinks.ts';
 import { AllowErasureAndRetention1763769600023 } from './1763769600023-allow-erasure-and-retention.ts';
 import { ForgetSecrets1763769600027 } from './1763769600027-forget-secrets.ts';
+import { ScheduleRotations1763769600028 } from './1763769600028-schedule-rotations.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -41,4 +42,5 @@ export const migrations = [
   CreateAuditSinks1763769600022,
   AllowErasureAndRetention1763769600023,
   ForgetSecrets1763769600027,
+  ScheduleRotations1763769600028,
 ];

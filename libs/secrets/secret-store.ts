@@ -1,3 +1,4 @@
+import type { SystemTx } from '#database';
 import type { Caller } from '#kernel';
 import type { SecretReference } from './reference.ts';
 import type { ResolvedSecret, Secret } from './secret.ts';
@@ -52,6 +53,15 @@ export interface OpenedSecret {
   readonly path: string;
   readonly version: number;
   readonly fields: ReadonlyMap<string, Secret>;
+}
+
+/** What a rotation wrote; the versions lie one after the other. */
+export interface Rotated {
+  readonly path: string;
+  readonly from: number;
+  readonly to: number;
+  /** Of the field that changed. */
+  readonly digests: Readonly<Record<string, string>>;
 }
 
 /** Where a value stands or stood, and who got it there. */
@@ -119,6 +129,26 @@ export abstract class SecretStore {
 
   /** Erases the named versions, or the secret as a whole where none is named. Nothing brings them back. */
   abstract destroy(caller: Caller, which: Which, versions?: readonly number[]): Promise<void>;
+
+  /**
+   * The next version, written by the product itself: the newest one with one field changed; the one before is kept.
+   * `alongside` runs in the transaction of what is recorded: where it rejects, this does, and nothing is written.
+   */
+  abstract rotate(
+    what: {
+      readonly orgId: string;
+      readonly secretId: string;
+      readonly field: string;
+      readonly value: string;
+    },
+    alongside: (tx: SystemTx, done: Rotated) => Promise<void>,
+  ): Promise<void>;
+
+  /** Hides a version that a rotation has left behind, as `remove` does. It may be hidden or gone. */
+  abstract retire(
+    what: { readonly orgId: string; readonly secretId: string; readonly version: number },
+    alongside: (tx: SystemTx, path: string) => Promise<void>,
+  ): Promise<void>;
 
   /**
    * Whether a store that lies elsewhere answers, without opening anything: rejects where it does not. The embedded

@@ -91,6 +91,14 @@ export class RemoteSecretStore extends SecretStore {
     return this.#linked(() => this.store.destroy(caller, which, versions));
   }
 
+  rotate(...what: Parameters<SecretStore['rotate']>): Promise<void> {
+    return this.#linked(() => this.store.rotate(...what));
+  }
+
+  retire(...what: Parameters<SecretStore['retire']>): Promise<void> {
+    return this.#linked(() => this.store.retire(...what));
+  }
+
   find(caller: Caller, value: string): Promise<readonly FoundValue[]> {
     return this.#linked(() => this.store.find(caller, value));
   }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Audit } from '#audit';
-import type { Database, InvalidationListener, InvalidationStream } from '#database';
+import type { Database, InvalidationListener, InvalidationStream, SystemTx } from '#database';
 import { type Caller, type Clock, Fault } from '#kernel';
 import { printReference, type SecretReference } from '../reference.ts';
 import { recordRefused, recordResolved, type Served } from '../resolution.ts';
@@ -9,6 +9,7 @@ import {
   type FoundValue,
   type OpenedSecret,
   type Resolver,
+  type Rotated,
   type SecretMetadata,
   type SecretSettings,
   SecretStore,
@@ -170,6 +171,27 @@ export class CachedStore extends SecretStore implements InvalidationListener {
 
   destroy(caller: Caller, which: Which, versions?: readonly number[]): Promise<void> {
     return this.#changing(caller, which, () => this.store.destroy(caller, which, versions));
+  }
+
+  /** Every process has forgotten the version before when this answers. */
+  rotate(
+    what: Parameters<SecretStore['rotate']>[0],
+    alongside: (tx: SystemTx, done: Rotated) => Promise<void>,
+  ): Promise<void> {
+    return this.store.rotate(what, async (tx, done) => {
+      await alongside(tx, done);
+      await forgetSecret(tx, what.orgId, done.path);
+    });
+  }
+
+  retire(
+    what: Parameters<SecretStore['retire']>[0],
+    alongside: (tx: SystemTx, path: string) => Promise<void>,
+  ): Promise<void> {
+    return this.store.retire(what, async (tx, path) => {
+      await alongside(tx, path);
+      await forgetSecret(tx, what.orgId, path);
+    });
   }
 
   find(caller: Caller, value: string): Promise<readonly FoundValue[]> {

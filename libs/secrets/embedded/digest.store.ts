@@ -1,8 +1,9 @@
 import type { OrgTx, SystemTx } from '#database';
 import { newId } from '#kernel';
+import type { OrgRows } from './secret.store.ts';
 
 export async function insertDigests(
-  tx: OrgTx,
+  tx: OrgRows,
   of: { secretId: string; version: number; path: string },
   digests: Readonly<Record<string, string>>,
 ): Promise<void> {

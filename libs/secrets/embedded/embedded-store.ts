@@ -8,6 +8,7 @@ import {
   type FoundValue,
   type OpenedSecret,
   type Resolver,
+  type Rotated,
   type SecretMetadata,
   type SecretSettings,
   SecretStore,
@@ -28,10 +29,12 @@ import {
   insertSecret,
   insertVersion,
   lockSecret,
+  type OrgRows,
   pruneVersions,
   readSealed,
   readSecrets,
   readVersions,
+  rowsOf,
   type SealedRow,
   type SecretRow,
   setCurrentVersion,
@@ -203,6 +206,39 @@ export class EmbeddedStore extends SecretStore {
     });
   }
 
+  async rotate(
+    { orgId, secretId, field, value }: Parameters<SecretStore['rotate']>[0],
+    alongside: (tx: SystemTx, done: Rotated) => Promise<void>,
+  ): Promise<void> {
+    await this.database.acrossOrgs('rotate_secrets', async (tx) => {
+      const rows = rowsOf(tx, orgId);
+      const row = await lockSecret(rows, { id: secretId });
+      const opened = this.#unseal(orgId, await readSealed(tx, orgId, { id: secretId }, undefined));
+      if (!row) throw SecretFault.not_found();
+      const fields = { ...opened.fields, [field]: value };
+      requireFields(fields);
+      const [from, to] = [row.current_version, row.current_version + 1];
+      await this.#store(rows, opened.key, row, to, fields);
+      await setCurrentVersion(rows, secretId, to);
+      // The one before is valid for as long as the overlap, however few are kept.
+      await pruneVersions(rows, secretId, Math.max(row.max_versions, 2));
+      await alongside(tx, { path: row.path, from, to, digests: digestsOf({ [field]: value }, opened.key) });
+    });
+  }
+
+  async retire(
+    { orgId, secretId, version }: Parameters<SecretStore['retire']>[0],
+    alongside: (tx: SystemTx, path: string) => Promise<void>,
+  ): Promise<void> {
+    await this.database.acrossOrgs('rotate_secrets', async (tx) => {
+      const rows = rowsOf(tx, orgId);
+      const row = await lockSecret(rows, { id: secretId });
+      if (!row) throw SecretFault.not_found();
+      await setDeleted(rows, secretId, [version], true);
+      await alongside(tx, row.path);
+    });
+  }
+
   async find(caller: Caller, value: string): Promise<readonly FoundValue[]> {
     return this.database.inOrg(caller, async (tx) => {
       const digest = (await this.keys.existing(tx))?.digest(value);
@@ -233,11 +269,20 @@ export class EmbeddedStore extends SecretStore {
   async #addVersion(
     tx: OrgTx,
     caller: Caller,
+    row: SecretRow,
+    version: number,
+    fields: Fields,
+  ): Promise<Record<string, string>> {
+    return this.#store(tx, await this.keys.current(tx, caller), row, version, fields);
+  }
+
+  async #store(
+    tx: OrgRows,
+    key: OrgKey,
     { id: secretId, path }: SecretRow,
     version: number,
     fields: Fields,
   ): Promise<Record<string, string>> {
-    const key = await this.keys.current(tx, caller);
     const ciphertext = key.encrypt(fields, { orgId: tx.orgId, secretId, path, version });
     await insertVersion(tx, { secretId, version, keyId: key.id, ciphertext, fields: Object.keys(fields) });
     const digests = digestsOf(fields, key);
