@@ -96,6 +96,11 @@ export class MasterKey {
     return id === this.#current.id ? undefined : this.wrapByCurrent(this.unwrap(wrapped, context), context);
   }
 
+  /** Names the current key in front of what it has wrapped. */
+  get currentId(): string {
+    return this.#current.id;
+  }
+
   /** For what a rotation writes before the current key has taken over. */
   wrapByCurrent(plain: Buffer, context: string): string {
     return this.#current.wrap(plain, context);
