@@ -22,10 +22,10 @@ export interface AppParts {
   readonly mail?: MailConfig | undefined;
   /** Seconds between checkpoints of the audit logs, and where they are published. */
   readonly audit?: { readonly checkpointSeconds: number; readonly anchorDir: string | undefined };
-  /** Networks that targets chosen by organizations may reach although they are not public. */
-  readonly egressAllow?: readonly string[];
-  /** Of the sinks of the audit logs. */
+  /** Where file sinks write, and how often relays do what. */
   readonly sinks?: SinkConfig;
+  /** CIDR: networks that are not public and may still be reached. */
+  readonly egressAllow?: readonly string[];
   /** Which store of secrets, and how long what lies elsewhere is used without it. */
   readonly secrets?: SecretsOptions;
   /** For tests; the store of secrets where unsaid. */
@@ -48,8 +48,8 @@ export class AppModule {
     issuer,
     mail,
     audit = { checkpointSeconds: 60, anchorDir: undefined },
-    egressAllow = [],
     sinks = new SinkConfig(),
+    egressAllow = [],
     secrets,
     sinkSecrets,
     clock = new SystemClock(),
@@ -68,9 +68,9 @@ export class AppModule {
           exports: [Clock, SinkSecrets],
         },
         DatabaseModule.with(database),
-        EgressModule.with(egressAllow),
         SecretsModule.with(masterKey, secrets),
         AccessModule,
+        EgressModule.with(egressAllow),
         JobsModule.with(new JobsConfig(database.urls.system, masterKey)),
         MailModule.with(mail),
         AuthModule.with(new AuthConfig(issuer, publicUrl)),

@@ -11,8 +11,8 @@ export const settings = {
   ...httpSettings,
   ...databaseSettings,
   ...mailSettings,
-  ...auditSettings,
   ...egressSettings,
+  ...auditSettings,
   ...secretAgeSettings,
   dataDir: setting.required('PORTCULLIS_DATA_DIR', 'Where the product keeps its files.', './.portcullis'),
   role: setting.choice(

@@ -17,7 +17,7 @@ import { Erasures } from './erasure/erasures.ts';
 import { DenialLog } from './denial-log.ts';
 import { Readings } from './readings.ts';
 import { Receivers } from './sinks/receivers.ts';
-import { SinkRelays } from './sinks/relays.ts';
+import { SinkRelays } from './sinks/sink-relays.ts';
 import { SinkConfig } from './sinks/sink.config.ts';
 import { SinkTests } from './sinks/sink-tests.ts';
 import { SinksController } from './sinks/sinks.controller.ts';

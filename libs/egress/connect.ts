@@ -3,18 +3,17 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { DeliveryFailure } from './delivery-failure.ts';
 
-/** How a receiver is proven, and who we are to it. PEM, save for the name. */
-export interface TlsParts {
-  /** Only these authorities are trusted; the public ones where absent. */
-  readonly ca?: string | undefined;
-  readonly clientCertificate?: string | undefined;
-  /** The name its certificate must bear; the host where absent. */
-  readonly serverName?: string | undefined;
+/** Whom TLS trusts, and who one is oneself. All PEM; the system's authorities and no client where absent. */
+export interface TlsTrust {
+  readonly ca?: string;
+  readonly clientCertificate?: string;
+  /** The name that the certificate must have, where it is not the host's. */
+  readonly serverName?: string;
 }
 
 /** What TLS needs beside the socket. Node verifies the certificate; nothing here can switch that off. */
 export function tlsOptions(
-  { ca, clientCertificate, serverName }: TlsParts,
+  { ca, clientCertificate, serverName }: TlsTrust,
   host: string,
   clientKey: string | undefined,
 ): ConnectionOptions {

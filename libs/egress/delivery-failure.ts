@@ -16,7 +16,7 @@ export class DeliveryFailure extends Error {
   }
 }
 
-/** The failure behind whatever was thrown: codes of the network as they are, anything else as `failed`. */
+/** The failure behind whatever a way out threw: codes of the network as they are, anything else as `failed`. */
 export function asDeliveryFailure(error: unknown): DeliveryFailure {
   if (error instanceof DeliveryFailure) return error;
   const code = (error as { code?: unknown } | undefined)?.code;

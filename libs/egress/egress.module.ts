@@ -1,9 +1,10 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { Egress } from './egress.ts';
 
+/** Global: there is one way out to targets that organizations choose, and one list of what is allowed beside. */
 @Module({})
 export class EgressModule {
-  /** `allow`: CIDR of networks that are not public and may still be reached. */
+  /** `allow`: CIDR. */
   static with(allow: readonly string[]): DynamicModule {
     return {
       module: EgressModule,

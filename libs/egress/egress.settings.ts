@@ -4,6 +4,6 @@ import { setting } from '#kernel';
 export const egressSettings = {
   egressAllow: setting.list(
     'PORTCULLIS_EGRESS_ALLOW',
-    'Networks (CIDR) that are not public and that targets chosen by organizations may still reach; only these without TLS for HTTP.',
+    'Networks (CIDR) that are not public and that the product may still reach; only these without TLS for HTTP.',
   ),
 } as const;

@@ -1,7 +1,7 @@
-export { openSocket, tlsOptions, type TlsParts } from './connect.ts';
+export { type TlsTrust, openSocket, tlsOptions } from './connect.ts';
 export { asDeliveryFailure, DeliveryFailure } from './delivery-failure.ts';
-export { type CheckedAddress, Egress } from './egress.ts';
-export { egressSettings } from './egress.settings.ts';
 export { EgressModule } from './egress.module.ts';
-export { failureOf, type HttpAnswer, HttpPost } from './http-post.ts';
+export { egressSettings } from './egress.settings.ts';
+export { Egress } from './egress.ts';
+export { failureOf, type HttpAnswer, OutboundHttp } from './outbound-http.ts';
 export { signStandardWebhook } from './standard-webhook.ts';

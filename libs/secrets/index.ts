@@ -1,4 +1,4 @@
-export { type SecretAges, secretAges, secretAgeSettings } from './cache/secret-ages.ts';
+export { type SecretAges, secretAgeSettings } from './cache/secret-ages.ts';
 export { StorePosture } from './cache/store-posture.ts';
 export { EmbeddedStore } from './embedded/embedded-store.ts';
 export { OrgKeys } from './embedded/org-keys.ts';

@@ -31,7 +31,7 @@ export type Certainty = 'written' | 'accepted' | 'indexed';
 /** An open way to a receiver. It belongs to one lane, and is given one batch after the other. */
 export abstract class Receiver {
   /**
-   * Resolves when the receiver has the batch, as surely as the kind can tell; rejects with a DeliveryFailure (or
+   * Resolves when the receiver has the batch, as surely as the kind can tell; rejects with a DeliveryFailure of #relay (or
    * whatever `signal` aborted with). `accepted` is called where the receiver took the batch before it confirmed it.
    */
   abstract deliver(events: readonly SinkEvent[], signal: AbortSignal, accepted: () => void): Promise<void>;

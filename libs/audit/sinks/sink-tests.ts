@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '#database';
-import { asDeliveryFailure } from '#egress';
 import { type Caller, Clock } from '#kernel';
 import { Audit } from '../audit.ts';
 import { AuditFault } from '../audit.faults.ts';
 import { readHead, readRange } from '../audit.store.ts';
+import { asDeliveryFailure } from '#egress';
 import { certaintyOf, Receivers } from './receivers.ts';
 import type { SinkTestView } from './sink.contract.ts';
 import { readSink } from './sink.store.ts';

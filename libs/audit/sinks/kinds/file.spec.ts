@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MovableClock } from '../../../../test/kit/app-in-process.ts';
-import { Egress } from '#egress';
 import type { SinkEvent } from '../delivery.ts';
+import { Egress } from '#egress';
 import type { ReceiverParts } from '../receiver-parts.ts';
 import { FileReceiver } from './file.ts';
 

@@ -1,4 +1,4 @@
-import { failureOf, HttpPost, signStandardWebhook } from '#egress';
+import { failureOf, OutboundHttp, signStandardWebhook } from '#egress';
 import { contentTypeOf } from '../../formats/format.ts';
 import { Receiver, type SinkEvent } from '../delivery.ts';
 import type { ReceiverParts } from '../receiver-parts.ts';
@@ -8,7 +8,7 @@ import type { ReceiverParts } from '../receiver-parts.ts';
  * range, so that the same batch sent again has the same; events have ids of their own in any case.
  */
 export class WebhookReceiver extends Receiver {
-  #post: HttpPost | undefined;
+  #post: OutboundHttp | undefined;
   #keys: { hmac: string; authorization: string | undefined } | undefined;
 
   constructor(private readonly parts: ReceiverParts<'webhook'>) {
@@ -27,7 +27,13 @@ export class WebhookReceiver extends Receiver {
       ...(keys.authorization !== undefined && { authorization: keys.authorization }),
       ...(events.some(({ test }) => test) && { 'x-portcullis-test': 'true' }),
     };
-    const failure = failureOf(await post.send(new URL(settings.url), headers, Buffer.from(body), signal));
+    const question = {
+      method: 'POST',
+      url: new URL(settings.url),
+      headers,
+      body: Buffer.from(body),
+    } as const;
+    const failure = failureOf(await post.ask(question, signal));
     if (failure) throw failure;
   }
 
@@ -37,7 +43,7 @@ export class WebhookReceiver extends Receiver {
   }
 
   async #ready(): Promise<{
-    post: HttpPost;
+    post: OutboundHttp;
     keys: { hmac: string; authorization: string | undefined };
   }> {
     const { settings, egress, secret, timeoutMs } = this.parts;
@@ -45,7 +51,7 @@ export class WebhookReceiver extends Receiver {
       hmac: (await secret(settings.hmacKey)) ?? '',
       authorization: await secret(settings.authorization),
     };
-    this.#post ??= new HttpPost(egress, timeoutMs, settings, await secret(settings.clientKey));
+    this.#post ??= new OutboundHttp(egress, timeoutMs, settings, await secret(settings.clientKey));
     return { post: this.#post, keys: this.#keys };
   }
 }
