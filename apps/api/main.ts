@@ -38,7 +38,13 @@ async function migrateOnly(config: Config): Promise<void> {
 /** Starts the product. Stops everything, the embedded database last, on SIGTERM, SIGINT or a failure. */
 async function serve(config: Config): Promise<void> {
   const logger = new AppLogger(batchedSink(), config.logLevel);
-  const database = await openDatabase(config, (line) => logger.log(line, 'database'));
+  const keyFile = config.masterKeyFile ?? join(config.dataDir, 'master.key');
+  const foundKey = MasterKey.read(keyFile, !config.masterKeyFile, config.previousMasterKeyFile);
+  const database = await openDatabase(
+    config,
+    (line) => logger.log(line, 'database'),
+    (checkValue) => MasterKey.requireFitting(foundKey, keyFile, checkValue),
+  );
   let stopping: Promise<void> | undefined;
   let close = async (): Promise<void> => undefined;
   const stop = (code: number): void => {
@@ -63,11 +69,7 @@ async function serve(config: Config): Promise<void> {
     const app = await createHttpApp(
       AppModule.with({
         database: { urls: database.urls, poolSize: config.databasePoolSize },
-        masterKey: MasterKey.fromFile(
-          config.masterKeyFile ?? join(config.dataDir, 'master.key'),
-          !config.masterKeyFile,
-          config.previousMasterKeyFile,
-        ),
+        masterKey: foundKey ?? MasterKey.make(keyFile),
         publicUrl,
         issuer: config.publicUrl,
         mail: mailConfig(config),

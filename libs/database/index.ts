@@ -5,6 +5,7 @@ export { type InvalidationListener, InvalidationStream } from './invalidation-st
 export { isOutage } from './outage.ts';
 export { type SystemReason, systemReasons } from './reasons.ts';
 export type { Asked, OrgTx, SystemTx } from './tx.ts';
+export { readKeyCheck } from './key-check.ts';
 export { lockHolder } from './directory-lock.ts';
 export { type EmbeddedServer, type EmbeddedServerOptions, startEmbeddedServer } from './embedded-server.ts';
 export { migrate, type MigrationList } from './migrate.ts';

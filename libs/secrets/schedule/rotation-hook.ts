@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Egress, failureOf, HttpPost, signStandardWebhook } from '#egress';
+import { Egress, failureOf, OutboundHttp, signStandardWebhook } from '#egress';
 import { Clock } from '#kernel';
 import { SecretReferences } from '../references.ts';
 import type { OpenRun } from './rotation.store.ts';
@@ -42,13 +42,14 @@ export class RotationHooks {
       'content-type': 'application/json',
       ...signStandardWebhook(key.reveal(), `${run.id}_${phase}`, now, body),
     };
-    const post = new HttpPost(this.egress, WITHIN_MS, {}, undefined);
+    const out = new OutboundHttp(this.egress, WITHIN_MS);
     try {
       const late = AbortSignal.timeout(WITHIN_MS);
-      const failure = failureOf(await post.send(new URL(hook.url), headers, Buffer.from(body), late));
+      const question = { method: 'POST', url: new URL(hook.url), headers, body: Buffer.from(body) } as const;
+      const failure = failureOf(await out.ask(question, late));
       if (failure) throw failure;
     } finally {
-      post.close();
+      out.close();
     }
   }
 }
