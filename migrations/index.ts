@@ -17,6 +17,7 @@ import { KeepAuditTiles1763769600020 } from './1763769600020-keep-audit-tiles.ts
 import { CreateSecrets1763769600021 } from './1763769600021-create-secrets.ts';
 import { CreateAuditSinks1763769600022 } from './1763769600022-create-audit-sinks.ts';
 import { AllowErasureAndRetention1763769600023 } from './1763769600023-allow-erasure-and-retention.ts';
+import { CreateVaultSecrets1763769600026 } from './1763769600026-create-vault-secrets.ts';
 import { ForgetSecrets1763769600027 } from './1763769600027-forget-secrets.ts';
 import { ScheduleRotations1763769600028 } from './1763769600028-schedule-rotations.ts';
 
@@ -41,6 +42,7 @@ export const migrations = [
   CreateSecrets1763769600021,
   CreateAuditSinks1763769600022,
   AllowErasureAndRetention1763769600023,
+  CreateVaultSecrets1763769600026,
   ForgetSecrets1763769600027,
   ScheduleRotations1763769600028,
 ];

@@ -4,7 +4,7 @@ import { egressSettings } from '#egress';
 import { httpSettings } from '#http';
 import { setting } from '#kernel';
 import { mailSettings } from '#mail';
-import { secretAgeSettings } from '#secrets';
+import { secretAgeSettings, secretSettings } from '#secrets';
 
 /** Everything the product reads from the environment. An unknown PORTCULLIS_ variable stops the start. */
 export const settings = {
@@ -14,6 +14,7 @@ export const settings = {
   ...egressSettings,
   ...auditSettings,
   ...secretAgeSettings,
+  ...secretSettings,
   dataDir: setting.required('PORTCULLIS_DATA_DIR', 'Where the product keeps its files.', './.portcullis'),
   role: setting.choice(
     'PORTCULLIS_ROLE',

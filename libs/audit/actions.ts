@@ -183,6 +183,24 @@ export const auditActions = {
     description: 'The digest of an API key was computed anew under the current pepper; the key is the same.',
     retention: 'security',
   },
+  'secret.change_started': {
+    description:
+      'A change of a secret was sent to the store outside; a record with the same changes.change tells its end.',
+    retention: 'security',
+  },
+  'secret.adopted': {
+    description: 'A secret that somebody put into the store outside was found there, and got an id.',
+    retention: 'security',
+  },
+  'secret_store.theft_suspected': {
+    description:
+      'The wrapped secret-id that this process logs in to the store of secrets by was opened before, or is another’s.',
+    retention: 'security',
+  },
+  'secret_store.organization_erased': {
+    description: 'What the store outside held of an organization that was deleted is gone.',
+    retention: 'security',
+  },
   'secret.created': { description: 'A secret was created, with its first version.', retention: 'security' },
   'secret.written': { description: 'A new version of a secret was written.', retention: 'security' },
   'secret.updated': {
@@ -227,7 +245,7 @@ export const auditActions = {
     retention: 'administration',
   },
   'secret.rotation_ended': {
-    description: 'The overlap is over: the version before the rotation was hidden.',
+    description: 'The overlap is over: the versions before the rotation were hidden.',
     retention: 'security',
   },
   'secret.rotation_failed': {

@@ -39,6 +39,9 @@ export const systemReasons = {
   audit_sinks: 'Workers deliver the log of every organization that has a sink to it.',
   resolve_secrets: 'The product itself needs a secret of an organization, with nobody signed in.',
   rotate_secrets: 'What members have scheduled is done with nobody signed in.',
+  settle_secrets:
+    'Changes of secrets that were sent to another store are ended by whoever finds them, with nobody signed in.',
+  secret_store: 'The login to the store of secrets belongs to the deployment.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;
 

@@ -55,13 +55,18 @@ export interface OpenedSecret {
   readonly fields: ReadonlyMap<string, Secret>;
 }
 
-/** What a rotation wrote; the versions lie one after the other. */
+/** What a rotation wrote, and what was the newest version before. */
 export interface Rotated {
   readonly path: string;
   readonly from: number;
   readonly to: number;
   /** Of the field that changed. */
   readonly digests: Readonly<Record<string, string>>;
+}
+
+export interface Retired {
+  readonly path: string;
+  readonly versions: readonly number[];
 }
 
 /** Where a value stands or stood, and who got it there. */
@@ -130,6 +135,9 @@ export abstract class SecretStore {
   /** Erases the named versions, or the secret as a whole where none is named. Nothing brings them back. */
   abstract destroy(caller: Caller, which: Which, versions?: readonly number[]): Promise<void>;
 
+  /** With the organization, in the same transaction: nothing of it is given from then on. */
+  abstract forget(tx: SystemTx, caller: Caller, orgId: string): Promise<void>;
+
   /**
    * The next version, written by the product itself: the newest one with one field changed; the one before is kept.
    * `alongside` runs in the transaction of what is recorded: where it rejects, this does, and nothing is written.
@@ -144,10 +152,10 @@ export abstract class SecretStore {
     alongside: (tx: SystemTx, done: Rotated) => Promise<void>,
   ): Promise<void>;
 
-  /** Hides a version that a rotation has left behind, as `remove` does. It may be hidden or gone. */
+  /** Hides the versions before the one that a rotation wrote, as `remove` does: those that are left. */
   abstract retire(
-    what: { readonly orgId: string; readonly secretId: string; readonly version: number },
-    alongside: (tx: SystemTx, path: string) => Promise<void>,
+    what: { readonly orgId: string; readonly secretId: string; readonly before: number },
+    alongside: (tx: SystemTx, done: Retired) => Promise<void>,
   ): Promise<void>;
 
   /**

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { Audit } from '#audit';
 import { Database, type DatabaseUrls, migrate, prepareDatabase } from '#database';
 import { SystemClock } from '#kernel';
-import { EmbeddedStore, MasterKey, OrgKeys } from '#secrets';
+import { EmbeddedStore, MasterKey, OrgKeys, SecretLog } from '#secrets';
 import { migrations } from '../../migrations/index.ts';
 import { callerIn, seedTenant } from '../kit/tenants.ts';
 import { TemporaryDatabase } from './deployment.ts';
@@ -40,7 +40,8 @@ export async function secrets({ rounds, seconds }: Plan): Promise<Result> {
     await database.connect();
     const audit = new Audit(new SystemClock());
     const masterKey = new MasterKey(randomBytes(32));
-    const store = new EmbeddedStore(database, audit, new OrgKeys(masterKey, audit));
+    const keys = new OrgKeys(masterKey, audit);
+    const store = new EmbeddedStore(database, new SecretLog(database, audit, keys), keys);
     const caller = callerIn(tenant);
     const settings = { description: '', tags: {}, maxVersions: 10, casRequired: false };
     // One secret for each client, so that nobody waits for a row.

@@ -1,3 +1,4 @@
+import type { SystemTx } from '#database';
 import type { Caller } from '#kernel';
 import {
   EmbeddedStore,
@@ -97,6 +98,10 @@ export class RemoteSecretStore extends SecretStore {
 
   retire(...what: Parameters<SecretStore['retire']>): Promise<void> {
     return this.#linked(() => this.store.retire(...what));
+  }
+
+  forget(tx: SystemTx, caller: Caller, orgId: string): Promise<void> {
+    return this.store.forget(tx, caller, orgId);
   }
 
   find(caller: Caller, value: string): Promise<readonly FoundValue[]> {

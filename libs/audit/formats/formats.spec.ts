@@ -26,6 +26,7 @@ const targets: Record<string, AuditEntry['target']> = {
   signing_key: { type: 'signing_key', id: 'kid' },
   key_pepper: { type: 'key_pepper', id: newId() },
   secret: { type: 'secret', id: newId() },
+  secret_store: { type: 'deployment', id: newId() },
   org_key: { type: 'org_key', id: newId() },
   master_key: { type: 'master_key', id: 'abcd0123' },
   audit_key: { type: 'audit_key', id: 'abcd0123' },

@@ -47,6 +47,7 @@ class OneStore extends SecretStore {
   find = unused;
   rotate = unused;
   retire = unused;
+  forget = unused;
 }
 function unused(): never {
   throw new Error('is not asked here');

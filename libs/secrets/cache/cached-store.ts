@@ -9,6 +9,7 @@ import {
   type FoundValue,
   type OpenedSecret,
   type Resolver,
+  type Retired,
   type Rotated,
   type SecretMetadata,
   type SecretSettings,
@@ -186,12 +187,17 @@ export class CachedStore extends SecretStore implements InvalidationListener {
 
   retire(
     what: Parameters<SecretStore['retire']>[0],
-    alongside: (tx: SystemTx, path: string) => Promise<void>,
+    alongside: (tx: SystemTx, done: Retired) => Promise<void>,
   ): Promise<void> {
-    return this.store.retire(what, async (tx, path) => {
-      await alongside(tx, path);
-      await forgetSecret(tx, what.orgId, path);
+    return this.store.retire(what, async (tx, done) => {
+      await alongside(tx, done);
+      await forgetSecret(tx, what.orgId, done.path);
     });
+  }
+
+  /** With the organization each process forgets what it holds of it. */
+  forget(tx: SystemTx, caller: Caller, orgId: string): Promise<void> {
+    return this.store.forget(tx, caller, orgId);
   }
 
   find(caller: Caller, value: string): Promise<readonly FoundValue[]> {

@@ -1,13 +1,16 @@
 import { Injectable } from '@nestjs/common';
-import { Audit, type AuditAction, type Changes } from '#audit';
+import type { Changes } from '#audit';
 import { Database, type OrgTx, type SystemTx } from '#database';
 import { type Caller, Fault } from '#kernel';
+import type { OrgKey } from '../keys/org-key.ts';
+import { OrgKeys } from '../keys/org-keys.ts';
 import { requireFields, requirePath, requireTags } from '../secret-rules.ts';
 import {
   type Fields,
   type FoundValue,
   type OpenedSecret,
   type Resolver,
+  type Retired,
   type Rotated,
   type SecretMetadata,
   type SecretSettings,
@@ -16,20 +19,18 @@ import {
   type Which,
 } from '../secret-store.ts';
 import type { SecretReference } from '../reference.ts';
-import { recordRefused, recordResolved } from '../resolution.ts';
 import { ResolvedSecret, Secret } from '../secret.ts';
 import { SecretFault } from '../secrets.faults.ts';
-import { findDigest, insertDigests, insertUse } from './digest.store.ts';
-import type { OrgKey } from './org-key.ts';
-import { OrgKeys } from './org-keys.ts';
+import { SecretLog } from '../uses/secret-log.ts';
+import { insertDigests } from '../uses/use.store.ts';
 import {
   deleteSecret,
   destroyVersions,
   findSecret,
+  hideBefore,
   insertSecret,
   insertVersion,
   lockSecret,
-  type OrgRows,
   pruneVersions,
   readSealed,
   readSecrets,
@@ -42,9 +43,6 @@ import {
   updateSecret,
 } from './secret.store.ts';
 
-/** Places of one value, and uses in each, that a search tells. */
-const MAX_FOUND = 100;
-
 type Opened = { id: string; path: string; version: number; fields: Fields; key: OrgKey };
 
 /** Secrets in the product's own database, encrypted by the key of their organization. */
@@ -52,7 +50,7 @@ type Opened = { id: string; path: string; version: number; fields: Fields; key: 
 export class EmbeddedStore extends SecretStore {
   constructor(
     private readonly database: Database,
-    private readonly audit: Audit,
+    private readonly log: SecretLog,
     private readonly keys: OrgKeys,
   ) {
     super();
@@ -97,7 +95,7 @@ export class EmbeddedStore extends SecretStore {
       const row = await insertSecret(tx, path, settings);
       if (!row) throw SecretFault.path_taken({ errors: [{ path: 'path', message: 'is taken' }] });
       const digests = await this.#addVersion(tx, caller, row, 1, fields);
-      await this.#record(tx, caller, 'secret.created', row, { path, version: 1, digests });
+      await this.log.changed(tx, caller, 'secret.created', row.id, { path, version: 1, digests });
       return metadataOf(row);
     });
   }
@@ -114,7 +112,12 @@ export class EmbeddedStore extends SecretStore {
       const digests = await this.#addVersion(tx, caller, row, version, fields);
       await setCurrentVersion(tx, row.id, version);
       const pruned = await pruneVersions(tx, row.id, row.max_versions);
-      await this.#record(tx, caller, 'secret.written', row, { path: row.path, version, digests, pruned });
+      await this.log.changed(tx, caller, 'secret.written', row.id, {
+        path: row.path,
+        version,
+        digests,
+        pruned,
+      });
       return metadataOf({ ...row, current_version: version });
     });
   }
@@ -131,29 +134,21 @@ export class EmbeddedStore extends SecretStore {
       for (const name of ['description', 'tags', 'maxVersions', 'casRequired'] as const) {
         if (settings[name] !== undefined) changes[name] = { from: before[name], to: now[name] };
       }
-      await this.#record(tx, caller, 'secret.updated', row, changes);
+      await this.log.changed(tx, caller, 'secret.updated', row.id, changes);
       return now;
     });
   }
 
   async reveal(caller: Caller, which: Which, version?: number): Promise<OpenedSecret> {
-    const request = { requestId: caller.request.id, usedBy: `${caller.kind}:${caller.id}` };
     const opened = await this.database.inOrg(caller, async (tx) => {
       const found = await this.#open(tx, caller.org.id, which, version);
       if ('fault' in found) {
         const { id, fault } = found;
-        if (id !== undefined) await this.#record(tx, caller, 'secret.revealed', { id }, {}, fault.code);
+        if (id !== undefined) await this.log.changed(tx, caller, 'secret.revealed', id, {}, fault.code);
         return fault;
       }
       const { key, ...secret } = found;
-      await insertUse(tx, caller.org.id, {
-        ...request,
-        secretId: secret.id,
-        version: secret.version,
-        field: undefined,
-        kind: 'revealed',
-      });
-      await this.#record(tx, caller, 'secret.revealed', secret, usedOf(secret, secret.fields, key));
+      await this.log.revealed(tx, caller, { ...secret, digests: key.digests(secret.fields) });
       return secret;
     });
     if (opened instanceof Fault) throw opened;
@@ -168,7 +163,7 @@ export class EmbeddedStore extends SecretStore {
       const value = 'fault' in found || !Object.hasOwn(found.fields, field) ? undefined : found.fields[field];
       if ('fault' in found || value === undefined) {
         const fault = 'fault' in found ? found.fault : SecretFault.field_not_found();
-        await recordRefused(tx, this.audit, resolver, reference, fault.code, found.id);
+        await this.log.refused(tx, resolver, reference, fault.code, found.id);
         return fault;
       }
       const secret = new ResolvedSecret(value, {
@@ -177,7 +172,7 @@ export class EmbeddedStore extends SecretStore {
         version: found.version,
         digest: found.key.digest(value),
       });
-      await recordResolved(tx, this.audit, resolver, field, secret.found);
+      await this.log.resolved(tx, resolver, field, secret.found);
       return secret;
     });
     if (answer instanceof Fault) throw answer;
@@ -187,20 +182,20 @@ export class EmbeddedStore extends SecretStore {
   async remove(caller: Caller, which: Which, versions?: readonly number[]): Promise<void> {
     await this.#change(caller, which, async (tx, row) => {
       requireFound(await setDeleted(tx, row.id, versions, true), versions);
-      await this.#record(tx, caller, 'secret.deleted', row, namesOf(row, versions));
+      await this.log.changed(tx, caller, 'secret.deleted', row.id, namesOf(row, versions));
     });
   }
 
   async undelete(caller: Caller, which: Which, versions?: readonly number[]): Promise<void> {
     await this.#change(caller, which, async (tx, row) => {
       requireFound(await setDeleted(tx, row.id, versions, false), versions);
-      await this.#record(tx, caller, 'secret.undeleted', row, namesOf(row, versions));
+      await this.log.changed(tx, caller, 'secret.undeleted', row.id, namesOf(row, versions));
     });
   }
 
   async destroy(caller: Caller, which: Which, versions?: readonly number[]): Promise<void> {
     await this.#change(caller, which, async (tx, row) => {
-      await this.#record(tx, caller, 'secret.destroyed', row, namesOf(row, versions));
+      await this.log.changed(tx, caller, 'secret.destroyed', row.id, namesOf(row, versions));
       if (versions === undefined) await deleteSecret(tx, row.id);
       else requireFound(await destroyVersions(tx, row.id, versions), versions);
     });
@@ -218,38 +213,32 @@ export class EmbeddedStore extends SecretStore {
       const fields = { ...opened.fields, [field]: value };
       requireFields(fields);
       const [from, to] = [row.current_version, row.current_version + 1];
-      await this.#store(rows, opened.key, row, to, fields);
+      await this.#store(tx, orgId, opened.key, row, to, fields);
       await setCurrentVersion(rows, secretId, to);
       // The one before is valid for as long as the overlap, however few are kept.
       await pruneVersions(rows, secretId, Math.max(row.max_versions, 2));
-      await alongside(tx, { path: row.path, from, to, digests: digestsOf({ [field]: value }, opened.key) });
+      await alongside(tx, { path: row.path, from, to, digests: opened.key.digests({ [field]: value }) });
     });
   }
 
   async retire(
-    { orgId, secretId, version }: Parameters<SecretStore['retire']>[0],
-    alongside: (tx: SystemTx, path: string) => Promise<void>,
+    { orgId, secretId, before }: Parameters<SecretStore['retire']>[0],
+    alongside: (tx: SystemTx, done: Retired) => Promise<void>,
   ): Promise<void> {
     await this.database.acrossOrgs('rotate_secrets', async (tx) => {
       const rows = rowsOf(tx, orgId);
       const row = await lockSecret(rows, { id: secretId });
       if (!row) throw SecretFault.not_found();
-      await setDeleted(rows, secretId, [version], true);
-      await alongside(tx, row.path);
+      await alongside(tx, { path: row.path, versions: await hideBefore(tx, orgId, secretId, before) });
     });
   }
 
-  async find(caller: Caller, value: string): Promise<readonly FoundValue[]> {
-    return this.database.inOrg(caller, async (tx) => {
-      const digest = (await this.keys.existing(tx))?.digest(value);
-      const rows = digest === undefined ? [] : await findDigest(tx, digest, MAX_FOUND);
-      await this.audit.append(tx, caller, {
-        action: 'secret.searched',
-        target: { type: 'organization', id: tx.orgId },
-        changes: { digest: digest ?? null, found: rows.length },
-      });
-      return rows.map(({ secret_id: secretId, ...found }) => ({ secretId, ...found }));
-    });
+  forget(tx: SystemTx, caller: Caller, orgId: string): Promise<void> {
+    return this.keys.destroy(tx, caller, orgId);
+  }
+
+  find(caller: Caller, value: string): Promise<readonly FoundValue[]> {
+    return this.log.find(caller, value);
   }
 
   /** With the secret's row locked. */
@@ -273,20 +262,27 @@ export class EmbeddedStore extends SecretStore {
     version: number,
     fields: Fields,
   ): Promise<Record<string, string>> {
-    return this.#store(tx, await this.keys.current(tx, caller), row, version, fields);
+    return this.#store(tx, tx.orgId, await this.keys.current(tx, caller), row, version, fields);
   }
 
   async #store(
-    tx: OrgRows,
+    tx: OrgTx | SystemTx,
+    orgId: string,
     key: OrgKey,
     { id: secretId, path }: SecretRow,
     version: number,
     fields: Fields,
   ): Promise<Record<string, string>> {
-    const ciphertext = key.encrypt(fields, { orgId: tx.orgId, secretId, path, version });
-    await insertVersion(tx, { secretId, version, keyId: key.id, ciphertext, fields: Object.keys(fields) });
-    const digests = digestsOf(fields, key);
-    await insertDigests(tx, { secretId, version, path }, digests);
+    const ciphertext = key.encrypt(fields, { orgId, secretId, path, version });
+    await insertVersion(rowsOf(tx, orgId), {
+      secretId,
+      version,
+      keyId: key.id,
+      ciphertext,
+      fields: Object.keys(fields),
+    });
+    const digests = key.digests(fields);
+    await insertDigests(tx, orgId, { secretId, version, path }, digests);
     return digests;
   }
 
@@ -326,18 +322,6 @@ export class EmbeddedStore extends SecretStore {
       throw SecretFault.unreadable({ detail: `version ${version} of the secret ${id} does not open`, cause });
     }
   }
-
-  async #record(
-    tx: OrgTx,
-    caller: Caller,
-    action: AuditAction,
-    { id }: { id: string },
-    changes: Changes,
-    reason?: string,
-  ): Promise<void> {
-    const outcome = reason === undefined ? 'success' : 'failure';
-    await this.audit.append(tx, caller, { action, target: { type: 'secret', id }, changes, outcome, reason });
-  }
 }
 
 function metadataOf(row: SecretRow): SecretMetadata {
@@ -353,15 +337,6 @@ function metadataOf(row: SecretRow): SecretMetadata {
     updatedAt: row.updated_at,
     deletedAt: row.deleted_at ?? undefined,
   };
-}
-
-/** What the record of a use says: which values they were, to whoever has the key and the value. */
-function usedOf({ path, version }: Opened | Omit<Opened, 'key'>, fields: Fields, key: OrgKey): Changes {
-  return { path, version, digests: digestsOf(fields, key) };
-}
-
-function digestsOf(fields: Fields, key: OrgKey): Record<string, string> {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, key.digest(value)]));
 }
 
 function namesOf({ path }: SecretRow, versions: readonly number[] | undefined): Changes {

@@ -3,10 +3,10 @@ import { newId } from '#kernel';
 import type { SecretSettings, Which } from '../secret-store.ts';
 
 /** A transaction as the rows of one organization see it. */
-export type OrgRows = Pick<OrgTx, 'orgId' | 'query' | 'one' | 'change'>;
+type OrgRows = Pick<OrgTx, 'orgId' | 'query' | 'one' | 'change'>;
 
-/** The rows of one organization, for the system at work in it. */
-export function rowsOf(tx: SystemTx, orgId: string): OrgRows {
+/** The rows of one organization, also for the system at work in it. */
+export function rowsOf(tx: OrgTx | SystemTx, orgId: string): OrgRows {
   return {
     orgId,
     query: (sql, values) => tx.query(sql, values),
@@ -171,9 +171,25 @@ export async function readSealed(
   return rows[0];
 }
 
+/** Hides the versions before this one; answers those that were not hidden. */
+export async function hideBefore(
+  tx: SystemTx,
+  orgId: string,
+  secretId: string,
+  before: number,
+): Promise<number[]> {
+  const rows = await tx.query<{ version: number }>(
+    `UPDATE secret_versions SET deleted_at = now()
+      WHERE org_id = $1 AND secret_id = $2 AND version < $3 AND deleted_at IS NULL AND destroyed_at IS NULL
+      RETURNING version`,
+    [orgId, secretId, before],
+  );
+  return rows.map(({ version }) => version).sort((a, b) => a - b);
+}
+
 /** Changes the state of versions, or of the secret where none is named; answers how many there were. */
 export async function setDeleted(
-  tx: OrgRows,
+  tx: OrgTx,
   secretId: string,
   versions: readonly number[] | undefined,
   deleted: boolean,

@@ -113,12 +113,16 @@ export class RotationWork {
     });
   }
 
-  /** The version before goes. Where it cannot, it is looked for again. */
-  async #retire({ org_id: orgId, id, secret_id: secretId, from_version: from }: RetireRow): Promise<void> {
+  /** What was before goes. Where it cannot, it is looked for again. */
+  async #retire({ org_id: orgId, id, secret_id: secretId, to_version: before }: RetireRow): Promise<void> {
     try {
-      await this.store.retire({ orgId, secretId, version: from }, async (tx) => {
-        if (!(await endRun(tx, id))) return;
-        await this.#record(tx, orgId, secretId, 'secret.rotation_ended', { run: id, versions: [from] });
+      await this.store.retire({ orgId, secretId, before }, async (tx, { path, versions }) => {
+        await endRun(tx, id);
+        await this.#record(tx, orgId, secretId, 'secret.rotation_ended', {
+          path,
+          run: id,
+          versions: [...versions],
+        });
       });
     } catch (error) {
       if (!isFinal(error)) throw error;
@@ -168,11 +172,11 @@ export class RotationWork {
   }
 }
 
+const FINAL: ReadonlySet<string> = new Set([SecretFault.unreadable.code, SecretFault.bad_fields.code]);
+
 /** No retry brings back what is gone, nor opens what was altered. */
 function isFinal(error: unknown): boolean {
-  return (
-    error instanceof Fault && error.code.startsWith('secrets.') && error.code !== SecretFault.unavailable.code
-  );
+  return error instanceof Fault && (error.kind === 'not_found' || FINAL.has(error.code));
 }
 
 function codeOf(error: unknown): string {
