@@ -3,6 +3,14 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { readPrivateFile, sameSecret, StartError } from '#kernel';
 import { deriveKey, KEY_BYTES, seal, unseal } from './aead.ts';
 
+export interface KeyFiles {
+  readonly path: string;
+  /** Whether one is made where there is none. */
+  readonly create: boolean;
+  /** Of the key that this one takes over from. */
+  readonly previousPath: string | undefined;
+}
+
 /**
  * The key that every secret in the database is wrapped by. It lies in a file of its own, never in the database:
  * a stolen database alone opens nothing.
@@ -30,7 +38,7 @@ export class MasterKey {
    * Reads the key file (base64url, mode 0600 or 0640), and the file of the previous key where one is named. Writes
    * nothing. Undefined where there is no file and one may be made (`create`); a StartError for all else.
    */
-  static read(path: string, create: boolean, previousPath?: string): MasterKey | undefined {
+  static read({ path, create, previousPath }: KeyFiles): MasterKey | undefined {
     if (!existsSync(path)) {
       if (create && previousPath === undefined) return undefined;
       throw new StartError(`the master key file ${path} does not exist`);
