@@ -10,7 +10,7 @@ import { Housekeeping, Setup, SystemState } from '#platform';
 import { inVault, MasterKey } from '#secrets';
 import { AppModule } from './app.module.ts';
 import { type OpenDatabase, openDatabase } from './open-database.ts';
-import { type MasterKeys, type OpenVault, openVault, readMasterKeys } from './open-vault.ts';
+import { databaseLogins, type MasterKeys, type OpenVault, openVault, readMasterKeys } from './open-vault.ts';
 import { settings } from './settings.ts';
 
 type Config = Values<typeof settings>;
@@ -64,7 +64,12 @@ async function serve(config: Config): Promise<void> {
     close = async () => server?.vault.close();
     const app = await createHttpApp(
       AppModule.with({
-        database: { urls: database.urls, poolSize: config.databasePoolSize },
+        database: {
+          urls: database.urls,
+          poolSize: config.databasePoolSize,
+          credentials: databaseLogins(config, server),
+          report: (error) => logger.warn(error, 'database'),
+        },
         masterKey: keys.found ?? (await keys.make()),
         publicUrl,
         issuer: config.publicUrl,

@@ -11,6 +11,7 @@ import {
   type Vault,
   vaultConfig,
   type VaultConfig,
+  VaultDatabaseLogins,
   vaultOf,
 } from '#secrets';
 import type { settings } from './settings.ts';
@@ -48,6 +49,14 @@ export async function openVault(
     await vault.close();
     throw error;
   }
+}
+
+/** Logins of the pools where the server gives them. */
+export function databaseLogins(
+  { databaseCredentials: kind, vaultDatabaseMount: mount }: Config,
+  server: OpenVault | undefined,
+): VaultDatabaseLogins | undefined {
+  return kind === 'url' || !server ? undefined : new VaultDatabaseLogins(server.vault, mount, kind);
 }
 
 /** The master key as it was found, and how one is made where there is none yet. */

@@ -1,3 +1,4 @@
+export { DatabaseCredentials, type DatabaseLogin, type ServingRole } from './credentials.ts';
 export { Database, type DatabaseOptions } from './database.ts';
 export { databaseSettings } from './database.settings.ts';
 export { DatabaseModule } from './database.module.ts';

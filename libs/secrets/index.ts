@@ -28,3 +28,4 @@ export { makeWrappedKey, readWrappedKey } from './vault/wrapped-master-key.ts';
 export { type VaultConfig, vaultConfig, vaultOf } from './vault/vault.config.ts';
 export { secretSettings } from './vault/vault.settings.ts';
 export type { Vault } from './vault/vault.ts';
+export { type DatabaseLoginKind, VaultDatabaseLogins } from './vault/vault-database-logins.ts';

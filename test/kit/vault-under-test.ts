@@ -54,6 +54,8 @@ export async function vaultUnderTest(allowReal = false): Promise<VaultUnderTest>
 }
 
 const unset = {
+  databaseCredentials: 'url',
+  vaultDatabaseMount: 'database',
   secretStore: 'vault',
   vaultNamespace: undefined,
   vaultCaFile: process.env['VAULT_CACERT'],
