@@ -25,6 +25,7 @@ export { inVault } from './vault/in-vault.ts';
 export { recordTheft } from './vault/theft.ts';
 export { TransitKey } from './vault/transit.ts';
 export { makeWrappedKey, readWrappedKey } from './vault/wrapped-master-key.ts';
+export { vaultPath } from './vault/path.ts';
 export { type VaultConfig, vaultConfig, vaultOf } from './vault/vault.config.ts';
 export { secretSettings } from './vault/vault.settings.ts';
 export type { Vault } from './vault/vault.ts';

@@ -6,6 +6,7 @@ import { childEnvironment, isId } from '#kernel';
 import { Deployment, owner, signIn } from '../bench/deployment.ts';
 import { cores, ROOT } from '../bench/processes.ts';
 import { fillLog } from '../kit/long-log.ts';
+import { askRustyVault } from './rusty-vault.ts';
 
 /**
  * `npm run test:oracles`: the running product against verifiers that nobody here wrote. Where one cannot be built,
@@ -19,6 +20,7 @@ try {
   const reason = build();
   if (reason === undefined) process.exitCode = await verifyTransparencyLog();
   else console.log(`skipped: golang.org/x/mod/sumdb (${reason})`);
+  process.exitCode = Math.max(Number(process.exitCode ?? 0), await askRustyVault());
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

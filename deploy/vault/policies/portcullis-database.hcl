@@ -1,21 +1,21 @@
-# Beside portcullis.hcl, where PORTCULLIS_DATABASE_CREDENTIALS is leased or static. bootstrap.sh fills in @database@
-# (the mount of the database engine).
+# Beside portcullis.hcl, where PORTCULLIS_DATABASE_CREDENTIALS is leased or static. The
+# database engine is mounted at `database`.
 
 # Users that are made for one pool, and end with its lease.
-path "@database@/creds/portcullis-app" {
+path "database/creds/portcullis-app" {
   capabilities = ["read"]
 }
 
-path "@database@/creds/portcullis-system" {
+path "database/creds/portcullis-system" {
   capabilities = ["read"]
 }
 
 # Users that last, whose password changes.
-path "@database@/static-creds/portcullis-app" {
+path "database/static-creds/portcullis-app" {
   capabilities = ["read"]
 }
 
-path "@database@/static-creds/portcullis-system" {
+path "database/static-creds/portcullis-system" {
   capabilities = ["read"]
 }
 

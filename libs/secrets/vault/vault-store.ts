@@ -20,6 +20,7 @@ import { SecretFault } from '../secrets.faults.ts';
 import { SecretLog } from '../uses/secret-log.ts';
 import { asFault } from './as-fault.ts';
 import type { Told } from './custom-metadata.ts';
+import { VaultFailure } from './failure.ts';
 import { VaultKv } from './kv.ts';
 import { metadataOf, versionsOf } from './metadata.ts';
 import { VaultIndex } from './vault-index.ts';
@@ -215,6 +216,9 @@ export class VaultStore extends SecretStore {
       const metadata = await this.kv.metadata(orgId, path);
       if (!metadata || metadata.currentVersion === 0) return { fault: SecretFault.not_found() };
       const { told } = metadata;
+      // Two answers of different states: it was written or replaced between them.
+      if (metadata.versions.has(version ?? metadata.currentVersion))
+        throw new VaultFailure('failing', { detail: 'two answers that do not go together' });
       return { fault: told.deletedAt ? SecretFault.deleted() : SecretFault.version_not_found(), told };
     } catch (error) {
       return { fault: asFault(error) };
