@@ -1,3 +1,4 @@
+export { CachedStore } from './cache/cached-store.ts';
 export { type SecretAges, secretAgeSettings } from './cache/secret-ages.ts';
 export { StorePosture } from './cache/store-posture.ts';
 export { EmbeddedStore } from './embedded/embedded-store.ts';

@@ -9,13 +9,14 @@ import { footprint } from './footprint.ts';
 import { canPin, ROOT } from './processes.ts';
 import { proofs } from './proofs.ts';
 import { read } from './read.ts';
+import { resolutions } from './resolutions.ts';
 import { revocation } from './revocation.ts';
 import { secrets } from './secrets.ts';
 import { generator } from './saturate.ts';
 import { signIns } from './sign-ins.ts';
 import { verification } from './verification.ts';
 
-/** `npm run bench -- [a b c d e f g v s] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
+/** `npm run bench -- [a b c d e f g r s v] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
 const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   a: read,
   b: signIns,
@@ -24,6 +25,7 @@ const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   e: exports,
   f: footprint,
   g: proofs,
+  r: resolutions,
   s: secrets,
   v: verification,
 };
