@@ -1,8 +1,9 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { AccessModule } from '#access';
-import { AuditConfig, AuditModule, SinkConfig, SinkSecrets } from '#audit';
+import { AuditConfig, AuditModule, RecordFollower, SinkConfig, SinkSecrets } from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
+import { EventConfig, Events, EventSecrets, EventsModule } from '#events';
 import { EgressModule } from '#egress';
 import { HttpModule } from '#http';
 import { JobsConfig, JobsModule } from '#jobs';
@@ -10,7 +11,7 @@ import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
 import { PlatformModule } from '#platform';
-import { type MasterKey, SecretReferences, SecretsModule, type SecretsOptions } from '#secrets';
+import { DEPLOYMENT, type MasterKey, SecretReferences, SecretsModule, type SecretsOptions } from '#secrets';
 
 export interface AppParts {
   readonly database: DatabaseOptions;
@@ -30,6 +31,8 @@ export interface AppParts {
   readonly secrets?: SecretsOptions;
   /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
+  /** Where events go besides their log, and how long they are kept. */
+  readonly events?: EventConfig;
   /** For tests; the system's where unsaid. */
   readonly clock?: Clock;
 }
@@ -52,6 +55,7 @@ export class AppModule {
     egressAllow = [],
     secrets,
     sinkSecrets,
+    events = new EventConfig(),
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
     return {
@@ -64,8 +68,16 @@ export class AppModule {
             sinkSecrets
               ? { provide: SinkSecrets, useValue: sinkSecrets }
               : { provide: SinkSecrets, useExisting: SecretReferences },
+            { provide: RecordFollower, useExisting: Events },
+            {
+              provide: EventSecrets,
+              useFactory: (references: SecretReferences): EventSecrets => ({
+                resolve: (reference, purpose) => references.resolve(DEPLOYMENT, reference, purpose),
+              }),
+              inject: [SecretReferences],
+            },
           ],
-          exports: [Clock, SinkSecrets],
+          exports: [Clock, EventSecrets, RecordFollower, SinkSecrets],
         },
         DatabaseModule.with(database),
         SecretsModule.with(masterKey, secrets),
@@ -75,6 +87,7 @@ export class AppModule {
         MailModule.with(mail),
         AuthModule.with(new AuthConfig(issuer, publicUrl)),
         AuditModule.with(new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir), sinks),
+        EventsModule.with(events),
         OrgsModule.with(new OrgConfig(publicUrl)),
         PlatformModule,
         HttpModule,

@@ -1,5 +1,6 @@
 import { auditSettings } from '#audit';
 import { databaseSettings } from '#database';
+import { eventSettings } from '#events';
 import { egressSettings } from '#egress';
 import { httpSettings } from '#http';
 import { setting } from '#kernel';
@@ -13,6 +14,7 @@ export const settings = {
   ...mailSettings,
   ...egressSettings,
   ...auditSettings,
+  ...eventSettings,
   ...secretAgeSettings,
   ...secretSettings,
   dataDir: setting.required('PORTCULLIS_DATA_DIR', 'Where the product keeps its files.', './.portcullis'),

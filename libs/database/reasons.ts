@@ -30,6 +30,7 @@ export const systemReasons = {
   audit_checkpoints: 'Checkpoints of every log are signed by one process, with the deployment’s key.',
   audit_verification: 'Every log is verified by one job, whether or not somebody of its organization asks.',
   audit_erasure: 'An erasure goes on after its request has ended, with nobody signed in.',
+  erase_person: 'Platform operators have a person erased from the logs of all organizations.',
   audit_retention: 'Events that every organization keeps no longer are dropped by one process.',
   audit_search: 'What a log is searched by is made of it, which the app may only read.',
   audit_forks: 'Whether any log does not continue what was published of it is asked of all.',
@@ -37,6 +38,9 @@ export const systemReasons = {
   audit_keys: 'The keys that sign checkpoints belong to the deployment.',
   rotate_audit_key: 'The same, by an operator of the platform.',
   audit_sinks: 'Workers deliver the log of every organization that has a sink to it.',
+  event_heads: 'Whether any log of events has grown is asked for all who wait; the answer is a number.',
+  event_relay: 'Workers publish the events of every organization to the deployment’s destinations.',
+  capability_state: 'Whether a capability is active is asked by what is bound to it, before it acts.',
   resolve_secrets: 'The product itself needs a secret of an organization, with nobody signed in.',
   rotate_secrets: 'What members have scheduled is done with nobody signed in.',
   settle_secrets:
@@ -54,4 +58,5 @@ export const platformReasons: ReadonlySet<SystemReason> = new Set([
   'deployment_keys',
   'rotate_audit_key',
   'acknowledge_fork',
+  'erase_person',
 ]);

@@ -4,7 +4,7 @@ import type { SecretReference } from './reference.ts';
 import type { ResolvedSecret, Secret } from './secret.ts';
 
 /** What the product itself reads a secret for, and for which of those: `sink:<id>`. */
-export const purposeKinds = ['sink', 'webhook', 'identity_provider', 'mail', 'command'] as const;
+export const purposeKinds = ['sink', 'webhook', 'identity_provider', 'mail', 'command', 'events'] as const;
 export type PurposeKind = (typeof purposeKinds)[number];
 export type Purpose = `${PurposeKind}:${string}`;
 

@@ -1,6 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Audit } from '#audit';
 import { Database, migrate, prepareDatabase } from '#database';
 import { newId, SystemClock } from '#kernel';
 import {
@@ -14,6 +13,7 @@ import {
   StorePosture,
 } from '#secrets';
 import { migrations } from '../../migrations/index.ts';
+import { auditBy } from '../kit/audit.ts';
 import { asRole, callerIn, seedTenant } from '../kit/tenants.ts';
 import { TemporaryDatabase } from './deployment.ts';
 import { medianOf, type Plan, type Result } from './figures.ts';
@@ -56,7 +56,7 @@ export async function resolutions({ rounds, seconds }: Plan): Promise<Result> {
     database = new Database({ urls, poolSize: CLIENTS }, { settled: () => Promise.resolve() });
     await database.connect();
     const clock = new SystemClock();
-    const audit = new Audit(clock);
+    const audit = auditBy(clock);
     const masterKey = new MasterKey(randomBytes(32));
     const keys = new OrgKeys(masterKey, audit);
     const log = new SecretLog(database, audit, keys);

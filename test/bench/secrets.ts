@@ -1,6 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { Audit } from '#audit';
 import { Database, type DatabaseUrls, migrate, prepareDatabase } from '#database';
 import { SystemClock } from '#kernel';
 import { EmbeddedStore, MasterKey, OrgKeys, SecretLog } from '#secrets';
@@ -10,6 +9,7 @@ import { TemporaryDatabase } from './deployment.ts';
 import { medianOf, type Plan, type Result } from './figures.ts';
 import { loop, perSecond } from './per-second.ts';
 import { cores } from './processes.ts';
+import { auditBy } from '../kit/audit.ts';
 
 const CLIENTS = 16;
 /** What a connection string takes. */
@@ -39,7 +39,7 @@ export async function secrets({ rounds, seconds }: Plan): Promise<Result> {
     );
     database = new Database({ urls, poolSize: CLIENTS }, { settled: () => Promise.resolve() });
     await database.connect();
-    const audit = new Audit(new SystemClock());
+    const audit = auditBy(new SystemClock());
     const masterKey = new MasterKey(randomBytes(32));
     const keys = new OrgKeys(masterKey, audit);
     const store = new EmbeddedStore(database, new SecretLog(database, audit, keys), keys);

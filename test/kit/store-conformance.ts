@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { Audit, type AuditEntry, bySystem } from '#audit';
+import { type AuditEntry, bySystem } from '#audit';
 import type { SystemTx } from '#database';
 import { type Caller, SystemClock } from '#kernel';
 import {
@@ -11,6 +11,7 @@ import {
   type SecretSettings,
   type SecretStore,
 } from '#secrets';
+import { auditBy } from './audit.ts';
 
 /** A store and two callers of different organizations, as a specification made them. */
 export interface StoreUnderTest {
@@ -188,7 +189,7 @@ export function conforms(at: () => StoreUnderTest): void {
       const { id: secretId } = await create(path, { user: 'app', password: 'one' });
       const orgId = caller.org.id;
       // A state table wants a record of the change; who rotates brings it.
-      const record = (tx: SystemTx) => new Audit(new SystemClock()).record(tx, rotated(orgId, secretId));
+      const record = (tx: SystemTx) => auditBy(new SystemClock()).record(tx, rotated(orgId, secretId));
       expect(await resolve(path, 'password')).toBe('one');
       const what = { orgId, secretId, field: 'password', value: 'rotated-two' };
       const done: unknown[] = [];

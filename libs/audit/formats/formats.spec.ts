@@ -43,6 +43,8 @@ const targets: Record<string, AuditEntry['target']> = {
   api_key: { type: 'api_key', id: newId() },
   access: { type: 'route', id: 'GET /api/v1/x' },
   audit: { type: 'audit_log', id: newId() },
+  event: { type: 'event_destination', id: 'nats' },
+  capability: { type: 'capability', id: newId() },
 };
 
 const actors: AuditEntry['actor'][] = [
