@@ -22,6 +22,8 @@ import { EraseEverywhere1763769600025 } from './1763769600025-erase-everywhere.t
 import { CreateVaultSecrets1763769600026 } from './1763769600026-create-vault-secrets.ts';
 import { ForgetSecrets1763769600027 } from './1763769600027-forget-secrets.ts';
 import { ScheduleRotations1763769600028 } from './1763769600028-schedule-rotations.ts';
+import { CreateProjection1763769600030 } from './1763769600030-create-projection.ts';
+import { KeepSystemState1763769600031 } from './1763769600031-keep-system-state.ts';
 import { CreateEvents1763769600034 } from './1763769600034-create-events.ts';
 import { CreateCapabilities1763769600035 } from './1763769600035-create-capabilities.ts';
 
@@ -51,6 +53,8 @@ export const migrations = [
   CreateVaultSecrets1763769600026,
   ForgetSecrets1763769600027,
   ScheduleRotations1763769600028,
+  CreateProjection1763769600030,
+  KeepSystemState1763769600031,
   CreateEvents1763769600034,
   CreateCapabilities1763769600035,
 ];

@@ -1,5 +1,5 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
-import { AccessModule } from '#access';
+import { AccessModule, Openings } from '#access';
 import { AuditConfig, AuditModule, RecordFollower, SinkConfig, SinkSecrets } from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
@@ -10,7 +10,8 @@ import { JobsConfig, JobsModule } from '#jobs';
 import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
-import { PlatformModule } from '#platform';
+import { PlatformModule, WatchConfig } from '#platform';
+import { ProjectionModule } from '#projection';
 import { DEPLOYMENT, type MasterKey, SecretReferences, SecretsModule, type SecretsOptions } from '#secrets';
 
 export interface AppParts {
@@ -29,6 +30,10 @@ export interface AppParts {
   readonly egressAllow?: readonly string[];
   /** Which store of secrets, and how long what lies elsewhere is used without it. */
   readonly secrets?: SecretsOptions;
+  /** Whether summaries of the deployment’s posture are for everyone; guarded where unsaid. */
+  readonly summary?: 'public' | 'guarded';
+  /** What is watched for states in which nothing may be changed. */
+  readonly watch?: WatchConfig;
   /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
   /** Where events go besides their log, and how long they are kept. */
@@ -54,6 +59,8 @@ export class AppModule {
     sinks = new SinkConfig(),
     egressAllow = [],
     secrets,
+    summary = 'guarded',
+    watch = new WatchConfig(),
     sinkSecrets,
     events = new EventConfig(),
     clock = new SystemClock(),
@@ -65,6 +72,7 @@ export class AppModule {
           module: PortsModule,
           providers: [
             { provide: Clock, useValue: clock },
+            { provide: Openings, useValue: new Openings(summary === 'public' ? ['summary'] : []) },
             sinkSecrets
               ? { provide: SinkSecrets, useValue: sinkSecrets }
               : { provide: SinkSecrets, useExisting: SecretReferences },
@@ -77,7 +85,7 @@ export class AppModule {
               inject: [SecretReferences],
             },
           ],
-          exports: [Clock, EventSecrets, RecordFollower, SinkSecrets],
+          exports: [Clock, EventSecrets, Openings, RecordFollower, SinkSecrets],
         },
         DatabaseModule.with(database),
         SecretsModule.with(masterKey, secrets),
@@ -89,7 +97,8 @@ export class AppModule {
         AuditModule.with(new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir), sinks),
         EventsModule.with(events),
         OrgsModule.with(new OrgConfig(publicUrl)),
-        PlatformModule,
+        ProjectionModule,
+        PlatformModule.with(watch),
         HttpModule,
       ],
     };

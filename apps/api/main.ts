@@ -7,7 +7,7 @@ import { AppLogger, batchedSink, createHttpApp } from '#http';
 import { Jobs } from '#jobs';
 import { ConfigError, readPrivateFile, readProcessConfig, StartError, type Values } from '#kernel';
 import { mailConfig } from '#mail';
-import { Housekeeping, Setup, SystemState } from '#platform';
+import { Housekeeping, Setup, SystemState, SystemWatch, WatchConfig } from '#platform';
 import { inVault, MasterKey } from '#secrets';
 import { AppModule } from './app.module.ts';
 import { type OpenDatabase, openDatabase } from './open-database.ts';
@@ -86,6 +86,8 @@ async function serve(config: Config): Promise<void> {
         sinks: new SinkConfig(config.auditFileDir),
         egressAllow: config.egressAllow,
         events: eventConfig(config),
+        summary: config.summary,
+        watch: new WatchConfig(config.dataDir, config.diskReserveMegabytes),
       }),
       {
         logger,
@@ -100,7 +102,14 @@ async function serve(config: Config): Promise<void> {
     };
     await app.get(SystemState).open();
     await app.init();
-    void app.get(CheckpointRounds).compare((error) => logger.error(error, 'audit'));
+    const watch = app.get(SystemWatch);
+    await watch.start((error) => logger.error(error, 'system-watch'));
+    void app
+      .get(CheckpointRounds)
+      .compare((error) => logger.error(error, 'audit'))
+      // What it found closes the system at once.
+      .then(() => watch.look())
+      .catch((error: unknown) => logger.error(error, 'system-watch'));
     await app.get(Jobs).start({
       works: config.role !== 'api',
       report: (failure) => logger.error(failure, 'jobs'),

@@ -210,6 +210,36 @@ export const permissions = {
     roles: ['admin'],
     platform: true,
   },
+  'platform:read': {
+    description: 'See the posture and the state of the deployment itself.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+    platform: true,
+  },
+  'system:control': {
+    description: 'Make the whole deployment read-only, and end that.',
+    roles: ['admin'],
+    platform: true,
+  },
+  'surface:read': {
+    description: 'See surfaces, what is desired of them, who owns the truth about them, and what was told.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+  },
+  'surface:write': {
+    description: 'Create, change and delete surfaces.',
+    roles: ['admin'],
+  },
+  'authority:write': {
+    description: 'Say which service account owns which kind of truth about surfaces, and end that.',
+    roles: ['admin'],
+  },
+  'fact:write': {
+    description: 'Tell facts of the kinds of truth that the key’s service account owns.',
+    roles: ['admin'],
+  },
+  'projection:read': {
+    description: 'Read the posture of surfaces, its history, and the signed documents of it.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+  },
 } as const satisfies Record<string, Entry>;
 
 export type Permission = keyof typeof permissions;

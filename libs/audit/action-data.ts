@@ -164,6 +164,17 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
   'capability.revoked': { target: 'capability', data: ['name', 'version', 'state', 'digest', 'reason'] },
   'audit_key.created': { target: 'audit_key', data: [] },
   'audit_key.rotated': { target: 'audit_key', data: ['overlapSeconds'] },
+  'system.made_read_only': { target: 'deployment', data: ['reason'] },
+  'system.made_operational': { target: 'deployment', data: ['reason'] },
+  'surface.created': { target: 'surface', data: ['key', 'name', 'desired', 'requireEvidence'] },
+  'surface.updated': { target: 'surface', data: ['name', 'description', 'desired', 'requireEvidence'] },
+  'surface.deleted': { target: 'surface', data: ['key'] },
+  'authority.named': { target: 'authority', data: ['kind', 'name', 'serviceAccountId', 'surfaceId'] },
+  'authority.ended': { target: 'authority', data: ['kind'] },
+  'fact.told': { target: 'surface', data: ['fact', 'kind', 'revision', 'authorityId', 'digest'] },
+  'fact.conflicted': { target: 'surface', data: ['fact', 'kind', 'revision', 'authorityId', 'digest'] },
+  'fact.refused': { target: 'surface', data: [] },
+  'projection.changed': { target: 'surface', data: ['verdict', 'reasons'] },
 };
 
 /** The fields of `changes` that the catalogue does not name for this action. */

@@ -394,6 +394,47 @@ export const auditActions = {
     description: 'The key that signs checkpoints got a successor.',
     retention: 'security',
   },
+  'system.made_read_only': {
+    description: 'An operator made the deployment read-only, or changed the reason for it.',
+    retention: 'security',
+  },
+  'system.made_operational': {
+    description: 'An operator ended that the deployment is read-only.',
+    retention: 'security',
+  },
+  'surface.created': { description: 'A surface was created.', retention: 'administration' },
+  'surface.updated': {
+    description: 'What is desired of a surface, or what is told of it, was changed.',
+    retention: 'administration',
+  },
+  'surface.deleted': {
+    description: 'A surface was deleted, with its facts and its history.',
+    retention: 'administration',
+  },
+  'authority.named': {
+    description: 'A service account became the owner of a kind of truth about surfaces.',
+    retention: 'security',
+  },
+  'authority.ended': {
+    description: 'An authority ended: what it told counts for nothing.',
+    retention: 'security',
+  },
+  'fact.told': {
+    description: 'The owner of a kind of truth told a fact of a surface; changes.digest tells which.',
+    retention: 'access',
+  },
+  'fact.conflicted': {
+    description: 'The owner told another content under a revision that had one: the surface is blocked.',
+    retention: 'security',
+  },
+  'fact.refused': {
+    description: 'Somebody who does not own the kind of truth tried to tell a fact of it.',
+    retention: 'security',
+  },
+  'projection.changed': {
+    description: 'The posture of a surface changed; the reason says by what.',
+    retention: 'security',
+  },
 } as const satisfies Record<string, Entry>;
 
 export type AuditAction = keyof typeof auditActions;

@@ -46,6 +46,8 @@ export const systemReasons = {
   settle_secrets:
     'Changes of secrets that were sent to another store are ended by whoever finds them, with nobody signed in.',
   secret_store: 'The login to the store of secrets belongs to the deployment.',
+  control_system: 'Platform operators make the whole deployment read-only, and end that.',
+  projection_sweep: 'That facts of any organization have expired is recorded by one job.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;
 
@@ -59,4 +61,5 @@ export const platformReasons: ReadonlySet<SystemReason> = new Set([
   'rotate_audit_key',
   'acknowledge_fork',
   'erase_person',
+  'control_system',
 ]);

@@ -75,9 +75,10 @@ async function visit(tenant: SeededTenant, trouble: string, through = database):
 
 /** What the connection itself still shows to a query that entered no organization. */
 function leftBehind(through: Database): Promise<unknown[]> {
-  type Pool = { use<T>(work: (source: { query(sql: string): Promise<T> }) => Promise<T>): Promise<T> };
+  type Source = { query(sql: string): Promise<unknown[]> };
+  type Pool = { use(work: (source: Source) => Promise<unknown[]>): Promise<unknown[]> };
   const { app } = through as unknown as { app: Pool };
-  return app.use((source) => source.query('SELECT 1 FROM roles') as Promise<unknown[]>);
+  return app.use((source) => source.query('SELECT 1 FROM roles'));
 }
 
 test.each(Object.keys(troubles))(

@@ -198,6 +198,11 @@ const attempts: Record<string, Attempt> = {
 
 /** Routes that change something and cannot make anybody hold a permission. Each says why; new ones must too. */
 const grantNothing: Record<string, string> = {
+  'POST /api/v1/orgs/:orgId/surfaces': 'what is desired of a surface elsewhere',
+  'PATCH /api/v1/orgs/:orgId/surfaces/:surfaceId': 'the same',
+  'POST /api/v1/orgs/:orgId/authorities': 'whose word counts; to give it, a key needs fact:write besides',
+  'PUT /api/v1/orgs/:orgId/surfaces/:surfaceId/facts/:kind': 'what was observed',
+  'POST /api/v1/platform/system-state': 'takes changes from everybody, and gives back the same',
   'PATCH /api/v1/orgs/:orgId': 'a name',
   'PATCH /api/v1/orgs/:orgId/policy': 'what everybody must prove, not what anybody may',
   'POST /api/v1/orgs': 'another organization, of which the platform’s permission makes them the maker',

@@ -17,6 +17,8 @@ export interface SeededTenant {
   readonly erasureId: string;
   readonly eventId: string;
   readonly capabilityId: string;
+  readonly surfaceId: string;
+  readonly authorityId: string;
   /** Stands in every text of this tenant's rows. */
   readonly mark: string;
 }
@@ -27,6 +29,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
   const [serviceAccountId, apiKeyId, invitationId] = [newId(), newId(), newId()];
   const [secretId, sinkId, capabilityId] = [newId(), newId(), newId()];
   const [deviceId, factorId, erasureId, eventId] = [newId(), newId(), newId(), newId()];
+  const [surfaceId, authorityId] = [newId(), newId()];
   const mark = `mark-${newId()}`;
   await asRole(adminUrl, async (query) => {
     await query('BEGIN');
@@ -161,6 +164,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     );
     await seedEvent(query, orgId, eventId, mark);
     await seedCapability(query, orgId, capabilityId, mark);
+    await seedSurface(query, { orgId, surfaceId, authorityId, serviceAccountId, mark });
     await query('COMMIT');
   });
   return {
@@ -178,6 +182,8 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     erasureId,
     eventId,
     capabilityId,
+    surfaceId,
+    authorityId,
     mark,
   };
 }
@@ -265,6 +271,56 @@ async function seedCapability(query: Query, orgId: string, id: string, mark: str
     `INSERT INTO capability_steps (org_id, id, capability_id, action, to_state, actor_type, actor_id, reason)
      VALUES ($1, $2, $3, 'propose', 'proposed', 'user', $4, $4)`,
     [orgId, newId(), id, mark],
+  );
+}
+
+/** A surface of which one fact was told. */
+async function seedSurface(
+  query: Query,
+  of: { orgId: string; surfaceId: string; authorityId: string; serviceAccountId: string; mark: string },
+): Promise<void> {
+  const { orgId, surfaceId, authorityId, serviceAccountId, mark } = of;
+  const factId = newId();
+  await query(
+    `INSERT INTO surfaces (org_id, id, key, name, auth_mode, onboarding_status, session_handoff, admin_posture)
+     VALUES ($1, $2, $3, $3, 'oidc', 'onboarded', 'oidc_interactive', 'none')`,
+    [orgId, surfaceId, mark],
+  );
+  await query(
+    `INSERT INTO fact_authorities (org_id, id, kind, name, service_account_id) VALUES ($1, $2, 'auth', $3, $4)`,
+    [orgId, authorityId, mark, serviceAccountId],
+  );
+  await query(
+    `INSERT INTO surface_facts (org_id, id, surface_id, kind, authority_id, revision, generation, observed_at,
+                                received_at, ttl_seconds, data, digest)
+     VALUES ($1, $2, $3, 'auth', $4, 1, 1, now(), now(), 60, jsonb_build_object('tenant', $5::text), $5)`,
+    [orgId, factId, surfaceId, authorityId, mark],
+  );
+  await query(`INSERT INTO current_facts (org_id, surface_id, kind, fact_id) VALUES ($1, $2, 'auth', $3)`, [
+    orgId,
+    surfaceId,
+    factId,
+  ]);
+  const value = { stale: false };
+  const values = { authMode: value, onboardingStatus: value, sessionHandoff: value, adminPosture: value };
+  const desired = { authMode: mark, onboardingStatus: mark, sessionHandoff: mark, adminPosture: mark };
+  const snapshot = {
+    verdict: 'blocked',
+    reasons: [],
+    generation: 1,
+    desired,
+    effective: values,
+    conditions: [],
+  };
+  await query('INSERT INTO projection_states (org_id, surface_id, snapshot) VALUES ($1, $2, $3)', [
+    orgId,
+    surfaceId,
+    JSON.stringify(snapshot),
+  ]);
+  await query(
+    `INSERT INTO projection_transitions (org_id, id, surface_id, at, cause, snapshot)
+     VALUES ($1, $2, $3, now(), '{"type":"surface"}', $4)`,
+    [orgId, newId(), surfaceId, JSON.stringify(snapshot)],
   );
 }
 

@@ -22,7 +22,7 @@ try {
   const reason = build();
   if (reason === undefined) process.exitCode = (await verifyTransparencyLog()) || process.exitCode;
   else console.log(`skipped: golang.org/x/mod/sumdb (${reason})`);
-  process.exitCode = Math.max(Number(process.exitCode ?? 0), await askRustyVault());
+  process.exitCode = Math.max(process.exitCode ?? 0, await askRustyVault());
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

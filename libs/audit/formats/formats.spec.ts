@@ -45,6 +45,10 @@ const targets: Record<string, AuditEntry['target']> = {
   audit: { type: 'audit_log', id: newId() },
   event: { type: 'event_destination', id: 'nats' },
   capability: { type: 'capability', id: newId() },
+  surface: { type: 'surface', id: newId() },
+  authority: { type: 'authority', id: newId() },
+  fact: { type: 'surface', id: newId() },
+  projection: { type: 'surface', id: newId() },
 };
 
 const actors: AuditEntry['actor'][] = [

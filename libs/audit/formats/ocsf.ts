@@ -142,6 +142,17 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'capability.revoked': map(3004, 4, 3),
   'audit_key.created': map(3004, 1),
   'audit_key.rotated': map(3004, 3, 2),
+  'system.made_read_only': map(3004, 3, 4),
+  'system.made_operational': map(3004, 3, 3),
+  'surface.created': map(3004, 1),
+  'surface.updated': map(3004, 3),
+  'surface.deleted': map(3004, 4, 2),
+  'authority.named': map(3004, 1, 2),
+  'authority.ended': map(3004, 4, 2),
+  'fact.told': map(3004, 3),
+  'fact.conflicted': map(3004, 3, 3),
+  'fact.refused': map(6003, 99, 2),
+  'projection.changed': map(3004, 3, 2),
 };
 
 /** Class and activity, which the tables of the other formats go by. */

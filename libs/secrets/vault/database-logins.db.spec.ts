@@ -121,11 +121,11 @@ async function work(): Promise<void> {
 
 /** Works in eight places at once until it is stopped; what failed. */
 function load(): { stop: () => Promise<unknown[]>; done: () => number } {
-  let stopped = false;
+  const at = { stopped: false };
   let done = 0;
   const failures: unknown[] = [];
   const loops = Array.from({ length: 8 }, async () => {
-    while (!stopped) {
+    while (!at.stopped) {
       await work().then(
         () => (done += 1),
         (error: unknown) => failures.push(error),
@@ -135,7 +135,7 @@ function load(): { stop: () => Promise<unknown[]>; done: () => number } {
   return {
     done: () => done,
     stop: async () => {
-      stopped = true;
+      at.stopped = true;
       await Promise.all(loops);
       return failures;
     },
