@@ -227,6 +227,9 @@ const grantNothing: Record<string, string> = {
   'POST /api/v1/orgs/:orgId/audit/sinks/:sinkId/test': 'the same',
   'POST /api/v1/orgs/:orgId/audit/sinks/:sinkId/replay': 'the same',
   'PATCH /api/v1/orgs/:orgId/secrets/:secretId': 'what is told of a value',
+  'PUT /api/v1/orgs/:orgId/secrets/:secretId/rotation':
+    'how the product writes a value, which opens nothing here',
+  'POST /api/v1/orgs/:orgId/secrets/:secretId/rotate': 'the same, now',
   'POST /api/v1/orgs/:orgId/secrets/:secretId/versions': 'a value, which opens nothing here',
   'POST /api/v1/orgs/:orgId/secrets/:secretId/versions/delete': 'hides a value',
   'POST /api/v1/orgs/:orgId/secrets/:secretId/undelete': 'shows it again to who may see it',

@@ -213,6 +213,16 @@ async function seedSecret(query: Query, orgId: string, secretId: string, mark: s
     [orgId, newId(), secretId, mark],
   );
   await query(
+    `INSERT INTO secret_rotations (org_id, secret_id, field, length, alphabet, overlap_seconds)
+     VALUES ($1, $2, $3, 40, 'hex', 0)`,
+    [orgId, secretId, mark],
+  );
+  await query(
+    `INSERT INTO secret_rotation_runs (org_id, id, secret_id, state, ended_at, failure)
+     VALUES ($1, $2, $3, 'failed', now(), $4)`,
+    [orgId, newId(), secretId, mark],
+  );
+  await query(
     `INSERT INTO secret_uses (org_id, id, secret_id, version, kind, used_by, request_id)
      VALUES ($1, $2, $3, 1, 'revealed', $4, $4)`,
     [orgId, newId(), secretId, mark],
