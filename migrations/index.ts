@@ -17,6 +17,8 @@ import { KeepAuditTiles1763769600020 } from './1763769600020-keep-audit-tiles.ts
 import { CreateSecrets1763769600021 } from './1763769600021-create-secrets.ts';
 import { CreateAuditSinks1763769600022 } from './1763769600022-create-audit-sinks.ts';
 import { AllowErasureAndRetention1763769600023 } from './1763769600023-allow-erasure-and-retention.ts';
+import { CreateRollouts1763769600040 } from './1763769600040-create-rollouts.ts';
+import { CreateEvidenceAndRisks1763769600041 } from './1763769600041-create-evidence-and-risks.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -39,4 +41,6 @@ export const migrations = [
   CreateSecrets1763769600021,
   CreateAuditSinks1763769600022,
   AllowErasureAndRetention1763769600023,
+  CreateRollouts1763769600040,
+  CreateEvidenceAndRisks1763769600041,
 ];

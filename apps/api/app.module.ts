@@ -9,6 +9,7 @@ import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
 import { PlatformModule } from '#platform';
+import { type Postures, RolloutModule } from '#rollout';
 import { type MasterKey, SecretReferences, SecretsModule } from '#secrets';
 
 export interface AppParts {
@@ -25,6 +26,8 @@ export interface AppParts {
   readonly sinks?: SinkConfig;
   /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
+  /** For tests: what the projection says of surfaces. */
+  readonly postures?: Postures;
   /** For tests; the system's where unsaid. */
   readonly clock?: Clock;
 }
@@ -45,6 +48,7 @@ export class AppModule {
     audit = { checkpointSeconds: 60, anchorDir: undefined },
     sinks = new SinkConfig(),
     sinkSecrets,
+    postures,
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
     return {
@@ -68,6 +72,7 @@ export class AppModule {
         AuthModule.with(new AuthConfig(issuer, publicUrl)),
         AuditModule.with(new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir), sinks),
         OrgsModule.with(new OrgConfig(publicUrl)),
+        RolloutModule.with({ postures }),
         PlatformModule,
         HttpModule,
       ],

@@ -38,6 +38,8 @@ export const systemReasons = {
   rotate_audit_key: 'The same, by an operator of the platform.',
   audit_sinks: 'Workers deliver the log of every organization that has a sink to it.',
   resolve_secrets: 'The product itself needs a secret of an organization, with nobody signed in.',
+  rollouts: 'Workers carry out the rollouts of every organization, and end what has expired.',
+  rollout_callback: 'An external gate is known by its hook before the organization is.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;
 

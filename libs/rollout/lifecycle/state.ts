@@ -60,7 +60,7 @@ const table = {
   reject: { from: ['in_review', 'approved', 'armed'], to: 'rejected', needs: ['denied', 'not_begun'] },
   withdraw: { from: [...BEFORE, 'suspended'], to: 'withdrawn', needs: ['not_begun'] },
   expire: { from: ['in_review', 'approved', 'armed'], to: 'expired', needs: ['not_begun'] },
-  supersede: { from: [...BEFORE, 'suspended', 'failed_needs_operator'], to: 'superseded', needs: [] },
+  supersede: { from: [...BEFORE, 'suspended'], to: 'superseded', needs: ['not_begun'] },
   arm: { from: ['approved'], to: 'armed', needs: ['plan_sealed', 'quorum_met', 'gates_pass', 'unchanged'] },
   execute: {
     from: ['armed'],
@@ -99,6 +99,8 @@ const table = {
     to: 'rolling_back',
     needs: ['begun', 'recovery_known'],
   },
+  /** Neither repaired nor rolled back: a person says so. */
+  close: { from: ['failed_needs_operator'], to: 'superseded', needs: ['begun', 'operator_answered'] },
   finish_rollback: { from: ['rolling_back'], to: 'rolled_back', needs: ['recovery_done'] },
 } as const satisfies Record<string, Move>;
 

@@ -56,7 +56,14 @@ export class MasterKeyRotation implements InvalidationListener, OnModuleInit {
   async rewrap(caller: Caller): Promise<RewrappedView> {
     const done = await this.database.acrossOrgsFor('deployment_keys', caller, async (tx) => {
       if (!this.masterKey.establish(await lockMasterKeyCheck(tx))) throw SecretFault.wrong_master_key();
-      const counts: Counts = { orgKeys: 0, signingKeys: 0, keyPeppers: 0, auditKeys: 0, factors: 0 };
+      const counts: Counts = {
+        orgKeys: 0,
+        signingKeys: 0,
+        keyPeppers: 0,
+        auditKeys: 0,
+        factors: 0,
+        rollouts: 0,
+      };
       if (this.masterKey.isStaged) counts.keyPeppers += await this.#keepDerivedPepper(tx);
       for (const column of wrappedColumns) {
         const rows = (await lockWrapped(tx, column)).flatMap(({ context, wrapped }) => {

@@ -18,4 +18,7 @@ export class RewrappedView {
 
   @Whole()
   factors: number;
+
+  @Whole({ description: 'Keys that sign evidence, and secrets of external gates.' })
+  rollouts: number;
 }

@@ -74,6 +74,7 @@ describe('the master key', () => {
       signingKeys: 0,
       keyPeppers: 0,
       auditKeys: 0,
+      rollouts: 0,
       factors: 0,
     });
     expect(await app.records(operator.organization.id, 'master_key.rewrapped')).toHaveLength(1);

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { contentTypeOf } from '../../formats/format.ts';
 import { Receiver, type SinkEvent } from '../delivery.ts';
-import { failureOf, HttpPost } from '../http-post.ts';
+import { failureOf, HttpCall } from '../http-call.ts';
 import type { ReceiverParts } from '../receiver-parts.ts';
 
 /**
@@ -10,7 +10,7 @@ import type { ReceiverParts } from '../receiver-parts.ts';
  * range, so that the same batch sent again has the same; events have ids of their own in any case.
  */
 export class WebhookReceiver extends Receiver {
-  #post: HttpPost | undefined;
+  #post: HttpCall | undefined;
   #keys: { hmac: Buffer; authorization: string | undefined } | undefined;
 
   constructor(private readonly parts: ReceiverParts<'webhook'>) {
@@ -42,7 +42,7 @@ export class WebhookReceiver extends Receiver {
   }
 
   async #ready(): Promise<{
-    post: HttpPost;
+    post: HttpCall;
     keys: { hmac: Buffer; authorization: string | undefined };
   }> {
     const { settings, egress, secret, timeoutMs } = this.parts;
@@ -50,7 +50,7 @@ export class WebhookReceiver extends Receiver {
       hmac: keyOf((await secret(settings.hmacKey)) ?? ''),
       authorization: await secret(settings.authorization),
     };
-    this.#post ??= new HttpPost(egress, timeoutMs, settings, await secret(settings.clientKey));
+    this.#post ??= new HttpCall(egress, timeoutMs, settings, await secret(settings.clientKey));
     return { post: this.#post, keys: this.#keys };
   }
 }

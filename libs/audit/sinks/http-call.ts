@@ -17,10 +17,10 @@ export interface HttpAnswer {
 const LONGEST_ANSWER = 65_536;
 
 /**
- * POSTs to one target: only to the address that was checked, following no redirect, within one deadline for all of
+ * Calls one target: only to the address that was checked, following no redirect, within one deadline for all of
  * it, however slowly the receiver talks.
  */
-export class HttpPost {
+export class HttpCall {
   readonly #tlsAgent = new TlsAgent({ keepAlive: true, maxSockets: 1 });
   readonly #plainAgent = new PlainAgent({ keepAlive: true, maxSockets: 1 });
 
@@ -29,6 +29,7 @@ export class HttpPost {
     private readonly timeoutMs: number,
     private readonly tls: TlsSettings,
     private readonly clientKey: string | undefined,
+    private readonly method: 'GET' | 'POST' | 'PUT' = 'POST',
   ) {}
 
   async send(
@@ -62,7 +63,7 @@ export class HttpPost {
   ): Promise<HttpAnswer> {
     const secure = url.protocol === 'https:';
     const options = {
-      method: 'POST',
+      method: this.method,
       host: address,
       port: url.port || (secure ? 443 : 80),
       path: `${url.pathname}${url.search}`,

@@ -1,0 +1,2 @@
+export { Postures } from './gates/postures.ts';
+export { RolloutModule } from './rollout.module.ts';
