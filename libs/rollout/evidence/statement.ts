@@ -21,7 +21,10 @@ type Parts = Record<string, unknown>;
 const isParts = (value: unknown): value is Parts =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const HEX = /^[0-9a-f]{64}$/;
-const RESULTS: Readonly<Record<string, Read['result']>> = { PASSED: 'pass', FAILED: 'fail' };
+const RESULTS = new Map<unknown, Read['result']>([
+  ['PASSED', 'pass'],
+  ['FAILED', 'fail'],
+]);
 
 /** Reads a statement, or says in words what is wrong with it. Any result but PASSED and FAILED is inconclusive. */
 export function readStatement(value: unknown): Read | string {
@@ -43,7 +46,7 @@ export function readStatement(value: unknown): Read | string {
   return {
     subjects,
     predicateType,
-    result: (typeof verificationResult === 'string' && RESULTS[verificationResult]) || 'inconclusive',
+    result: RESULTS.get(verificationResult) ?? 'inconclusive',
     observedAt: observed,
     expiresAt: expires,
   };
