@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Permission, permissionNames, permissions, type Route } from '#access';
 import { newId } from '#kernel';
 import { type Answer, Harness, type Org, type Person } from '../kit/harness.ts';
+import { rolloutsGrantNothing } from './rollout-grants.ts';
 import { everything } from './denial-matrix.ts';
 
 /**
@@ -228,6 +229,7 @@ const grantNothing: Record<string, string> = {
   'POST /api/v1/orgs/:orgId/secrets/:secretId/reveal': 'reads a value, by a permission of its own',
   'POST /api/v1/orgs/:orgId/secrets/search-digest': 'the same',
   'POST /api/v1/platform/master-key/rewrap': 'how secrets are kept, not who may see them',
+  ...rolloutsGrantNothing,
 };
 
 function call(on: Stage, { route, path, body }: Attempt, token: string): Promise<Answer> {

@@ -92,6 +92,7 @@ type Schema = Record<string, unknown>;
 function sampleOf(name: string, schema: Schema): unknown {
   if (name === 'permissions') return ['org:read'];
   if (name === 'fields') return { key: 'sample' };
+  if (name === 'start') return '20260101T000000';
   // Of a sink of the first kind.
   if (name === 'settings') return { host: 'logs.example' };
   if (schema['enum']) return (schema['enum'] as unknown[])[0];
@@ -117,6 +118,7 @@ function sampleOf(name: string, schema: Schema): unknown {
     default:
       if (schema['format'] === 'email') return `${newId()}@x.example`;
       if (schema['format'] === 'uuid') return newId();
+      if (schema['format'] === 'date-time') return new Date(Date.now() + 30_000).toISOString();
       return name === 'role' ? 'viewer' : `sample-${newId()}`;
   }
 }
@@ -140,6 +142,8 @@ function callAtVictim(route: Route): Promise<Answer> {
     factorId,
     erasureId,
     organizationId: orgId,
+    sha256: 'a'.repeat(64),
+    ...victim.rollouts,
   };
   const path = route.path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? `unknown-${name}`);
   return harness.call(route.method, `${path}${queryFor(route)}`, { body: bodyFor(route) });
@@ -211,7 +215,8 @@ describe('without the guard', () => {
       for (const route of routes) {
         const { status, body, text } = await callAtVictim(route);
         // Some look at the caller first: what only a person may do is not for keys.
-        const refused = status === 401 || ['auth.sessions_only'].includes(body?.code as string);
+        const refused =
+          status === 401 || ['auth.sessions_only', 'rollout.needs_person'].includes(body?.code as string);
         if (!refused || text.includes(victim.mark))
           let_in.push(`${nameOf(route)}: ${status} ${text.slice(0, 120)}`);
       }

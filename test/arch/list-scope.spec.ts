@@ -56,6 +56,7 @@ const idsOf = (tenant: SeededTenant): Record<string, string> => ({
   deviceId: tenant.deviceId,
   factorId: tenant.factorId,
   erasureId: tenant.erasureId,
+  ...tenant.rollouts,
 });
 /** `path` with the organization of one tenant and everything below it of another. */
 const pathOf = (path: string, org: SeededTenant, children: SeededTenant): string =>

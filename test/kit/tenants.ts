@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { type Caller, newId } from '#kernel';
+import { seedRollouts } from './rollout-rows.ts';
 
 /** One organization with at least one row in every table that holds rows of organizations. */
 export interface SeededTenant {
@@ -15,6 +16,8 @@ export interface SeededTenant {
   readonly sinkId: string;
   readonly factorId: string;
   readonly erasureId: string;
+  /** Ids of what belongs to rollouts, by the names that paths give them. */
+  readonly rollouts: Readonly<Record<string, string>>;
   /** Stands in every text of this tenant's rows. */
   readonly mark: string;
 }
@@ -26,6 +29,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
   const [secretId, sinkId] = [newId(), newId()];
   const [deviceId, factorId, erasureId] = [newId(), newId(), newId()];
   const mark = `mark-${newId()}`;
+  let rollouts: Record<string, string> = {};
   await asRole(adminUrl, async (query) => {
     await query('BEGIN');
     await appendRecord(query, orgId);
@@ -133,6 +137,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       [orgId, sinkId, mark],
     );
     await seedSecret(query, orgId, secretId, mark);
+    rollouts = await seedRollouts(query, { orgId, userId, mark });
     await query('INSERT INTO audit_holds (org_id, reason, placed_by) VALUES ($1, $2, $3)', [
       orgId,
       mark,
@@ -172,6 +177,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     secretId,
     sinkId,
     erasureId,
+    rollouts,
     mark,
   };
 }

@@ -17,5 +17,5 @@ export const advanceQueue = new JobQueue<AdvanceJob>('rollout_advance', {
   firstDelay: 1,
   longestDelay: 30,
   within: STEP_SECONDS + 60,
-  concurrency: 4,
+  concurrency: 10,
 });

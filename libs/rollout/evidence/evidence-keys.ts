@@ -27,12 +27,12 @@ export class EvidenceKeys {
 
   /** Faults: `rollout.evidence_key_bad`, `rollout.evidence_owner_unknown`, `rollout.evidence_key_exists`. */
   async register(caller: Caller, request: KeyRequest): Promise<KeyView> {
-    const key = readPublicKey(request.publicKey);
-    if (!key) {
-      const message = 'must be a public key, Ed25519 or ECDSA P-256';
-      throw RolloutFault.evidence_key_bad({ errors: [{ path: 'publicKey', message }] });
-    }
     return this.database.inOrg(caller, async (tx) => {
+      const key = readPublicKey(request.publicKey);
+      if (!key) {
+        const message = 'must be a public key, Ed25519 or ECDSA P-256';
+        throw RolloutFault.evidence_key_bad({ errors: [{ path: 'publicKey', message }] });
+      }
       const [owner] = await readStanding(tx, tx.orgId, [request.ownerId]);
       if (owner?.active !== true) {
         throw RolloutFault.evidence_owner_unknown({

@@ -126,13 +126,16 @@ export class EvidenceKeysController {
     return this.keys.register(callerOf(request), body);
   }
 
-  @Delete(':keyId')
+  @Delete(':evidenceKeyId')
   @Access({ permission: 'evidence:trust', org: 'orgId', stepUp: 'mfa', within: 300 })
   @Answers(undefined, {
     faults: [RolloutFault.evidence_key_not_found],
     description: 'Revoke a key: what it signed counts no longer.',
   })
-  revoke(@Req() request: AccessRequest, @Param('keyId', IdPipe) keyId: string): Promise<void> {
-    return this.keys.revoke(callerOf(request), keyId);
+  revoke(
+    @Req() request: AccessRequest,
+    @Param('evidenceKeyId', IdPipe) evidenceKeyId: string,
+  ): Promise<void> {
+    return this.keys.revoke(callerOf(request), evidenceKeyId);
   }
 }

@@ -55,11 +55,9 @@ export class Evidence {
    * `rollout.evidence_malformed`, `rollout.evidence_unsigned`, `rollout.evidence_exists`.
    */
   async record(caller: Caller, request: EvidenceRequest): Promise<EvidenceDetailView> {
-    if ((request.statement === undefined) === (request.envelope === undefined)) {
-      const message = 'give either a statement or an envelope';
-      throw RolloutFault.evidence_malformed({ errors: [{ path: '', message }] });
-    }
     return this.database.inOrg(caller, async (tx) => {
+      if ((request.statement === undefined) === (request.envelope === undefined))
+        throw malformed('', 'give either a statement or an envelope');
       const signed = request.statement
         ? await this.#sign(tx, caller, request.statement)
         : await this.#verify(tx, request.envelope);
@@ -86,26 +84,23 @@ export class Evidence {
 
   /** Fault: `rollout.attachment_bad`. The same content again is the same attachment. */
   async attach(caller: Caller, request: AttachmentRequest): Promise<AttachmentView> {
-    const content = decode(request.content);
-    if (
-      !content ||
-      content.length === 0 ||
-      content.length > MOST_BYTES ||
-      !looksLike(request.mediaType, content)
-    ) {
-      const message = `must be base64 of 1 to ${MOST_BYTES} bytes that are of the media type`;
-      throw RolloutFault.attachment_bad({ errors: [{ path: 'content', message }] });
-    }
-    const digest = sha256(content).toString('hex');
-    await this.database.inOrg(caller, async (tx) => {
-      if (!(await insertAttachment(tx, { sha256: digest, mediaType: request.mediaType, content }))) return;
-      await this.audit.append(tx, caller, {
-        action: 'evidence.attached',
-        target: { type: 'evidence_attachment', id: digest },
-        changes: { mediaType: { to: request.mediaType }, bytes: { to: content.length } },
-      });
+    return this.database.inOrg(caller, async (tx) => {
+      const { mediaType } = request;
+      const content = decode(request.content);
+      if (!content || content.length > MOST_BYTES || !looksLike(mediaType, content)) {
+        const message = `must be base64 of 1 to ${MOST_BYTES} bytes that are of the media type`;
+        throw RolloutFault.attachment_bad({ errors: [{ path: 'content', message }] });
+      }
+      const digest = sha256(content).toString('hex');
+      if (await insertAttachment(tx, { sha256: digest, mediaType, content })) {
+        await this.audit.append(tx, caller, {
+          action: 'evidence.attached',
+          target: { type: 'evidence_attachment', id: digest },
+          changes: { mediaType: { to: mediaType }, bytes: { to: content.length } },
+        });
+      }
+      return { sha256: digest, mediaType, bytes: content.length };
     });
-    return { sha256: digest, mediaType: request.mediaType, bytes: content.length };
   }
 
   /** The content, whatever its type: it leaves as bytes, never as something a browser shows. */

@@ -44,9 +44,8 @@ export class Freezes {
   }
 
   async create(caller: Caller, request: FreezeRequest): Promise<FreezeView> {
-    const settings = settingsOf(request);
     return this.database.inOrg(caller, async (tx) => {
-      const row = await insertFreeze(tx, request.name, settings);
+      const row = await insertFreeze(tx, request.name, settingsOf(request));
       if (!row) throw RolloutFault.freeze_exists({ errors: [{ path: 'name', message: 'is taken' }] });
       await this.#record(tx, caller, 'freeze.created', row);
       return freezeView(row, this.clock.now());
@@ -55,10 +54,9 @@ export class Freezes {
 
   /** Faults: `rollout.freeze_active`, `rollout.freeze_bad`. */
   async change(caller: Caller, id: string, request: FreezeWindow): Promise<FreezeView> {
-    const settings = settingsOf(request);
     return this.database.inOrg(caller, async (tx) => {
       await this.#idle(tx, id);
-      const row = await updateFreeze(tx, id, settings);
+      const row = await updateFreeze(tx, id, settingsOf(request));
       if (!row) throw RolloutFault.freeze_not_found();
       await this.#record(tx, caller, 'freeze.updated', row);
       return freezeView(row, this.clock.now());
