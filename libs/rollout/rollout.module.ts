@@ -26,8 +26,8 @@ import { Moves } from './lifecycle/moves.ts';
 import { Planning } from './lifecycle/planning.ts';
 import { Rollouts } from './lifecycle/rollouts.ts';
 import { RolloutsController } from './lifecycle/rollouts.controller.ts';
-import { Policies } from './policy/policies.ts';
-import { HooksController, PersonsController, PoliciesController } from './policy/policy.controller.ts';
+import { RolloutPolicies } from './policy/rollout-policies.ts';
+import { HooksController, PersonsController, RolloutPoliciesController } from './policy/policy.controller.ts';
 import { Recovery } from './recovery/recovery.ts';
 import { Reports } from './report/report.ts';
 import { Risks } from './risk/risks.ts';
@@ -50,7 +50,7 @@ export class RolloutModule {
         GatesController,
         CallbacksController,
         BreakGlassController,
-        PoliciesController,
+        RolloutPoliciesController,
         HooksController,
         PersonsController,
         TargetsController,
@@ -77,7 +77,7 @@ export class RolloutModule {
         Moves,
         Persons,
         Planning,
-        Policies,
+        RolloutPolicies,
         Readiness,
         Recovery,
         Reports,

@@ -26,6 +26,9 @@ interface Taken {
   readonly order: StepOrder;
 }
 
+/** How often a step that may be repeated is, where its outcome is not known. */
+const REPEATS = 2;
+
 const byUs = (row: PlannedRow): By => ({ system: 'rollout', orgId: row.org_id });
 
 /**
@@ -206,8 +209,10 @@ export class Advance {
     const where = { orgId: row.org_id, rolloutId: row.id, phase, unit: index };
     const facts = { unit: index, name: unit.step.name, target_id: unit.kind === 'step' ? unit.target : null };
     const code = outcome.code?.slice(0, 100);
-    // A check that says nothing has not passed; of a step that may have happened nobody knows.
-    const state = unit.kind === 'check' && outcome.state === 'unknown' ? 'failed' : outcome.state;
+    // A check that says nothing has not passed, and what may be repeated is; of any other step nobody knows.
+    const mayRepeat = outcome.state === 'unknown' && unit.step.idempotent;
+    const state =
+      mayRepeat || (unit.kind === 'check' && outcome.state === 'unknown') ? 'failed' : outcome.state;
     const question = state === 'unknown' ? questionOf({ ...facts, key: taken.order.key }) : undefined;
     const ended = await endStep(tx, where, token, {
       state,
@@ -222,7 +227,9 @@ export class Advance {
     if (state === 'succeeded' && unit.kind === 'step' && isLastOf(units, index))
       await storeVersion(tx, row.org_id, row.id, unit.target, versionAfter(row, phase, unit.target));
     if (row.job_id !== jobId || !['executing', 'rolling_back'].includes(row.state)) return;
-    const again = unit.kind === 'check' && ended.failures <= (row.plan.waves[unit.wave]?.failureLimit ?? 0);
+    const limit =
+      unit.kind === 'check' ? (row.plan.waves[unit.wave]?.failureLimit ?? 0) : mayRepeat ? REPEATS : 0;
+    const again = state === 'failed' && ended.failures <= limit;
     if (state === 'succeeded' || again) return this.#next(tx, row, state === 'succeeded' ? 0 : 1);
     const reason = unit.kind === 'check' ? 'check_failed' : `step_${state}`;
     await this.moves.make(tx, byUs(row), row, 'stop', [], { reason });

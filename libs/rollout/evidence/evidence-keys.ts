@@ -7,7 +7,7 @@ import { MasterKey } from '#secrets';
 import { RolloutFault } from '../rollout.faults.ts';
 import { readStanding } from '../signoff/person.store.ts';
 import { keyIdOf, readPublicKey } from './dsse.ts';
-import type { KeyRequest, KeyView } from './evidence.contract.ts';
+import type { EvidenceKeyRequest, EvidenceKeyView } from './evidence.contract.ts';
 import { insertKey, type KeyRow, ownKey, readKeys, revokeKey } from './evidence.store.ts';
 
 /** The keys whose signatures count as evidence: the organization's own, made when it is first needed, and those of others. */
@@ -19,14 +19,14 @@ export class EvidenceKeys {
     private readonly masterKey: MasterKey,
   ) {}
 
-  async list(caller: Caller, query: { limit?: number; cursor?: string }): Promise<Page<KeyView>> {
+  async list(caller: Caller, query: { limit?: number; cursor?: string }): Promise<Page<EvidenceKeyView>> {
     const { limit, before } = readPage(query);
     const rows = await this.database.inOrg(caller, (tx) => readKeys(tx, limit + 1, before));
     return pageOf(rows, limit, keyView);
   }
 
   /** Faults: `rollout.evidence_key_bad`, `rollout.evidence_owner_unknown`, `rollout.evidence_key_exists`. */
-  async register(caller: Caller, request: KeyRequest): Promise<KeyView> {
+  async register(caller: Caller, request: EvidenceKeyRequest): Promise<EvidenceKeyView> {
     return this.database.inOrg(caller, async (tx) => {
       const key = readPublicKey(request.publicKey);
       if (!key) {
@@ -106,7 +106,7 @@ export class EvidenceKeys {
 
 const contextOf = (orgId: string, id: string): string => `evidence_key:${orgId}:${id}`;
 
-function keyView(row: Omit<KeyRow, 'wrapped_private'>): KeyView {
+function keyView(row: Omit<KeyRow, 'wrapped_private'>): EvidenceKeyView {
   return {
     id: row.id,
     name: row.name,

@@ -60,7 +60,7 @@ export class EvidenceDetailView extends EvidenceView {
   envelope: object;
 }
 
-export class KeyRequest {
+export class EvidenceKeyRequest {
   @Text({ max: 100 })
   name: string;
 
@@ -71,7 +71,7 @@ export class KeyRequest {
   ownerId: string;
 }
 
-export class KeyView {
+export class EvidenceKeyView {
   @Id()
   id: string;
 
@@ -97,7 +97,7 @@ export class KeyView {
   revokedAt: string | null;
 }
 
-export class KeyPage extends pageViewOf(KeyView) {}
+export class EvidenceKeyPage extends pageViewOf(EvidenceKeyView) {}
 
 export const mediaTypes = [
   'application/json',

@@ -21,9 +21,9 @@ import {
   EvidencePage,
   EvidenceQuery,
   EvidenceRequest,
-  KeyPage,
-  KeyRequest,
-  KeyView,
+  EvidenceKeyPage,
+  EvidenceKeyRequest,
+  EvidenceKeyView,
 } from './evidence.contract.ts';
 import { EvidenceKeys } from './evidence-keys.ts';
 
@@ -106,14 +106,14 @@ export class EvidenceKeysController {
 
   @Get()
   @Access({ permission: 'evidence:read', org: 'orgId' })
-  @Answers(KeyPage, { description: 'Keys whose signatures count as evidence.' })
-  list(@Req() request: AccessRequest, @Query() query: PageQuery): Promise<KeyPage> {
+  @Answers(EvidenceKeyPage, { description: 'Keys whose signatures count as evidence.' })
+  list(@Req() request: AccessRequest, @Query() query: PageQuery): Promise<EvidenceKeyPage> {
     return this.keys.list(callerOf(request), query);
   }
 
   @Post()
   @Access({ permission: 'evidence:trust', org: 'orgId', stepUp: 'mfa', within: 300 })
-  @Answers(KeyView, {
+  @Answers(EvidenceKeyView, {
     status: 201,
     faults: [
       RolloutFault.evidence_key_bad,
@@ -122,7 +122,7 @@ export class EvidenceKeysController {
     ],
     description: 'Trust the key of somebody else; a person answers for it.',
   })
-  register(@Req() request: AccessRequest, @Body() body: KeyRequest): Promise<KeyView> {
+  register(@Req() request: AccessRequest, @Body() body: EvidenceKeyRequest): Promise<EvidenceKeyView> {
     return this.keys.register(callerOf(request), body);
   }
 

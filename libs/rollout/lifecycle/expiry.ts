@@ -3,14 +3,14 @@ import { Unattended } from '#access';
 import { HandlesJob, JobQueue } from '#jobs';
 import { Rollouts } from './rollouts.ts';
 
-/** Every minute; whoever asks earlier finds the expiry too. */
+/** Every five minutes; whoever asks earlier finds the expiry too. */
 const expiryQueue = new JobQueue<undefined>('rollout_expiry', {
   retries: 1,
   firstDelay: 5,
   longestDelay: 10,
   within: 50,
   concurrency: 1,
-  cron: '* * * * *',
+  cron: '*/5 * * * *',
 });
 
 /** Ends reviews and approvals whose time is over. */

@@ -76,12 +76,16 @@ export async function lockRollout(tx: AnyTx, orgId: string, id: string): Promise
   return tx.one<RolloutRow>('SELECT * FROM rollouts WHERE org_id = $1 AND id = $2 FOR UPDATE', [orgId, id]);
 }
 
+/** A plan may be large, and a list shows none. */
+const LISTED = `org_id, id, title, description, state, reason, author_id, policy_id, digest, recovery_digest,
+  confirmed_digest, executor_id, verifier_id, begun_at, completed_at, expires_at, supersedes, job_id, created_at, updated_at`;
+
 export async function readRollouts(
   tx: OrgTx,
   query: { limit: number; before: string | undefined; state: string | undefined },
 ): Promise<RolloutRow[]> {
   return tx.query<RolloutRow>(
-    `SELECT * FROM rollouts
+    `SELECT ${LISTED}, NULL::jsonb AS plan FROM rollouts
       WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) AND ($3::text IS NULL OR state = $3)
       ORDER BY id DESC LIMIT $4`,
     [tx.orgId, query.before, query.state, query.limit],

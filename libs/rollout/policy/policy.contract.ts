@@ -62,7 +62,7 @@ export class GateField {
   hookId?: string;
 }
 
-export class PolicyRequest {
+export class RolloutPolicyRequest {
   @Text({ max: 100 })
   name: string;
 
@@ -110,7 +110,7 @@ export class PolicyRequest {
   breakGlassSeconds?: number;
 }
 
-export class PolicyView {
+export class RolloutPolicyView {
   @Id()
   id: string;
 
@@ -130,7 +130,7 @@ export class PolicyView {
   updatedAt: string;
 }
 
-export class PolicyPage extends pageViewOf(PolicyView) {}
+export class RolloutPolicyPage extends pageViewOf(RolloutPolicyView) {}
 
 export class HookRequest {
   @Text({ max: 100 })

@@ -4,58 +4,61 @@ import { Answers, IdPipe, PageQuery } from '#http';
 import { Hooks } from '../gates/hooks.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { Persons } from '../signoff/persons.ts';
-import { Policies } from './policies.ts';
+import { RolloutPolicies } from './rollout-policies.ts';
 import {
   HookPage,
   HookRequest,
   NewHookView,
   PersonList,
   PersonRequest,
-  PolicyPage,
-  PolicyRequest,
-  PolicyView,
+  RolloutPolicyPage,
+  RolloutPolicyRequest,
+  RolloutPolicyView,
 } from './policy.contract.ts';
 
 @Controller('api/v1/orgs/:orgId/rollout-policies')
-export class PoliciesController {
-  constructor(private readonly policies: Policies) {}
+export class RolloutPoliciesController {
+  constructor(private readonly policies: RolloutPolicies) {}
 
   @Get()
   @Access({ permission: 'rollout:read', org: 'orgId' })
-  @Answers(PolicyPage, { description: 'What the organization asks of rollouts.' })
-  list(@Req() request: AccessRequest, @Query() query: PageQuery): Promise<PolicyPage> {
+  @Answers(RolloutPolicyPage, { description: 'What the organization asks of rollouts.' })
+  list(@Req() request: AccessRequest, @Query() query: PageQuery): Promise<RolloutPolicyPage> {
     return this.policies.list(callerOf(request), query);
   }
 
   @Post()
   @Access({ permission: 'rollout:policy', org: 'orgId', stepUp: 'mfa', within: 300 })
-  @Answers(PolicyView, {
+  @Answers(RolloutPolicyView, {
     status: 201,
     faults: [RolloutFault.policy_exists, RolloutFault.bad_policy],
     description: 'Make a policy: quorums, duties that are kept apart, gates.',
   })
-  create(@Req() request: AccessRequest, @Body() body: PolicyRequest): Promise<PolicyView> {
+  create(@Req() request: AccessRequest, @Body() body: RolloutPolicyRequest): Promise<RolloutPolicyView> {
     return this.policies.create(callerOf(request), body);
   }
 
   @Get(':policyId')
   @Access({ permission: 'rollout:read', org: 'orgId' })
-  @Answers(PolicyView, { faults: [RolloutFault.policy_not_found], description: 'One policy.' })
-  read(@Req() request: AccessRequest, @Param('policyId', IdPipe) policyId: string): Promise<PolicyView> {
+  @Answers(RolloutPolicyView, { faults: [RolloutFault.policy_not_found], description: 'One policy.' })
+  read(
+    @Req() request: AccessRequest,
+    @Param('policyId', IdPipe) policyId: string,
+  ): Promise<RolloutPolicyView> {
     return this.policies.read(callerOf(request), policyId);
   }
 
   @Put(':policyId')
   @Access({ permission: 'rollout:policy', org: 'orgId', stepUp: 'mfa', within: 300 })
-  @Answers(PolicyView, {
+  @Answers(RolloutPolicyView, {
     faults: [RolloutFault.policy_not_found, RolloutFault.policy_exists, RolloutFault.bad_policy],
     description: 'Change a policy. Plans that were made under the one before have to be made again.',
   })
   change(
     @Req() request: AccessRequest,
     @Param('policyId', IdPipe) policyId: string,
-    @Body() body: PolicyRequest,
-  ): Promise<PolicyView> {
+    @Body() body: RolloutPolicyRequest,
+  ): Promise<RolloutPolicyView> {
     return this.policies.change(callerOf(request), policyId, body);
   }
 }

@@ -6,7 +6,7 @@ import { StepRunner } from '../apply/step-runner.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import type { Duty } from '../signoff/duties.ts';
 import { leastPeople, type Quorum } from '../signoff/quorum.ts';
-import type { GateField, PolicyRequest, PolicyView } from './policy.contract.ts';
+import type { GateField, RolloutPolicyRequest, RolloutPolicyView } from './policy.contract.ts';
 import {
   insertPolicy,
   lockPolicy,
@@ -21,26 +21,26 @@ const DAY = 86_400;
 
 /** What an organization asks of rollouts. A change touches no plan that was sealed, save that it no longer applies. */
 @Injectable()
-export class Policies {
+export class RolloutPolicies {
   constructor(
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly runner: StepRunner,
   ) {}
 
-  async list(caller: Caller, query: { limit?: number; cursor?: string }): Promise<Page<PolicyView>> {
+  async list(caller: Caller, query: { limit?: number; cursor?: string }): Promise<Page<RolloutPolicyView>> {
     const { limit, before } = readPage(query);
     const rows = await this.database.inOrg(caller, (tx) => readPolicies(tx, limit + 1, before));
     return pageOf(rows, limit, policyView);
   }
 
-  async read(caller: Caller, id: string): Promise<PolicyView> {
+  async read(caller: Caller, id: string): Promise<RolloutPolicyView> {
     const row = await this.database.inOrg(caller, (tx) => readPolicy(tx, tx.orgId, id));
     if (!row) throw RolloutFault.policy_not_found();
     return policyView(row);
   }
 
-  async create(caller: Caller, request: PolicyRequest): Promise<PolicyView> {
+  async create(caller: Caller, request: RolloutPolicyRequest): Promise<RolloutPolicyView> {
     const rules = this.#rulesOf(request);
     return this.database.inOrg(caller, async (tx) => {
       const row = await insertPolicy(tx, request.name, rules);
@@ -54,7 +54,7 @@ export class Policies {
     });
   }
 
-  async change(caller: Caller, id: string, request: PolicyRequest): Promise<PolicyView> {
+  async change(caller: Caller, id: string, request: RolloutPolicyRequest): Promise<RolloutPolicyView> {
     const rules = this.#rulesOf(request);
     return this.database.inOrg(caller, async (tx) => {
       const before = await lockPolicy(tx, id);
@@ -75,7 +75,7 @@ export class Policies {
   }
 
   /** With what was left unsaid. Fault: `rollout.bad_policy`. */
-  #rulesOf(request: PolicyRequest): PolicyRules {
+  #rulesOf(request: RolloutPolicyRequest): PolicyRules {
     const quorum = plain(request.quorum);
     const rules: PolicyRules = {
       quorum,
@@ -151,7 +151,7 @@ function gateOf(field: GateField): GateRule {
   };
 }
 
-function policyView(row: PolicyRow): PolicyView {
+function policyView(row: PolicyRow): RolloutPolicyView {
   return {
     id: row.id,
     name: row.name,
