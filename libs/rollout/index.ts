@@ -1,2 +1,6 @@
-export { Postures } from './gates/postures.ts';
+export { Gates } from './gates/gates.ts';
+export { NoPostures, Postures } from './gates/postures.ts';
+export { Moves } from './lifecycle/moves.ts';
+export { Rollouts } from './lifecycle/rollouts.ts';
 export { RolloutModule } from './rollout.module.ts';
+export { Standing } from './signoff/standing.ts';

@@ -127,7 +127,7 @@ describe('every list', () => {
     expect(lists.length).toBeGreaterThanOrEqual(9);
   });
 
-  it('shows no row of another organization, whatever stands in its query', { timeout: 60_000 }, async () => {
+  it('shows no row of another organization, whatever stands in its query', { timeout: 180_000 }, async () => {
     const leaks: string[] = [];
     let asked = 0;
     for (const route of reads()) {
@@ -170,7 +170,7 @@ describe('every list', () => {
     expect(await rowsOf(other)).toBe(before);
   });
 
-  it('nor does anything of it that a body names', { timeout: 60_000 }, async () => {
+  it('nor does anything of it that a body names', { timeout: 180_000 }, async () => {
     const before = await rowsOf(other);
     const leaks: string[] = [];
     let asked = 0;
@@ -275,7 +275,7 @@ describe('T10b: a path that is spelt otherwise', () => {
   const paths = (): Route[] => reads().filter((route) => namesOrg(route) && route.parameters.length === 1);
   const restOf = ({ path }: Route): string => path.replace('/api/v1/orgs/:orgId', '');
 
-  it('reaches nothing of another organization', { timeout: 60_000 }, async () => {
+  it('reaches nothing of another organization', { timeout: 180_000 }, async () => {
     const leaks: string[] = [];
     let asked = 0;
     for (const route of paths()) {
@@ -296,7 +296,7 @@ describe('T10b: a path that is spelt otherwise', () => {
     expect(asked).toBeGreaterThan(250);
   });
 
-  it('opens nothing to nobody, and ends nothing', { timeout: 60_000 }, async () => {
+  it('opens nothing to nobody, and ends nothing', { timeout: 180_000 }, async () => {
     const before = await rowsOf(other);
     const opened: string[] = [];
     for (const route of paths()) {

@@ -10,12 +10,13 @@ import { canPin, ROOT } from './processes.ts';
 import { proofs } from './proofs.ts';
 import { read } from './read.ts';
 import { revocation } from './revocation.ts';
+import { rollouts } from './rollouts.ts';
 import { secrets } from './secrets.ts';
 import { generator } from './saturate.ts';
 import { signIns } from './sign-ins.ts';
 import { verification } from './verification.ts';
 
-/** `npm run bench -- [a b c d e f g v s] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
+/** `npm run bench -- [a b c d e f g v s w] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
 const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   a: read,
   b: signIns,
@@ -26,6 +27,7 @@ const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   g: proofs,
   s: secrets,
   v: verification,
+  w: rollouts,
 };
 
 const { values, positionals } = parseArgs({
