@@ -6,7 +6,6 @@ export { type AuditActor, type AuditEntry, bySystem, type Changes, personal } fr
 export { AuditModule } from './audit.module.ts';
 export { auditSettings } from './audit.settings.ts';
 export { CheckpointRounds } from './checkpoint/checkpoint-rounds.ts';
-export { DeliveryFailure } from './sinks/delivery.ts';
 export { Egress } from './sinks/egress.ts';
 export { HttpCall } from './sinks/http-call.ts';
 export { SinkRelays } from './sinks/relays.ts';

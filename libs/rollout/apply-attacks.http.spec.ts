@@ -104,7 +104,7 @@ describe('applying', () => {
     const [one, other] = [await approved({}, target), await approved({}, target)];
     for (const { rollout } of [one, other]) expectStatus(await arm(rollout.id), 200);
     const answers = await Promise.all([execute(one.rollout.id), execute(other.rollout.id)]);
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+    expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 409]);
     const refused = answers.find(({ status }) => status === 409);
     expect(refused?.body.code).toBe('rollout.target_locked');
     // The one that was refused holds nothing, and runs when the other has ended; twice at once is once.

@@ -205,19 +205,19 @@ describe('residual risk', () => {
     const risk = expectStatus(await kit.post(author, '/risks', rated), 201);
     const gate = async () => (await kit.gates(olga, rollout.id))['residual_risk']?.reason;
     expect(await gate()).toBe('risk_not_accepted');
-    const accept_ = (who: Somebody, seconds = 600) =>
+    const accepted = (who: Somebody, seconds = 600) =>
       kit.post(who, `/risks/${risk.id}/acceptance`, {
         validUntil: new Date(Date.now() + seconds * 1000).toISOString(),
       });
-    expectStatus(await accept_(author), 403);
-    expectStatus(await accept_(olga), 200);
+    expectStatus(await accepted(author), 403);
+    expectStatus(await accepted(olga), 200);
     expect(await gate()).toBe('risks_accepted');
     app.clock.advance(601_000);
     const again = { ...olga, token: (await app.signIn(owner, 'acme')).accessToken };
     expect(expectStatus(await kit.get(again, '/risks?status=expired'), 200).items).toHaveLength(1);
     expect((await kit.gates(again, rollout.id))['residual_risk']?.reason).toBe('acceptance_expired');
     app.clock.reset();
-    expectStatus(await accept_(olga), 200);
+    expectStatus(await accepted(olga), 200);
     await kit.planned(author, rollout.id, planOf(targets, { environment: 'other' }));
     expect(await gate()).toBe('risk_accepted_for_another_plan');
     const { rolloutId: _, ...rate } = rated;
@@ -229,7 +229,7 @@ describe('residual risk', () => {
       200,
     );
     expect(await gate()).toBe('critical_risk');
-    expectStatus(await accept_(olga), 409, 'rollout.risk_critical');
+    expectStatus(await accepted(olga), 409, 'rollout.risk_critical');
     expectStatus(await kit.post(author, `/risks/${risk.id}/close`, { reason: 'gone' }), 403);
     expectStatus(await kit.post(olga, `/risks/${risk.id}/close`, { reason: 'gone' }), 200);
     expect(await gate()).toBe('risks_accepted');

@@ -39,7 +39,6 @@ export const RolloutFault = faults('rollout', {
     'Irreversible steps need a confirmation, typed as data.confirmation shows it.',
   ],
   policy_not_found: ['not_found', 'There is no such policy for rollouts.'],
-  policy_unknown: ['invalid', 'There is no such policy for rollouts in the organization.'],
   policy_exists: ['conflict', 'A policy with this name exists.'],
   bad_policy: ['invalid', 'The policy contradicts itself.'],
   target_not_found: ['not_found', 'There is no such target.'],
@@ -58,7 +57,7 @@ export const RolloutFault = faults('rollout', {
   evidence_key_not_found: ['not_found', 'There is no such key.'],
   evidence_key_bad: ['invalid', 'The key must be a public key, Ed25519 or ECDSA P-256, in PEM.'],
   evidence_key_exists: ['conflict', 'The key is trusted already.'],
-  evidence_owner_unknown: ['invalid', 'The owner of a key must be an active member.'],
+  evidence_owner_unknown: ['not_found', 'The owner of a key must be an active member.'],
   attachment_not_found: ['not_found', 'There is no such attachment.'],
   attachment_bad: ['invalid', 'The attachment is not of the type or the size it may be.'],
   risk_not_found: ['not_found', 'There is no such risk.'],
@@ -85,5 +84,5 @@ export const RolloutFault = faults('rollout', {
   break_glass_ended: ['conflict', 'The break-glass has ended.'],
   break_glass_not_found: ['not_found', 'There is no such use of a break-glass.'],
   break_glass_reviewed: ['conflict', 'It was reviewed already.'],
-  same_person_bad: ['invalid', 'Both must be different members of the organization.'],
+  same_person_bad: ['not_found', 'Both must be different members of the organization.'],
 });

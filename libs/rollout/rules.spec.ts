@@ -50,7 +50,7 @@ const plan: Plan = {
 };
 
 /** Every value within, changed one at a time. */
-function* variants(value: unknown): Generator<unknown> {
+function* variants(value: unknown): Generator {
   if (Array.isArray(value)) {
     yield [...(value as unknown[]), 'added'];
     for (const [index, item] of value.entries())

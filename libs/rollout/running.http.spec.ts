@@ -98,7 +98,9 @@ describe('carrying out', { timeout: 60_000 }, () => {
     const keys = receiver.requests.map(({ headers }) => headers['idempotency-key']);
     expect(new Set(keys).size).toBe(8);
     const journal = await kit.steps(olga, id);
-    expect(journal.map(({ state, runs }) => [state, runs])).toEqual(Array(8).fill(['succeeded', 1]));
+    expect(journal.map(({ state, runs }) => [state, runs])).toEqual(
+      Array.from({ length: 8 }, () => ['succeeded', 1]),
+    );
     const started = (await app.records(kit.orgId, 'rollout.step_started')).filter(
       (one) => one.target.id === id,
     );

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import type { ExecutionContext } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -89,10 +90,29 @@ function queryFor(route: Route): string {
 
 type Schema = Record<string, unknown>;
 
+/** What a schema alone does not tell. */
+const SAMPLES: Record<string, unknown> = {
+  start: '20260101T000000',
+  timeZone: 'UTC',
+  // `{}` as base64.
+  content: 'e30=',
+  publicKey: generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+  statement: {
+    _type: 'https://in-toto.io/Statement/v1',
+    subject: [{ digest: { sha256: 'a'.repeat(64) } }],
+    predicateType: 'urn:sample',
+    predicate: {
+      verifier: { id: 'sample' },
+      timeVerified: '2026-01-01T00:00:00Z',
+      verificationResult: 'PASSED',
+    },
+  },
+};
+
 function sampleOf(name: string, schema: Schema): unknown {
   if (name === 'permissions') return ['org:read'];
   if (name === 'fields') return { key: 'sample' };
-  if (name === 'start') return '20260101T000000';
+  if (Object.hasOwn(SAMPLES, name)) return SAMPLES[name];
   // Of a sink of the first kind.
   if (name === 'settings') return { host: 'logs.example' };
   if (schema['enum']) return (schema['enum'] as unknown[])[0];
@@ -103,8 +123,9 @@ function sampleOf(name: string, schema: Schema): unknown {
         ...((schema['required'] as string[] | undefined) ?? []),
         'role',
         'description',
-        // A filter must say something.
+        // A filter must say something, and so must evidence.
         'assurance',
+        'statement',
       ]);
       const fields = Object.entries((schema['properties'] ?? {}) as Record<string, Schema>);
       return Object.fromEntries(

@@ -42,7 +42,7 @@ export class RolloutKit {
     return this.app.get(`${this.at}${path}`, { token: who.token });
   }
 
-  post(who: { token: string }, path: string, body: unknown = undefined, ask: Ask = {}): Promise<Answered> {
+  post(who: { token: string }, path: string, body?: unknown, ask: Ask = {}): Promise<Answered> {
     return this.app.ask('POST', `${this.at}${path}`, { token: who.token, body, ...ask });
   }
 

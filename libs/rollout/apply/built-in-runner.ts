@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import { DeliveryFailure, Egress, HttpCall, SinkConfig } from '#audit';
+import { Egress, HttpCall, SinkConfig } from '#audit';
 import type { Json } from '#kernel';
 import { type StepCommand, type StepOrder, type StepOutcome, StepRunner } from './step-runner.ts';
 
@@ -90,7 +90,7 @@ function httpCommand(name: string, method: 'GET' | 'PUT' | 'POST', egress: Egres
       const { url, body = {} } = order.arguments;
       try {
         const answer = await call.send(
-          new URL(String(url)),
+          new URL(url as string),
           headersOf(order),
           Buffer.from(method === 'GET' ? '' : JSON.stringify(body)),
           signal,
@@ -116,8 +116,7 @@ function headersOf({ key, rolloutId, target }: StepOrder): Record<string, string
 }
 
 function failureOf(error: unknown): StepOutcome {
-  const code =
-    error instanceof DeliveryFailure ? error.code : String((error as { code?: unknown })?.code ?? 'failed');
+  const { code = 'failed' } = (error ?? {}) as { code?: string };
   return { state: NOT_SENT.has(code) ? 'failed' : 'unknown', code };
 }
 

@@ -47,7 +47,7 @@ export function keyIdOf(publicKey: KeyObject): string {
 
 /** A public key as PEM, of a kind that is trusted; undefined for anything else, a private key among it. */
 export function readPublicKey(pem: string): TrustedKey | undefined {
-  if (!/^-----BEGIN PUBLIC KEY-----/.test(pem.trim())) return undefined;
+  if (!pem.trim().startsWith('-----BEGIN PUBLIC KEY-----')) return undefined;
   try {
     const publicKey = createPublicKey(pem);
     const { asymmetricKeyType: type, asymmetricKeyDetails: details } = publicKey;

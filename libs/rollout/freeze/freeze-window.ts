@@ -69,8 +69,10 @@ function asUtc(local: string): number {
 }
 
 function isZone(name: string): boolean {
+  if (name.length > 64) return false;
   try {
-    return name.length <= 64 && new Intl.DateTimeFormat('en', { timeZone: name }) !== undefined;
+    formatOf(name);
+    return true;
   } catch {
     return false;
   }

@@ -172,8 +172,8 @@ export function windowOf(row: FreezeRow): Window {
 /** Whether the freeze is in force, and until when; what cannot be computed is. */
 export function inForce(row: FreezeRow, now: number): { active: boolean; until: number | undefined } {
   try {
-    const found = occurrenceAt(windowOf(row), now);
-    return { active: found !== undefined, until: found?.to };
+    const occurrence = occurrenceAt(windowOf(row), now);
+    return { active: occurrence !== undefined, until: occurrence?.to };
   } catch {
     return { active: true, until: undefined };
   }

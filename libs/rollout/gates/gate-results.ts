@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Unattended } from '#access';
 import { Database } from '#database';
 import { HandlesJob, JobQueue, Jobs } from '#jobs';
-import { type Caller, Clock, type Json } from '#kernel';
+import { type Caller, Clock } from '#kernel';
 import { type StepOutcome, StepRunner } from '../apply/step-runner.ts';
 import { Moves, planned } from '../lifecycle/moves.ts';
 import { lockRollout, type PlannedRow, readRollout } from '../lifecycle/rollout.store.ts';
@@ -118,7 +118,7 @@ export class GateResults {
           orgId: row.org_id,
           rolloutId: row.id,
           command: rule.command ?? '',
-          arguments: (rule.arguments ?? {}) as Record<string, Json>,
+          arguments: rule.arguments ?? {},
           target: undefined,
           key: `${row.id}:gate:${rule.name}`,
         },

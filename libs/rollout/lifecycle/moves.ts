@@ -10,7 +10,7 @@ import {
   type RolloutRow,
   storeState,
 } from './rollout.store.ts';
-import { ended, type Fact, move, type MoveName, type State } from './state.ts';
+import { type Fact, move, type MoveName, type State } from './state.ts';
 
 /** Who acts: a caller, or the product itself where no request led there. */
 export type By = Caller | { readonly system: 'rollout'; readonly orgId: string };
@@ -74,8 +74,6 @@ export function nextState(row: RolloutRow, name: MoveName, facts: Iterable<Fact>
   if (outcome.refused === 'state') throw RolloutFault.wrong_state({ data: { state: row.state, move: name } });
   throw RolloutFault.not_ready({ data: { missing: outcome.missing } });
 }
-
-export const isEnded = (row: RolloutRow): boolean => ended.includes(row.state);
 
 /** The rollout with its plan; a fault before it has one. */
 export function planned(row: RolloutRow): PlannedRow {

@@ -133,7 +133,7 @@ export class Planning {
 
   async #seal(tx: OrgTx, row: RolloutRow, request: PlanRequest): Promise<Plan> {
     const policy = await readPolicy(tx, tx.orgId, row.policy_id);
-    if (!policy) throw RolloutFault.policy_unknown();
+    if (!policy) throw RolloutFault.policy_not_found();
     const live = await this.#liveTargets(tx, tx.orgId, request.targets);
     const paths = [...new Set(request.secrets ?? [])];
     const versions = await this.#secrets(tx, tx.orgId, paths);

@@ -37,7 +37,7 @@ export class RolloutsController {
   @Access({ permission: 'rollout:plan', org: 'orgId' })
   @Answers(RolloutDetailView, {
     status: 201,
-    faults: [RolloutFault.policy_unknown, RolloutFault.not_found, RolloutFault.wrong_state],
+    faults: [RolloutFault.policy_not_found, RolloutFault.not_found, RolloutFault.wrong_state],
     description: 'Write a rollout, under a policy.',
   })
   create(@Req() request: AccessRequest, @Body() body: RolloutRequest): Promise<RolloutDetailView> {

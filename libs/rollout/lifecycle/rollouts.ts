@@ -68,7 +68,9 @@ export class Rollouts {
   async create(caller: Caller, request: RolloutRequest): Promise<RolloutDetailView> {
     return this.database.inOrg(caller, async (tx) => {
       if (!(await readPolicy(tx, tx.orgId, request.policyId))) {
-        throw RolloutFault.policy_unknown({ errors: [{ path: 'policyId', message: 'must name a policy' }] });
+        throw RolloutFault.policy_not_found({
+          errors: [{ path: 'policyId', message: 'must name a policy' }],
+        });
       }
       if (request.supersedes !== undefined) await this.#supersede(tx, caller, request.supersedes);
       const id = await insertRollout(tx, {

@@ -111,15 +111,6 @@ export const moves: Readonly<Record<MoveName, Move>> = table;
 /** Nothing leads out of these. */
 export const ended: readonly State[] = ['rejected', 'withdrawn', 'expired', 'superseded', 'rolled_back'];
 
-/** Targets stay locked in these: something may be half done to them. */
-export const holding: readonly State[] = [
-  'executing',
-  'verifying',
-  'rolling_back',
-  'failed_needs_operator',
-  'suspended',
-];
-
 export type Outcome =
   | { readonly to: State }
   | { readonly refused: 'state' }

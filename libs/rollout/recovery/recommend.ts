@@ -22,25 +22,25 @@ export function advise(plan: Plan, journal: readonly StepRow[], state: string): 
   const phase = journal.some((one) => one.phase === 'recovery') ? 'recovery' : 'apply';
   const stuck = journal.find((one) => one.phase === phase && one.state !== 'succeeded');
   const boundary = boundaryOf(plan, applied);
-  const with_ = (recommendation: Recommendation, reason: string): Advice => ({
+  const advice = (recommendation: Recommendation, reason: string): Advice => ({
     recommendation,
     reason,
     boundary,
     stuck,
   });
-  if (!['failed_needs_operator', 'suspended'].includes(state)) return with_('none', 'nothing_stands_still');
-  if (stuck?.state === 'unknown') return with_('answer', 'nobody_knows_whether_it_happened');
+  if (!['failed_needs_operator', 'suspended'].includes(state)) return advice('none', 'nothing_stands_still');
+  if (stuck?.state === 'unknown') return advice('answer', 'nobody_knows_whether_it_happened');
   const canRollBack = plan.recovery.kind !== 'irreversible';
   const isCheck = stuck !== undefined && stuck.target_id === null;
   if (isCheck) {
     return canRollBack
-      ? with_('rollback', 'what_was_done_does_not_pass_its_check')
-      : with_('repair', 'there_is_no_way_back');
+      ? advice('rollback', 'what_was_done_does_not_pass_its_check')
+      : advice('repair', 'there_is_no_way_back');
   }
   const step = stuck && [...plan.steps, ...plan.recovery.steps].find(({ name }) => name === stuck.name);
-  if (step?.idempotent === true) return with_('rerun', 'the_step_may_be_repeated');
-  if (boundary.done.length === 0 && boundary.partial.length === 0) return with_('rerun', 'nothing_was_done');
+  if (step?.idempotent === true) return advice('rerun', 'the_step_may_be_repeated');
+  if (boundary.done.length === 0 && boundary.partial.length === 0) return advice('rerun', 'nothing_was_done');
   return canRollBack
-    ? with_('rollback', 'the_step_is_not_repeated')
-    : with_('repair', 'there_is_no_way_back');
+    ? advice('rollback', 'the_step_is_not_repeated')
+    : advice('repair', 'there_is_no_way_back');
 }

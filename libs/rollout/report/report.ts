@@ -169,10 +169,10 @@ async function plan(tx: OrgTx, { plan: sealed }: RolloutRow): Promise<Html> {
     tx.orgId,
     sealed.targets.map(({ id }) => id),
   );
-  const stepRows = (steps: typeof sealed.steps): Html =>
+  const stepRows = (all: typeof sealed.steps): Html =>
     table(
       ['Step', 'Command', 'Arguments', 'Effect', 'Idempotent', 'Irreversible'],
-      steps.map((one) => [
+      all.map((one) => [
         one.name,
         `${one.command} ${one.version}`,
         html`<code>${JSON.stringify(one.arguments)}</code>`,
