@@ -17,6 +17,14 @@ import { KeepAuditTiles1763769600020 } from './1763769600020-keep-audit-tiles.ts
 import { CreateSecrets1763769600021 } from './1763769600021-create-secrets.ts';
 import { CreateAuditSinks1763769600022 } from './1763769600022-create-audit-sinks.ts';
 import { AllowErasureAndRetention1763769600023 } from './1763769600023-allow-erasure-and-retention.ts';
+import { EndAuditFindings1763769600024 } from './1763769600024-end-audit-findings.ts';
+import { EraseEverywhere1763769600025 } from './1763769600025-erase-everywhere.ts';
+import { CreateVaultSecrets1763769600026 } from './1763769600026-create-vault-secrets.ts';
+import { ForgetSecrets1763769600027 } from './1763769600027-forget-secrets.ts';
+import { CreateProjection1763769600030 } from './1763769600030-create-projection.ts';
+import { KeepSystemState1763769600031 } from './1763769600031-keep-system-state.ts';
+import { CreateEvents1763769600034 } from './1763769600034-create-events.ts';
+import { CreateCapabilities1763769600035 } from './1763769600035-create-capabilities.ts';
 import { CreateRollouts1763769600040 } from './1763769600040-create-rollouts.ts';
 import { CreateEvidenceAndRisks1763769600041 } from './1763769600041-create-evidence-and-risks.ts';
 
@@ -41,6 +49,14 @@ export const migrations = [
   CreateSecrets1763769600021,
   CreateAuditSinks1763769600022,
   AllowErasureAndRetention1763769600023,
+  EndAuditFindings1763769600024,
+  EraseEverywhere1763769600025,
+  CreateVaultSecrets1763769600026,
+  ForgetSecrets1763769600027,
+  CreateProjection1763769600030,
+  KeepSystemState1763769600031,
+  CreateEvents1763769600034,
+  CreateCapabilities1763769600035,
   CreateRollouts1763769600040,
   CreateEvidenceAndRisks1763769600041,
 ];

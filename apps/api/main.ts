@@ -2,11 +2,12 @@ import 'reflect-metadata';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CheckpointRounds, SinkConfig, SinkRelays } from '#audit';
+import { eventConfig, EventRelays, EventRetention } from '#events';
 import { AppLogger, batchedSink, createHttpApp } from '#http';
 import { Jobs } from '#jobs';
 import { ConfigError, readPrivateFile, readProcessConfig, StartError, type Values } from '#kernel';
 import { mailConfig } from '#mail';
-import { Housekeeping, Setup, SystemState } from '#platform';
+import { Housekeeping, Setup, SystemState, SystemWatch, WatchConfig } from '#platform';
 import { MasterKey } from '#secrets';
 import { AppModule } from './app.module.ts';
 import { openDatabase } from './open-database.ts';
@@ -75,7 +76,12 @@ async function serve(config: Config): Promise<void> {
           checkpointSeconds: config.auditCheckpointSeconds,
           anchorDir: config.auditAnchorDir,
         },
-        sinks: new SinkConfig(config.auditFileDir, config.egressAllow),
+        secrets: { ages: config.secretAges },
+        sinks: new SinkConfig(config.auditFileDir),
+        egressAllow: config.egressAllow,
+        events: eventConfig(config),
+        summary: config.summary,
+        watch: new WatchConfig(config.dataDir, config.diskReserveMegabytes),
       }),
       {
         logger,
@@ -87,7 +93,14 @@ async function serve(config: Config): Promise<void> {
     close = () => app.close();
     await app.get(SystemState).open();
     await app.init();
-    void app.get(CheckpointRounds).compare((error) => logger.error(error, 'audit'));
+    const watch = app.get(SystemWatch);
+    await watch.start((error) => logger.error(error, 'system-watch'));
+    void app
+      .get(CheckpointRounds)
+      .compare((error) => logger.error(error, 'audit'))
+      // What it found closes the system at once.
+      .then(() => watch.look())
+      .catch((error: unknown) => logger.error(error, 'system-watch'));
     await app.get(Jobs).start({
       works: config.role !== 'api',
       report: (failure) => logger.error(failure, 'jobs'),
@@ -96,6 +109,8 @@ async function serve(config: Config): Promise<void> {
       app.get(Housekeeping).start((error) => logger.error(error, 'housekeeping'));
       app.get(CheckpointRounds).start((error) => logger.error(error, 'audit'));
       app.get(SinkRelays).start((error) => logger.error(error, 'audit'));
+      app.get(EventRelays).start((error) => logger.error(error, 'events'));
+      app.get(EventRetention).start((error) => logger.error(error, 'events'));
     }
     const token = await app.get(Setup).offer(join(config.dataDir, 'setup-token'));
     await app.listen(config.port, config.host);

@@ -1,15 +1,24 @@
 import { auditSettings } from '#audit';
 import { databaseSettings } from '#database';
+import { eventSettings } from '#events';
+import { egressSettings } from '#egress';
 import { httpSettings } from '#http';
 import { setting } from '#kernel';
 import { mailSettings } from '#mail';
+import { secretAgeSettings, secretSettings } from '#secrets';
+import { platformSettings } from '#platform';
 
 /** Everything the product reads from the environment. An unknown PORTCULLIS_ variable stops the start. */
 export const settings = {
   ...httpSettings,
   ...databaseSettings,
   ...mailSettings,
+  ...egressSettings,
   ...auditSettings,
+  ...eventSettings,
+  ...secretAgeSettings,
+  ...secretSettings,
+  ...platformSettings,
   dataDir: setting.required('PORTCULLIS_DATA_DIR', 'Where the product keeps its files.', './.portcullis'),
   role: setting.choice(
     'PORTCULLIS_ROLE',

@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { getMetadataStorage } from 'class-validator';
-import { OWN, PLATFORM } from './access-rule.ts';
+import { isWrite, OWN, PLATFORM } from './access-rule.ts';
 import { JobCatalogue, type JobHandler } from './job-catalogue.ts';
 import { isPermission, permissionNames } from './permissions.ts';
 import { type Route, RouteCatalogue, type RouteInput } from './route-catalogue.ts';
@@ -37,9 +37,12 @@ export class BootSeal implements OnApplicationBootstrap {
 /** Everything that is wrong with the declaration of one route. */
 export function routeOffences(route: Route): string[] {
   const at = `${route.method} ${route.path} (${route.controller}.${route.handlerName})`;
-  return [...accessOffences(route), ...inputOffences(route), ...answerOffences(route)].map(
-    (offence) => `${at} ${offence}`,
-  );
+  return [
+    ...accessOffences(route),
+    ...openOffences(route),
+    ...inputOffences(route),
+    ...answerOffences(route),
+  ].map((offence) => `${at} ${offence}`);
 }
 
 function accessOffences({ rule, parameters }: Route): string[] {
@@ -60,6 +63,21 @@ function accessOffences({ rule, parameters }: Route): string[] {
   if (rule.org !== PLATFORM && rule.org !== OWN && !parameters.includes(rule.org)) {
     offences.push(`takes its organization from the path parameter ${rule.org}, which does not exist`);
   }
+  return offences;
+}
+
+/** What may be opened to everyone, or go on in a system that is read-only, is narrow. */
+function openOffences({ method, rule, goesOn, inputs, parameters }: Route): string[] {
+  const offences: string[] = [];
+  if (rule?.word === 'access' && rule.open !== undefined) {
+    const bare = rule.org === PLATFORM && rule.fresh === undefined && inputs.length + parameters.length === 0;
+    if (isWrite(method) || !bare) {
+      offences.push('may be opened to everyone, which is for reads of the platform that take no input');
+    }
+  }
+  if (goesOn !== undefined && goesOn.trim() === '') offences.push('says @WhileReadOnly without a reason');
+  if (goesOn !== undefined && !isWrite(method))
+    offences.push('says @WhileReadOnly, which every read does anyway');
   return offences;
 }
 

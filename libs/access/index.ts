@@ -1,4 +1,13 @@
-export { Access, type AccessRule, OWN, PLATFORM, Public, SignedIn, Unattended } from './access-rule.ts';
+export {
+  Access,
+  type AccessRule,
+  OWN,
+  PLATFORM,
+  Public,
+  SignedIn,
+  Unattended,
+  WhileReadOnly,
+} from './access-rule.ts';
 export { AccessFault } from './access.faults.ts';
 export { AccessModule } from './access.module.ts';
 export { SealError } from './boot-seal.ts';
@@ -20,6 +29,7 @@ export {
   callerOf,
   type Denial,
   Denials,
+  Openings,
   SystemGate,
 } from './ports.ts';
 export { ANSWERS, type AnswerDeclaration, type Route, RouteCatalogue } from './route-catalogue.ts';

@@ -153,6 +153,34 @@ export const permissions = {
     description: 'Say where the audit log is pushed to; test a sink, and deliver a range again.',
     roles: ['admin'],
   },
+  'event:read': {
+    description: 'Read the events of the organization, and what was published of them where.',
+    roles: ['admin', 'auditor', 'operator'],
+  },
+  'event:retry': {
+    description: 'Have events published once more that a destination refused.',
+    roles: ['admin', 'operator'],
+  },
+  'capability:read': {
+    description: 'See the capabilities of the organization, their manifests and their history.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+  },
+  'capability:propose': {
+    description: 'Propose capabilities by their manifests.',
+    roles: ['admin', 'operator'],
+  },
+  'capability:admit': {
+    description: 'Admit and activate capabilities.',
+    roles: ['admin'],
+  },
+  'capability:quarantine': {
+    description: 'Quarantine capabilities: what is bound to them stops at once.',
+    roles: ['admin', 'operator'],
+  },
+  'capability:revoke': {
+    description: 'Revoke capabilities for ever.',
+    roles: ['admin'],
+  },
   'audit:erase': {
     description: 'Erase what is personal of one person from the audit log; the proofs of it still hold.',
     roles: [],
@@ -166,6 +194,11 @@ export const permissions = {
       'Place a legal hold on the audit log, and lift it: while it stands nothing is erased or pruned.',
     roles: [],
   },
+  'audit:erase-everywhere': {
+    description: 'Erase what is personal of one person from the audit logs of all organizations.',
+    roles: [],
+    platform: true,
+  },
   'audit:acknowledge': {
     description:
       'Acknowledge that an audit log does not continue what was published of it, as after a restore.',
@@ -176,6 +209,36 @@ export const permissions = {
     description: 'Rotate the key that signs checkpoints of audit logs.',
     roles: ['admin'],
     platform: true,
+  },
+  'platform:read': {
+    description: 'See the posture and the state of the deployment itself.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+    platform: true,
+  },
+  'system:control': {
+    description: 'Make the whole deployment read-only, and end that.',
+    roles: ['admin'],
+    platform: true,
+  },
+  'surface:read': {
+    description: 'See surfaces, what is desired of them, who owns the truth about them, and what was told.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+  },
+  'surface:write': {
+    description: 'Create, change and delete surfaces.',
+    roles: ['admin'],
+  },
+  'authority:write': {
+    description: 'Say which service account owns which kind of truth about surfaces, and end that.',
+    roles: ['admin'],
+  },
+  'fact:write': {
+    description: 'Tell facts of the kinds of truth that the key’s service account owns.',
+    roles: ['admin'],
+  },
+  'projection:read': {
+    description: 'Read the posture of surfaces, its history, and the signed documents of it.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
   },
   'rollout:read': {
     description: 'See rollouts, their plans, gates, sign-offs, steps and reports.',

@@ -182,6 +182,24 @@ export const auditActions = {
     description: 'The digest of an API key was computed anew under the current pepper; the key is the same.',
     retention: 'security',
   },
+  'secret.change_started': {
+    description:
+      'A change of a secret was sent to the store outside; a record with the same changes.change tells its end.',
+    retention: 'security',
+  },
+  'secret.adopted': {
+    description: 'A secret that somebody put into the store outside was found there, and got an id.',
+    retention: 'security',
+  },
+  'secret_store.theft_suspected': {
+    description:
+      'The wrapped secret-id that this process logs in to the store of secrets by was opened before, or is another’s.',
+    retention: 'security',
+  },
+  'secret_store.organization_erased': {
+    description: 'What the store outside held of an organization that was deleted is gone.',
+    retention: 'security',
+  },
   'secret.created': { description: 'A secret was created, with its first version.', retention: 'security' },
   'secret.written': { description: 'A new version of a secret was written.', retention: 'security' },
   'secret.updated': {
@@ -247,6 +265,10 @@ export const auditActions = {
     description: 'The audit log is not what was written; the reason says how, changes.pos where.',
     retention: 'security',
   },
+  'audit.alteration_resolved': {
+    description: 'All of the audit log was verified and changes.pos is as it was written again.',
+    retention: 'security',
+  },
   'audit.fork_detected': {
     description: 'The audit log does not continue what was signed of it before, as after a restore.',
     retention: 'security',
@@ -305,9 +327,83 @@ export const auditActions = {
     description: 'An operator of the platform acknowledged a fork; the log goes on from here.',
     retention: 'security',
   },
+  'event.retried': {
+    description:
+      'Somebody had events published once more that a destination had refused, counted in changes.',
+    retention: 'administration',
+  },
+  'capability.proposed': {
+    description: 'A version of a capability was proposed by its manifest.',
+    retention: 'administration',
+  },
+  'capability.admission_tried': {
+    description: 'Somebody looked whether a capability can be admitted, and admitted nothing.',
+    retention: 'access',
+  },
+  'capability.admitted': {
+    description: 'A version of a capability was admitted: it may be activated.',
+    retention: 'security',
+  },
+  'capability.activated': {
+    description: 'A version of a capability became the active one; what is bound to it may act.',
+    retention: 'security',
+  },
+  'capability.deactivated': {
+    description: 'A version of a capability is no longer active, for another one is.',
+    retention: 'security',
+  },
+  'capability.quarantined': {
+    description: 'A version of a capability was quarantined: what is bound to it stopped at once.',
+    retention: 'security',
+  },
+  'capability.revoked': {
+    description: 'A version of a capability was revoked for ever.',
+    retention: 'security',
+  },
   'audit_key.created': { description: 'The key that signs checkpoints was made.', retention: 'security' },
   'audit_key.rotated': {
     description: 'The key that signs checkpoints got a successor.',
+    retention: 'security',
+  },
+  'system.made_read_only': {
+    description: 'An operator made the deployment read-only, or changed the reason for it.',
+    retention: 'security',
+  },
+  'system.made_operational': {
+    description: 'An operator ended that the deployment is read-only.',
+    retention: 'security',
+  },
+  'surface.created': { description: 'A surface was created.', retention: 'administration' },
+  'surface.updated': {
+    description: 'What is desired of a surface, or what is told of it, was changed.',
+    retention: 'administration',
+  },
+  'surface.deleted': {
+    description: 'A surface was deleted, with its facts and its history.',
+    retention: 'administration',
+  },
+  'authority.named': {
+    description: 'A service account became the owner of a kind of truth about surfaces.',
+    retention: 'security',
+  },
+  'authority.ended': {
+    description: 'An authority ended: what it told counts for nothing.',
+    retention: 'security',
+  },
+  'fact.told': {
+    description: 'The owner of a kind of truth told a fact of a surface; changes.digest tells which.',
+    retention: 'access',
+  },
+  'fact.conflicted': {
+    description: 'The owner told another content under a revision that had one: the surface is blocked.',
+    retention: 'security',
+  },
+  'fact.refused': {
+    description: 'Somebody who does not own the kind of truth tried to tell a fact of it.',
+    retention: 'security',
+  },
+  'projection.changed': {
+    description: 'The posture of a surface changed; the reason says by what.',
     retention: 'security',
   },
   ...rolloutActions,

@@ -12,13 +12,13 @@ import { Checkpoints } from './checkpoint/checkpoints.ts';
 import { AuditKeysController, ProofsController } from './checkpoint/proofs.controller.ts';
 import { Proofs } from './checkpoint/proofs.ts';
 import { ErasureWork } from './erasure/erasure-work.ts';
-import { ErasuresController } from './erasure/erasures.controller.ts';
+import { ErasuresController, ErasuresEverywhereController } from './erasure/erasures.controller.ts';
+import { ErasuresEverywhere } from './erasure/erasures-everywhere.ts';
 import { Erasures } from './erasure/erasures.ts';
 import { DenialLog } from './denial-log.ts';
 import { Readings } from './readings.ts';
-import { Egress } from './sinks/egress.ts';
 import { Receivers } from './sinks/receivers.ts';
-import { SinkRelays } from './sinks/relays.ts';
+import { SinkRelays } from './sinks/sink-relays.ts';
 import { SinkConfig } from './sinks/sink.config.ts';
 import { SinkTests } from './sinks/sink-tests.ts';
 import { SinksController } from './sinks/sinks.controller.ts';
@@ -49,6 +49,7 @@ export class AuditModule {
         ProofsController,
         AuditKeysController,
         ErasuresController,
+        ErasuresEverywhereController,
         RetentionController,
         ForksController,
       ],
@@ -63,6 +64,7 @@ export class AuditModule {
         DenialLog,
         { provide: Denials, useExisting: DenialLog },
         Erasures,
+        ErasuresEverywhere,
         ErasureWork,
         Findings,
         LogVerification,
@@ -71,7 +73,6 @@ export class AuditModule {
         Proofs,
         Pruning,
         Readings,
-        { provide: Egress, useValue: new Egress(sinks.egressAllow) },
         Receivers,
         { provide: SinkConfig, useValue: sinks },
         SinkRelays,

@@ -1,5 +1,5 @@
 export { Gates } from './gates/gates.ts';
-export { NoPostures, Postures } from './gates/postures.ts';
+export { Postures } from './gates/postures.ts';
 export { Moves } from './lifecycle/moves.ts';
 export { Rollouts } from './lifecycle/rollouts.ts';
 export { RolloutModule } from './rollout.module.ts';

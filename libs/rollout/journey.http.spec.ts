@@ -1,7 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SinkConfig } from '#audit';
 import { type AppInProcess, expectStatus, owner, startApp, until } from '../../test/kit/app-in-process.ts';
 import { planOf, RolloutKit, type Somebody, statement, two } from '../../test/kit/rollouts.ts';
 
@@ -33,7 +32,7 @@ beforeAll(async () => {
   }).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  app = await startApp({ worker: true, sinks: new SinkConfig(undefined, ['127.0.0.0/8']) });
+  app = await startApp({ worker: true, egressAllow: ['127.0.0.0/8'] });
   const admin = await app.signIn(owner, 'acme');
   kit = new RolloutKit(app, admin);
   olga = { id: admin.user.id, token: admin.accessToken, email: owner.email };

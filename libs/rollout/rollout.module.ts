@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { ProjectionModule } from '#projection';
 import { Advance } from './apply/advance.ts';
 import { Applying } from './apply/applying.ts';
 import { ApplyController, BreakGlassController } from './apply/apply.controller.ts';
@@ -20,7 +21,7 @@ import { GateResults } from './gates/gate-results.ts';
 import { Gates } from './gates/gates.ts';
 import { CallbacksController, GatesController } from './gates/gates.controller.ts';
 import { Hooks } from './gates/hooks.ts';
-import { NoPostures, Postures } from './gates/postures.ts';
+import { Postures, ProjectedPostures } from './gates/postures.ts';
 import { Expiry } from './lifecycle/expiry.ts';
 import { Moves } from './lifecycle/moves.ts';
 import { Planning } from './lifecycle/planning.ts';
@@ -40,10 +41,11 @@ import { TargetsController } from './targets/targets.controller.ts';
 
 @Module({})
 export class RolloutModule {
-  /** `postures` tells what the projection says of surfaces; without it nothing is known, and no such gate passes. */
-  static with({ postures = new NoPostures() }: { postures?: Postures | undefined } = {}): DynamicModule {
+  /** `postures`: for tests; what the projection says of surfaces where unsaid. */
+  static with({ postures }: { postures?: Postures | undefined } = {}): DynamicModule {
     return {
       module: RolloutModule,
+      imports: [ProjectionModule],
       controllers: [
         RolloutsController,
         ApplyController,
@@ -61,7 +63,9 @@ export class RolloutModule {
         FreezesController,
       ],
       providers: [
-        { provide: Postures, useValue: postures },
+        postures
+          ? { provide: Postures, useValue: postures }
+          : { provide: Postures, useClass: ProjectedPostures },
         { provide: StepRunner, useClass: BuiltInRunner },
         Advance,
         Applying,

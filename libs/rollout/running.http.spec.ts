@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { SinkConfig } from '#audit';
 import { type AppInProcess, expectStatus, owner, startApp, until } from '../../test/kit/app-in-process.ts';
 import { accept, answer, HttpReceiver } from '../../test/kit/http-receiver.ts';
 import { RolloutKit, type Somebody } from '../../test/kit/rollouts.ts';
@@ -9,7 +8,7 @@ import { Postures } from '#rollout';
 class SaidPostures extends Postures {
   readonly said = new Map<string, { verdict: string; validUntil: Date }>();
 
-  override of(_tx: unknown, _orgId: string, surfaceId: string) {
+  override of(_tx: unknown, surfaceId: string) {
     return Promise.resolve(this.said.get(surfaceId));
   }
 }
@@ -25,7 +24,7 @@ const postures = new SaidPostures();
 
 beforeAll(async () => {
   receiver = await HttpReceiver.start();
-  app = await startApp({ worker: true, postures, sinks: new SinkConfig(undefined, ['127.0.0.0/8']) });
+  app = await startApp({ worker: true, postures, egressAllow: ['127.0.0.0/8'] });
   const admin = await app.signIn(owner, 'acme');
   kit = new RolloutKit(app, admin);
   olga = { id: admin.user.id, token: admin.accessToken, email: owner.email };

@@ -19,6 +19,10 @@ export const SecretFault = faults('secrets', {
     'invalid',
     'A reference has the form secret://<path>#<field> or secret://<path>#<field>@<version>.',
   ],
+  unavailable: [
+    'unavailable',
+    'The store of secrets does not answer, and what was known of the secret is too old to go by.',
+  ],
   wrong_master_key: [
     'unavailable',
     'This process does not have the master key that the database is of; it must be started anew with it.',
@@ -27,4 +31,13 @@ export const SecretFault = faults('secrets', {
     'unavailable',
     'The secret cannot be opened: it was altered, or wrapped by a key this process does not have.',
   ],
+  end_unknown: [
+    'unavailable',
+    'The store of secrets did not say whether the change took place; the log tells when it is known.',
+  ],
+  store_refused: [
+    'unavailable',
+    'The store of secrets refuses this process; its operator must allow what is asked of it.',
+  ],
+  too_long: ['invalid', 'The store of secrets keeps no text as long as this; errors says which.'],
 });

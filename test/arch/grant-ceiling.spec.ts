@@ -199,6 +199,11 @@ const attempts: Record<string, Attempt> = {
 
 /** Routes that change something and cannot make anybody hold a permission. Each says why; new ones must too. */
 const grantNothing: Record<string, string> = {
+  'POST /api/v1/orgs/:orgId/surfaces': 'what is desired of a surface elsewhere',
+  'PATCH /api/v1/orgs/:orgId/surfaces/:surfaceId': 'the same',
+  'POST /api/v1/orgs/:orgId/authorities': 'whose word counts; to give it, a key needs fact:write besides',
+  'PUT /api/v1/orgs/:orgId/surfaces/:surfaceId/facts/:kind': 'what was observed',
+  'POST /api/v1/platform/system-state': 'takes changes from everybody, and gives back the same',
   'PATCH /api/v1/orgs/:orgId': 'a name',
   'PATCH /api/v1/orgs/:orgId/policy': 'what everybody must prove, not what anybody may',
   'POST /api/v1/orgs': 'another organization, of which the platform’s permission makes them the maker',
@@ -228,6 +233,13 @@ const grantNothing: Record<string, string> = {
   'POST /api/v1/orgs/:orgId/secrets/:secretId/destroy': 'erases a value',
   'POST /api/v1/orgs/:orgId/secrets/:secretId/reveal': 'reads a value, by a permission of its own',
   'POST /api/v1/orgs/:orgId/secrets/search-digest': 'the same',
+  'POST /api/v1/orgs/:orgId/events/dead-letters/retry': 'sends again what was to be sent',
+  'POST /api/v1/orgs/:orgId/capabilities': 'a manifest, which asks and gets nothing',
+  'POST /api/v1/orgs/:orgId/capabilities/:capabilityId/admit':
+    'holds no permission by itself; who admits it must hold all that it asks for (capabilities.http.spec.ts)',
+  'POST /api/v1/orgs/:orgId/capabilities/:capabilityId/activate': 'the same',
+  'POST /api/v1/orgs/:orgId/capabilities/:capabilityId/quarantine': 'takes away',
+  'POST /api/v1/orgs/:orgId/capabilities/:capabilityId/revoke': 'the same',
   'POST /api/v1/platform/master-key/rewrap': 'how secrets are kept, not who may see them',
   ...rolloutsGrantNothing,
 };

@@ -28,6 +28,16 @@ const withoutStore: Record<string, string> = {
   'GET /api/v1/auth/me': 'the same; a caller the authenticator did not make is refused',
   'GET /api/v1/permissions': 'the same for everyone',
   'GET /api/v1/audit/actions': 'the same for everyone',
+  'GET /api/v1/events/types': 'the same for everyone',
+  'GET /api/v1/projection/reasons': 'the same for everyone',
+  // Rows of no organization; an operator may open them to everybody.
+  'GET /api/v1/platform/services': 'what the deployment is, not what is in it',
+  'GET /api/v1/platform/summary': 'the same',
+  'GET /api/v1/observability/readiness': 'the same',
+  'GET /api/v1/security/readiness': 'the same',
+  'GET /api/v1/recovery/readiness': 'the same',
+  'GET /api/v1/signoff/readiness': 'the same',
+  'GET /api/v1/docs/readiness': 'the same',
 };
 
 const nameOf = ({ method, path }: Route): string => `${method} ${path}`;
@@ -90,6 +100,14 @@ function queryFor(route: Route): string {
 
 type Schema = Record<string, unknown>;
 
+/** Times that must lie before others, just now, or ahead. */
+const TIMES: Record<string, string> = {
+  from: '2026-01-01T00:00:00Z',
+  observedAt: new Date().toISOString(),
+  validUntil: new Date(Date.now() + 3_600_000).toISOString(),
+  expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+};
+
 /** What a schema alone does not tell. */
 const SAMPLES: Record<string, unknown> = {
   start: '20260101T000000',
@@ -111,6 +129,8 @@ const SAMPLES: Record<string, unknown> = {
 
 function sampleOf(name: string, schema: Schema): unknown {
   if (name === 'permissions') return ['org:read'];
+  if (name === 'version') return '1.0.0';
+  if (name === 'range') return '^1.0.0';
   if (name === 'fields') return { key: 'sample' };
   if (Object.hasOwn(SAMPLES, name)) return SAMPLES[name];
   // Of a sink of the first kind.
@@ -141,7 +161,7 @@ function sampleOf(name: string, schema: Schema): unknown {
     default:
       if (schema['format'] === 'email') return `${newId()}@x.example`;
       if (schema['format'] === 'uuid') return newId();
-      if (schema['format'] === 'date-time') return new Date(Date.now() + 30_000).toISOString();
+      if (schema['format'] === 'date-time') return TIMES[name] ?? '2026-01-02T00:00:00Z';
       return name === 'role' ? 'viewer' : `sample-${newId()}`;
   }
 }
@@ -149,7 +169,8 @@ function sampleOf(name: string, schema: Schema): unknown {
 /** Calls a route as if it were the victim's: their organization and their objects in its path. */
 function callAtVictim(route: Route): Promise<Answer> {
   const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId } = victim;
-  const { deviceId, factorId, secretId, sinkId, erasureId } = victim;
+  const { deviceId, factorId, secretId, sinkId, erasureId, eventId, capabilityId } = victim;
+  const { surfaceId, authorityId } = victim;
   const ids: Record<string, string> = {
     orgId,
     userId,
@@ -164,6 +185,11 @@ function callAtVictim(route: Route): Promise<Answer> {
     kid: 'k'.repeat(43),
     factorId,
     erasureId,
+    eventId,
+    capabilityId,
+    surfaceId,
+    authorityId,
+    kind: 'auth',
     organizationId: orgId,
     sha256: 'a'.repeat(64),
     ...victim.rollouts,

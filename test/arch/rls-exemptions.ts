@@ -17,6 +17,7 @@ export const withoutOrgPolicy: Record<string, string> = {
   setup_tokens: 'from before the first organization; the app has no privilege on it at all',
   invalidations: 'a stream for all replicas, of ids only; the app has no privilege on it at all',
   replicas: 'processes, not organizations; the app has no privilege on it at all',
+  read_only_order: 'of the whole deployment; the app has no privilege on it at all',
   migrations: 'TypeORM’s own; no role but the owner has a privilege on it',
 };
 
@@ -28,6 +29,12 @@ export const unaudited: Record<string, string> = {
   audit_search: 'follows from the record: what it is searched by',
   audit_tiles: 'follows from the record, which each tile can be compared with; append-only',
   audit_checkpoints: 'says what the record is, signed; append-only',
+  events: 'follows from the record, without which it does not commit; never changed',
+  event_positions: 'the same: their order, given at commit',
+  event_logs: 'the same: which logs there are, and what was dropped by age',
+  event_publications: 'what destinations acknowledged; never changed',
+  event_lanes: 'how far a destination is: follows from events and from what it answers',
+  event_dead_letters: 'the same: what it refused; a retry that somebody asks for is recorded',
   audit_sink_state: 'how far a delivery is: follows from the record and from what receivers answer',
   audit_sink_dead: 'the same: what a receiver refused; a replay that takes it away is recorded',
   session_activity: 'when a session was last used: written often, says nothing of rights',
@@ -62,6 +69,7 @@ export const callable: Record<string, { by: string[]; reason: string }> = {
   },
   count_attempts: { by: ['portcullis_system'], reason: 'counts a guess before it is verified' },
   give_back_attempts: { by: ['portcullis_system'], reason: 'takes the count of a right one back' },
+  forget_secret: { by: ['portcullis_system'], reason: 'lets every process forget what it holds of a secret' },
   enter_platform: { by: ['portcullis_system'], reason: 'the same for what only platform operators do' },
 };
 

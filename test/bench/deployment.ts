@@ -59,7 +59,10 @@ export class Deployment {
   readonly #replicas = new Set<Replica>();
   readonly dataDir: string;
 
-  private constructor(readonly database: TemporaryDatabase) {
+  private constructor(
+    readonly database: TemporaryDatabase,
+    private readonly env: Record<string, string>,
+  ) {
     this.dataDir = join(database.directory, 'product');
     mkdirSync(this.dataDir);
   }
@@ -67,8 +70,9 @@ export class Deployment {
   static async start(
     databaseOn: Cores,
     productOn: Cores,
+    env: Record<string, string> = {},
   ): Promise<{ deployment: Deployment; first: Replica }> {
-    const deployment = new Deployment(await TemporaryDatabase.start(databaseOn));
+    const deployment = new Deployment(await TemporaryDatabase.start(databaseOn), env);
     try {
       const first = await deployment.replica(productOn, 'all');
       const token = readFileSync(join(deployment.dataDir, 'setup-token'), 'utf8').trim();
@@ -88,6 +92,7 @@ export class Deployment {
     const child = start(on, [process.execPath, ...nodeOptions, 'apps/start.mjs'], {
       log,
       env: {
+        ...this.env,
         PORT: String(port),
         PORTCULLIS_DATA_DIR: this.dataDir,
         PORTCULLIS_ROLE: role,

@@ -1,10 +1,10 @@
 import pg from 'pg';
-import { Audit } from '#audit';
 import { Database, type DatabaseUrls, migrate, prepareDatabase } from '#database';
 import { newId, SystemClock } from '#kernel';
-import { Gates, Moves, NoPostures, Rollouts, Standing } from '#rollout';
+import { Gates, Moves, Postures, Rollouts, Standing } from '#rollout';
 import { migrations } from '../../migrations/index.ts';
 import { callerIn, seedTenant, type SeededTenant } from '../kit/tenants.ts';
+import { quietAudit } from './audited-changes.ts';
 import { TemporaryDatabase } from './deployment.ts';
 import { medianOf, type Plan, type Result } from './figures.ts';
 import { cores } from './processes.ts';
@@ -12,6 +12,12 @@ import { cores } from './processes.ts';
 const CLIENTS = 16;
 /** More than any round withdraws. */
 const DRAFTS_PER_SECOND = 6_000;
+
+class NoPostures extends Postures {
+  override of(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+}
 
 interface Round {
   readonly moves: number;
@@ -34,7 +40,7 @@ export async function rollouts({ rounds, seconds }: Plan): Promise<Result> {
     database = new Database({ urls, poolSize: CLIENTS }, { settled: () => Promise.resolve() });
     await database.connect();
     const clock = new SystemClock();
-    const [audit, standing] = [new Audit(clock), new Standing(clock)];
+    const [audit, standing] = [quietAudit(), new Standing(clock)];
     const room = new Rollouts(database, new Moves(audit, clock), standing, clock);
     const gates = new Gates(standing, new NoPostures(), clock);
     const open = database;

@@ -146,6 +146,73 @@ export const editsOf = (
     () => [tenants().mine.apiKeyId],
   ],
   'API keys, deleted': ['app', 'DELETE FROM api_keys WHERE id = $1', () => [tenants().mine.apiKeyId]],
+  'capabilities, inserted': [
+    'app',
+    `INSERT INTO capabilities (org_id, id, name, version, product, manifest, digest)
+     VALUES ($1, $2, 'new', '1.0.0', 'new', '{}', decode(repeat('00', 32), 'hex'))`,
+    () => [tenants().mine.orgId, newId()],
+  ],
+  'capabilities, quarantined': [
+    'app',
+    `UPDATE capabilities SET state = 'quarantined' WHERE id = $1`,
+    () => [tenants().mine.capabilityId],
+  ],
+  'steps of capabilities, inserted': [
+    'app',
+    `INSERT INTO capability_steps (org_id, id, capability_id, action, to_state, actor_type, actor_id)
+     VALUES ($1, $2, $3, 'admit', 'admitted', 'user', 'x')`,
+    () => [tenants().mine.orgId, newId(), tenants().mine.capabilityId],
+  ],
+  'surfaces, inserted': [
+    'app',
+    `INSERT INTO surfaces (org_id, id, key, name, auth_mode, onboarding_status, session_handoff, admin_posture)
+     VALUES ($1, $2, 'new', 'new', 'none', 'planned', 'none', 'none')`,
+    () => [tenants().mine.orgId, newId()],
+  ],
+  'surfaces, desired otherwise': [
+    'app',
+    `UPDATE surfaces SET admin_posture = 'superadmin' WHERE id = $1`,
+    () => [tenants().mine.surfaceId],
+  ],
+  'surfaces, deleted': ['app', 'DELETE FROM surfaces WHERE id = $1', () => [tenants().mine.surfaceId]],
+  'fact authorities, named': [
+    'app',
+    `INSERT INTO fact_authorities (org_id, id, kind, name, service_account_id) VALUES ($1, $2, 'rights', 'new', $3)`,
+    () => [tenants().mine.orgId, newId(), tenants().mine.serviceAccountId],
+  ],
+  'fact authorities, ended': [
+    'app',
+    'UPDATE fact_authorities SET ended_at = now() WHERE id = $1',
+    () => [tenants().mine.authorityId],
+  ],
+  'surface facts, told': [
+    'app',
+    `INSERT INTO surface_facts (org_id, id, surface_id, kind, authority_id, revision, generation, observed_at,
+                                received_at, ttl_seconds, data, digest)
+     VALUES ($1, $2, $3, 'auth', $4, 2, 1, now(), now(), 60, '{}', 'x')`,
+    () => [tenants().mine.orgId, newId(), tenants().mine.surfaceId, tenants().mine.authorityId],
+  ],
+  'current facts, in conflict no more': [
+    'app',
+    'UPDATE current_facts SET in_conflict = NOT in_conflict WHERE surface_id = $1',
+    () => [tenants().mine.surfaceId],
+  ],
+  'projection states, changed': [
+    'system',
+    `UPDATE projection_states SET snapshot = '{}' WHERE surface_id = $1`,
+    () => [tenants().mine.surfaceId],
+  ],
+  'projection transitions, inserted': [
+    'system',
+    `INSERT INTO projection_transitions (org_id, id, surface_id, at, cause, snapshot)
+     VALUES ($1, $2, $3, now(), '{}', '{}')`,
+    () => [tenants().mine.orgId, newId(), tenants().mine.surfaceId],
+  ],
+  'the order to be read-only, given': [
+    'system',
+    `INSERT INTO read_only_order (reason, ordered_by) VALUES ('x', 'x')`,
+    () => [],
+  ],
   'signing keys, inserted': [
     'system',
     `INSERT INTO signing_keys (kid, public_jwk, wrapped_private, state, signs_until) VALUES ($1, '{}', 'x', 'retiring', now())`,

@@ -6,6 +6,7 @@ import { childEnvironment, isId } from '#kernel';
 import { Deployment, owner, signIn } from '../bench/deployment.ts';
 import { cores, ROOT } from '../bench/processes.ts';
 import { fillLog } from '../kit/long-log.ts';
+import { verifyFormats } from './formats.ts';
 
 /**
  * `npm run test:oracles`: the running product against verifiers that nobody here wrote. Where one cannot be built,
@@ -16,8 +17,9 @@ const folder = mkdtempSync(join(tmpdir(), 'portcullis-oracle-'));
 const program = join(folder, 'tlog-oracle');
 
 try {
+  process.exitCode = verifyFormats(folder);
   const reason = build();
-  if (reason === undefined) process.exitCode = await verifyTransparencyLog();
+  if (reason === undefined) process.exitCode = (await verifyTransparencyLog()) || process.exitCode;
   else console.log(`skipped: golang.org/x/mod/sumdb (${reason})`);
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -25,6 +25,15 @@ const folder = (): string => {
 };
 const folders: string[] = [];
 
+function isWhole(line: string): boolean {
+  try {
+    JSON.parse(line);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const recipes: [Daemon, string][] = [
   ['rsyslog', 'push-tls'],
   ['rsyslog', 'push-tcp'],
@@ -49,7 +58,8 @@ describe.each(recipes)('%s by the recipe %s', { timeout: 120_000 }, (daemon, rec
     certificates = makeCertificates(dir);
     receiver = await SyslogDaemon.start(daemon, recipe, folder(), dir);
     product = await startApp({
-      sinks: new SinkConfig(undefined, ['127.0.0.0/8'], quick),
+      sinks: new SinkConfig(undefined, quick),
+      egressAllow: ['127.0.0.0/8'],
       sinkSecrets: new HeldSecrets({ 'secret://siem/client#key': certificates.read('client.key') }),
     });
     product.app.get(SinkRelays).start((error) => product.log.push(`relay: ${String(error)}\n`));
@@ -90,13 +100,15 @@ describe.each(recipes)('%s by the recipe %s', { timeout: 120_000 }, (daemon, rec
       const { delivery } = await read(id);
       return delivery.lag === 0 && delivery;
     }, 20_000);
-  /** Each position once, in the order in which each first arrived. */
+  /** Each position once, in the order in which each first arrived. Lines that are no JSON are not counted. */
   const arrived = (): string[] => {
     const seen = new Set<string>();
     return receiver
       .lines(orgId)
+      .filter(isWhole)
       .filter((line) => !line.includes('"checkpoint":') && !seen.has(line) && seen.add(line));
   };
+  const torn = (): string[] => receiver.lines(orgId).filter((line) => !isWhole(line));
   const arrivedUpTo = (head: number) => until(async () => arrived().length >= head, 20_000);
 
   it.skipIf(missing !== undefined)('receives what proves itself', async () => {
@@ -126,6 +138,8 @@ describe.each(recipes)('%s by the recipe %s', { timeout: 120_000 }, (daemon, rec
       const { headPos } = await drained(sinkId);
       await arrivedUpTo(headPos);
       expect((await verifyExport(arrived())).problems).toEqual([]);
+      // A killed daemon may leave the line it was writing, with the first one after its start behind it.
+      expect(torn().length).toBeLessThanOrEqual(1);
     },
   );
 

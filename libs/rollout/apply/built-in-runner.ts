@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import { Egress, HttpCall, SinkConfig } from '#audit';
+import { Egress, OutboundHttp } from '#egress';
 import type { Json } from '#kernel';
 import { type StepCommand, type StepOrder, type StepOutcome, StepRunner } from './step-runner.ts';
 
@@ -21,9 +21,8 @@ const NOT_SENT = new Set(['name_unknown', 'target_denied', 'tls_required', 'ECON
 export class BuiltInRunner extends StepRunner {
   readonly #commands: ReadonlyMap<string, Command>;
 
-  constructor(config: SinkConfig) {
+  constructor(egress: Egress) {
     super();
-    const egress = new Egress(config.egressAllow);
     const commands = [
       noop,
       wait,
@@ -86,21 +85,22 @@ function httpCommand(name: string, method: 'GET' | 'PUT' | 'POST', egress: Egres
     idempotent: method !== 'POST',
     faultOf: (given) => urlFault(given) ?? only(given, method === 'GET' ? ['url'] : ['url', 'body']),
     run: async (order, signal) => {
-      const call = new HttpCall(egress, ANSWER_MS, {}, undefined, method);
+      const http = new OutboundHttp(egress, ANSWER_MS);
       const { url, body = {} } = order.arguments;
       try {
-        const answer = await call.send(
-          new URL(url as string),
-          headersOf(order),
-          Buffer.from(method === 'GET' ? '' : JSON.stringify(body)),
-          signal,
-        );
+        const question = {
+          method,
+          url: new URL(url as string),
+          headers: headersOf(order),
+          ...(method !== 'GET' && { body: Buffer.from(JSON.stringify(body)) }),
+        };
+        const answer = await http.ask(question, signal);
         const isGood = answer.status >= 200 && answer.status < 300;
         return { state: isGood ? 'succeeded' : 'failed', code: `http_${answer.status}` };
       } catch (error) {
         return failureOf(error);
       } finally {
-        call.close();
+        http.close();
       }
     },
   };

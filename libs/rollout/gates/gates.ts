@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { OrgTx } from '#database';
 import { Clock } from '#kernel';
 import { BACKUP, REHEARSAL } from '../evidence/statement.ts';
 import { evidenceOf, type EvidenceRow } from '../evidence/evidence.store.ts';
@@ -40,7 +41,7 @@ export class Gates {
     private readonly clock: Clock,
   ) {}
 
-  async evaluate(tx: AnyTx, row: PlannedRow, known?: Stand): Promise<GateResult[]> {
+  async evaluate(tx: OrgTx, row: PlannedRow, known?: Stand): Promise<GateResult[]> {
     const stand = known ?? (await this.standing.of(tx, row));
     const looking: Looking = { tx, row, stand, now: this.clock.now().getTime() };
     const always: [string, (at: Looking) => Promise<Judged>][] = [
@@ -60,7 +61,7 @@ export class Gates {
     }
     for (const rule of row.plan.policy.rules.gates) {
       const { name, kind, dryRun } = rule;
-      results.push({ name, kind, dryRun, ...(await this.#look(looking, rule)) });
+      results.push({ name, kind, dryRun, ...(await this.#look(tx, looking, rule)) });
     }
     return results;
   }
@@ -71,14 +72,14 @@ export class Gates {
     return freeze({ tx, row, stand, now: this.clock.now().getTime() });
   }
 
-  async #look(looking: Looking, rule: GateRule): Promise<Judged> {
+  async #look(tx: OrgTx, looking: Looking, rule: GateRule): Promise<Judged> {
     switch (rule.kind) {
       case 'evidence':
         return evidence(looking, rule.predicateType ?? '', looking.row.digest, rule.maxAgeSeconds);
       case 'rehearsal':
         return evidence(looking, REHEARSAL, looking.row.recovery_digest, rule.maxAgeSeconds);
       case 'posture':
-        return this.#posture(looking);
+        return this.#posture(tx, looking);
       case 'check':
       case 'external':
       case 'manual':
@@ -86,7 +87,7 @@ export class Gates {
     }
   }
 
-  async #posture({ tx, row, now }: Looking): Promise<Judged> {
+  async #posture(tx: OrgTx, { row, now }: Looking): Promise<Judged> {
     const targets = await findTargets(
       tx,
       row.org_id,
@@ -96,7 +97,7 @@ export class Gates {
     if (surfaces.length === 0) return { verdict: 'inconclusive', reason: 'no_surface' };
     let until = Infinity;
     for (const id of surfaces) {
-      const posture = await this.postures.of(tx, row.org_id, id);
+      const posture = await this.postures.of(tx, id);
       if (!posture) return { verdict: 'inconclusive', reason: 'posture_unknown' };
       if (posture.verdict !== 'ready') return fails('posture_not_ready');
       if (posture.validUntil.getTime() <= now) return { verdict: 'stale', reason: 'posture_stale' };

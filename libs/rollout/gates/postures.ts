@@ -1,4 +1,6 @@
-import type { AnyTx } from '../lifecycle/rollout.store.ts';
+import { Injectable } from '@nestjs/common';
+import type { OrgTx } from '#database';
+import { Projections } from '#projection';
 
 /** What the projection says of a surface. */
 export interface Posture {
@@ -8,12 +10,17 @@ export interface Posture {
 
 /** Asks for the projected verdict of a surface. Unknown is undefined, and never passes. */
 export abstract class Postures {
-  abstract of(tx: AnyTx, orgId: string, surfaceId: string): Promise<Posture | undefined>;
+  abstract of(tx: OrgTx, surfaceId: string): Promise<Posture | undefined>;
 }
 
-/** Where no projection is plugged in nothing is known of any surface. */
-export class NoPostures extends Postures {
-  override of(): Promise<undefined> {
-    return Promise.resolve(undefined);
+@Injectable()
+export class ProjectedPostures extends Postures {
+  constructor(private readonly projections: Projections) {
+    super();
+  }
+
+  override async of(tx: OrgTx, surfaceId: string): Promise<Posture | undefined> {
+    const projection = await this.projections.of(tx, surfaceId);
+    return projection && { verdict: projection.verdict, validUntil: new Date(projection.validUntil) };
   }
 }
