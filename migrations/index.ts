@@ -27,6 +27,8 @@ import { CreateProjection1763769600030 } from './1763769600030-create-projection
 import { KeepSystemState1763769600031 } from './1763769600031-keep-system-state.ts';
 import { CreateEvents1763769600034 } from './1763769600034-create-events.ts';
 import { CreateCapabilities1763769600035 } from './1763769600035-create-capabilities.ts';
+import { CreateRollouts1763769600040 } from './1763769600040-create-rollouts.ts';
+import { CreateEvidenceAndRisks1763769600041 } from './1763769600041-create-evidence-and-risks.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -59,4 +61,6 @@ export const migrations = [
   KeepSystemState1763769600031,
   CreateEvents1763769600034,
   CreateCapabilities1763769600035,
+  CreateRollouts1763769600040,
+  CreateEvidenceAndRisks1763769600041,
 ];

@@ -1,7 +1,4 @@
-export interface Entry {
-  readonly description: string;
-  readonly retention: 'security' | 'administration' | 'access';
-}
+import type { ActionEntry } from './action-entry.ts';
 
 /** The part of the catalogue (actions.ts) that speaks of secrets, the keys they are encrypted by, and their store. */
 export const secretActions = {
@@ -90,4 +87,4 @@ export const secretActions = {
     description: 'The key of an organization was destroyed: its secrets are unreadable for ever.',
     retention: 'security',
   },
-} as const satisfies Record<string, Entry>;
+} as const satisfies Record<string, ActionEntry>;

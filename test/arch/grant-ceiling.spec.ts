@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Permission, permissionNames, permissions, type Route } from '#access';
 import { newId } from '#kernel';
 import { type Answer, Harness, type Org, type Person } from '../kit/harness.ts';
+import { rolloutsGrantNothing } from './rollout-grants.ts';
 import { everything } from './denial-matrix.ts';
 
 /**
@@ -244,6 +245,7 @@ const grantNothing: Record<string, string> = {
   'POST /api/v1/orgs/:orgId/capabilities/:capabilityId/quarantine': 'takes away',
   'POST /api/v1/orgs/:orgId/capabilities/:capabilityId/revoke': 'the same',
   'POST /api/v1/platform/master-key/rewrap': 'how secrets are kept, not who may see them',
+  ...rolloutsGrantNothing,
 };
 
 function call(on: Stage, { route, path, body }: Attempt, token: string): Promise<Answer> {
