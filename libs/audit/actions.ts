@@ -1,3 +1,4 @@
+import { eventActions } from './event-actions.ts';
 import { type Entry, secretActions } from './secret-actions.ts';
 
 /**
@@ -269,39 +270,7 @@ export const auditActions = {
     description: 'An operator of the platform acknowledged a fork; the log goes on from here.',
     retention: 'security',
   },
-  'event.retried': {
-    description:
-      'Somebody had events published once more that a destination had refused, counted in changes.',
-    retention: 'administration',
-  },
-  'capability.proposed': {
-    description: 'A version of a capability was proposed by its manifest.',
-    retention: 'administration',
-  },
-  'capability.admission_tried': {
-    description: 'Somebody looked whether a capability can be admitted, and admitted nothing.',
-    retention: 'access',
-  },
-  'capability.admitted': {
-    description: 'A version of a capability was admitted: it may be activated.',
-    retention: 'security',
-  },
-  'capability.activated': {
-    description: 'A version of a capability became the active one; what is bound to it may act.',
-    retention: 'security',
-  },
-  'capability.deactivated': {
-    description: 'A version of a capability is no longer active, for another one is.',
-    retention: 'security',
-  },
-  'capability.quarantined': {
-    description: 'A version of a capability was quarantined: what is bound to it stopped at once.',
-    retention: 'security',
-  },
-  'capability.revoked': {
-    description: 'A version of a capability was revoked for ever.',
-    retention: 'security',
-  },
+  ...eventActions,
   'audit_key.created': { description: 'The key that signs checkpoints was made.', retention: 'security' },
   'audit_key.rotated': {
     description: 'The key that signs checkpoints got a successor.',

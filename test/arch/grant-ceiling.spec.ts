@@ -213,6 +213,7 @@ const grantNothing: Record<string, string> = {
     'a link for the person; not for those who hold more, and shown to the admin only without a mail server',
   'POST /api/v1/orgs/:orgId/sessions/revoke': 'takes away',
   'POST /api/v1/orgs/:orgId/audit/erasures': 'takes values out of the log',
+  'POST /api/v1/platform/audit-erasures': 'takes values out of logs',
   'PUT /api/v1/orgs/:orgId/audit/retention': 'how long events are kept',
   'PUT /api/v1/orgs/:orgId/audit/hold': 'that they are kept',
   'POST /api/v1/platform/audit-forks/:organizationId/acknowledge': 'that a log goes on',
