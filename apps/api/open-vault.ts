@@ -4,12 +4,14 @@ import type { AppLogger } from '#http';
 import { SystemClock, type Values } from '#kernel';
 import {
   MasterKey,
-  openWrappedKey,
+  makeWrappedKey,
+  readWrappedKey,
   recordTheft,
   TransitKey,
   type Vault,
   vaultConfig,
   type VaultConfig,
+  VaultDatabaseLogins,
   vaultOf,
 } from '#secrets';
 import type { settings } from './settings.ts';
@@ -49,16 +51,29 @@ export async function openVault(
   }
 }
 
-/** The master key out of its file, which transit opens where that is configured. */
-export async function openMasterKey(settings: Config, server: OpenVault | undefined): Promise<MasterKey> {
+/** Logins of the pools where the server gives them. */
+export function databaseLogins(
+  { databaseCredentials: kind, vaultDatabaseMount: mount }: Config,
+  server: OpenVault | undefined,
+): VaultDatabaseLogins | undefined {
+  return kind === 'url' || !server ? undefined : new VaultDatabaseLogins(server.vault, mount, kind);
+}
+
+/** The master key as it was found, and how one is made where there is none yet. */
+export interface MasterKeys {
+  readonly path: string;
+  readonly found: MasterKey | undefined;
+  readonly make: () => Promise<MasterKey>;
+}
+
+/** Out of its file, which transit opens where that is configured. Writes nothing. */
+export async function readMasterKeys(settings: Config, server: OpenVault | undefined): Promise<MasterKeys> {
   const path = settings.masterKeyFile ?? join(settings.dataDir, 'master.key');
-  const create = !settings.masterKeyFile;
-  const previousPath = settings.previousMasterKeyFile;
+  const files = { path, create: !settings.masterKeyFile, previousPath: settings.previousMasterKeyFile };
   const { transitKey, transitMount } = server?.config ?? {};
-  if (!server || transitKey === undefined || transitMount === undefined)
-    return MasterKey.fromFile(path, create, previousPath);
-  return openWrappedKey(
-    { path, create, previousPath },
-    new TransitKey(server.vault, transitMount, transitKey),
-  );
+  if (!server || transitKey === undefined || transitMount === undefined) {
+    return { path, found: MasterKey.read(files), make: async () => MasterKey.make(path) };
+  }
+  const transit = new TransitKey(server.vault, transitMount, transitKey);
+  return { path, found: await readWrappedKey(files, transit), make: () => makeWrappedKey(path, transit) };
 }

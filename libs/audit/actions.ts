@@ -1,5 +1,7 @@
+import type { ActionEntry } from './action-entry.ts';
 import { eventActions } from './event-actions.ts';
-import { type Entry, secretActions } from './secret-actions.ts';
+import { rolloutActions } from './rollout-actions.ts';
+import { secretActions } from './secret-actions.ts';
 
 /**
  * The catalogue of audit actions: everything the log can speak of. Append-only, held by a snapshot test; each
@@ -317,6 +319,7 @@ export const auditActions = {
     description: 'The posture of a surface changed; the reason says by what.',
     retention: 'security',
   },
-} as const satisfies Record<string, Entry>;
+  ...rolloutActions,
+} as const satisfies Record<string, ActionEntry>;
 
 export type AuditAction = keyof typeof auditActions;

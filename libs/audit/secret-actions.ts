@@ -1,7 +1,4 @@
-export interface Entry {
-  readonly description: string;
-  readonly retention: 'security' | 'administration' | 'access';
-}
+import type { ActionEntry } from './action-entry.ts';
 
 /** The part of the catalogue (actions.ts) that speaks of secrets, the keys they are encrypted by, and their store. */
 export const secretActions = {
@@ -46,6 +43,34 @@ export const secretActions = {
     description: 'A secret, or versions of it, was brought back.',
     retention: 'security',
   },
+  'secret.rotation_set': {
+    description: 'How a secret is rotated was set.',
+    retention: 'administration',
+  },
+  'secret.rotation_removed': {
+    description: 'A secret is rotated no more.',
+    retention: 'administration',
+  },
+  'secret.rotation_started': {
+    description: 'A rotation of a secret was started, by schedule or by hand; none where one was under way.',
+    retention: 'administration',
+  },
+  'secret.rotated': {
+    description: 'The product wrote a new version of a secret; the one before is still valid.',
+    retention: 'security',
+  },
+  'secret.rotation_told': {
+    description: 'Whoever is told of rotations of a secret has taken the news.',
+    retention: 'administration',
+  },
+  'secret.rotation_ended': {
+    description: 'The overlap is over: the versions before the rotation were hidden.',
+    retention: 'security',
+  },
+  'secret.rotation_failed': {
+    description: 'A rotation of a secret did not go through; the version before is still valid.',
+    retention: 'security',
+  },
   'secret.destroyed': {
     description: 'A secret, or versions of it, was erased for ever.',
     retention: 'security',
@@ -62,4 +87,4 @@ export const secretActions = {
     description: 'The key of an organization was destroyed: its secrets are unreadable for ever.',
     retention: 'security',
   },
-} as const satisfies Record<string, Entry>;
+} as const satisfies Record<string, ActionEntry>;

@@ -197,6 +197,16 @@ export const eventTypes = {
     of: ['capability.revoked'],
     carries: ['name', 'version', 'digest'],
   },
+  'portcullis.rollout.moved': {
+    description: 'A rollout came into another state.',
+    of: ['rollout.moved'],
+    carries: ['state', 'move', 'digest'],
+  },
+  'portcullis.rollout.break-glass-opened': {
+    description: 'A rollout was executed before it was signed off.',
+    of: ['rollout_break_glass.opened'],
+    carries: ['breakGlass', 'digest', 'needed', 'endsAt'],
+  },
 } as const satisfies Record<`portcullis.${string}`, Entry>;
 
 export type EventType = keyof typeof eventTypes;

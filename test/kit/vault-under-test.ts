@@ -55,6 +55,8 @@ export async function vaultUnderTest(allowReal = false, timeoutMs = 5_000): Prom
 }
 
 const unset = {
+  databaseCredentials: 'url',
+  vaultDatabaseMount: 'database',
   secretStore: 'vault',
   vaultNamespace: undefined,
   vaultCaFile: process.env['VAULT_CACERT'],

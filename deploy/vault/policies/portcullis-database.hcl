@@ -1,17 +1,25 @@
-# Only where the product's own database users are leased, or their passwords rotated, by the server.
+# Beside portcullis.hcl, where PORTCULLIS_DATABASE_CREDENTIALS is leased or static. The
+# database engine is mounted at `database`.
 
-path "database/creds/portcullis-*" {
+# Users that are made for one pool, and end with its lease.
+path "database/creds/portcullis-app" {
   capabilities = ["read"]
 }
 
-path "database/static-creds/portcullis-*" {
+path "database/creds/portcullis-system" {
   capabilities = ["read"]
 }
 
-path "sys/leases/renew" {
-  capabilities = ["update"]
+# Users that last, whose password changes.
+path "database/static-creds/portcullis-app" {
+  capabilities = ["read"]
 }
 
+path "database/static-creds/portcullis-system" {
+  capabilities = ["read"]
+}
+
+# A user ends when its pool has no connection left. Only who knows the id of a lease can name it.
 path "sys/leases/revoke" {
   capabilities = ["update"]
 }

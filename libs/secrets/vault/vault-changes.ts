@@ -54,7 +54,7 @@ export class VaultChanges {
   async carryOut<T>(caller: Caller, { kind, intent, about, send, done }: Change<T>): Promise<T> {
     const { change, secret } = await this.database.inOrg(caller, async (tx) => {
       const found = await about(tx);
-      const id = await insertChange(tx, { secretId: found.id, path: found.path, kind, intent });
+      const id = await insertChange(tx, tx.orgId, { secretId: found.id, path: found.path, kind, intent });
       await this.log.changed(tx, caller, 'secret.change_started', found.id, {
         path: found.path,
         kind,

@@ -30,6 +30,7 @@ import {
   readFieldNames,
   type VaultSecretRow,
 } from './vault-secret.store.ts';
+import { VaultRotations } from './vault-rotations.ts';
 import { VaultWrites } from './vault-writes.ts';
 
 /** Requests that one list has under way at once. */
@@ -56,6 +57,7 @@ export class VaultStore extends SecretStore {
     private readonly kv: VaultKv,
     private readonly index: VaultIndex,
     private readonly writes: VaultWrites,
+    private readonly rotations: VaultRotations,
   ) {
     super();
   }
@@ -180,6 +182,14 @@ export class VaultStore extends SecretStore {
 
   destroy(caller: Caller, which: Which, versions?: readonly number[]): Promise<void> {
     return this.writes.destroy(caller, which, versions);
+  }
+
+  rotate(...rotation: Parameters<SecretStore['rotate']>): Promise<void> {
+    return this.rotations.rotate(...rotation);
+  }
+
+  retire(...retired: Parameters<SecretStore['retire']>): Promise<void> {
+    return this.rotations.retire(...retired);
   }
 
   find(caller: Caller, value: string): Promise<readonly FoundValue[]> {

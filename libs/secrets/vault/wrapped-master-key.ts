@@ -2,33 +2,24 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import { readPrivateFile, StartError } from '#kernel';
 import { KEY_BYTES } from '../aead.ts';
-import { MasterKey } from '../master-key.ts';
+import { type KeyFiles, MasterKey } from '../master-key.ts';
 import { VaultFailure } from './failure.ts';
 import type { TransitKey } from './transit.ts';
 
 const WRAPPED = /^vault:v\d+:[A-Za-z0-9+/=]+$/;
 
-export interface KeyFiles {
-  readonly path: string;
-  /** Whether one is made where there is none. */
-  readonly create: boolean;
-  /** Of the key that this one takes over from. Either form. */
-  readonly previousPath: string | undefined;
-}
-
 /**
- * The master key out of a file that is of no use without the server: it holds what transit wrapped. Rejects with a
- * StartError where it is not wrapped, or where the server does not open it.
+ * The master key out of a file that is of no use without the server: it holds what transit wrapped. Undefined where
+ * there is none and one may be made. Rejects with a StartError where it is not wrapped, or where the server does not
+ * open it.
  */
-export async function openWrappedKey(
+export async function readWrappedKey(
   { path, create, previousPath }: KeyFiles,
   transit: TransitKey,
-): Promise<MasterKey> {
+): Promise<MasterKey | undefined> {
   if (!existsSync(path)) {
-    if (!create || previousPath !== undefined)
-      throw new StartError(`the master key file ${path} does not exist`);
-    const wrapped = await needed(transit.wrap(randomBytes(KEY_BYTES)));
-    writeFileSync(path, `${wrapped}\n`, { mode: 0o600, flag: 'wx' });
+    if (create && previousPath === undefined) return undefined;
+    throw new StartError(`the master key file ${path} does not exist`);
   }
   const current = readText(path);
   if (!WRAPPED.test(current)) {
@@ -40,6 +31,14 @@ export async function openWrappedKey(
     await needed(transit.unwrap(current)),
     previousPath === undefined ? undefined : await needed(eitherForm(readText(previousPath), transit)),
   );
+}
+
+/** Makes a key and its file. */
+export async function makeWrappedKey(path: string, transit: TransitKey): Promise<MasterKey> {
+  const key = randomBytes(KEY_BYTES);
+  const wrapped = await needed(transit.wrap(key));
+  writeFileSync(path, `${wrapped}\n`, { mode: 0o600, flag: 'wx' });
+  return new MasterKey(key);
 }
 
 async function needed<T>(work: Promise<T>): Promise<T> {
