@@ -12,6 +12,7 @@ import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
 import { PlatformModule, WatchConfig } from '#platform';
 import { ProjectionModule } from '#projection';
+import { type Postures, RolloutModule } from '#rollout';
 import { DEPLOYMENT, type MasterKey, SecretReferences, SecretsModule, type SecretsOptions } from '#secrets';
 
 export interface AppParts {
@@ -36,6 +37,8 @@ export interface AppParts {
   readonly watch?: WatchConfig;
   /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
+  /** For tests: what the projection says of surfaces. */
+  readonly postures?: Postures;
   /** Where events go besides their log, and how long they are kept. */
   readonly events?: EventConfig;
   /** For tests; the system's where unsaid. */
@@ -63,6 +66,7 @@ export class AppModule {
     watch = new WatchConfig(),
     sinkSecrets,
     events = new EventConfig(),
+    postures,
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
     return {
@@ -98,6 +102,7 @@ export class AppModule {
         EventsModule.with(events),
         OrgsModule.with(new OrgConfig(publicUrl)),
         ProjectionModule,
+        RolloutModule.with({ postures }),
         PlatformModule.with(watch),
         HttpModule,
       ],

@@ -223,6 +223,48 @@ export const editsOf = (
     `INSERT INTO audit_keys (name, id, public_key) VALUES ($1, '00000000', decode(repeat('00', 32), 'hex'))`,
     () => [newId()],
   ],
+  'rollouts, taken into another state': [
+    'app',
+    `UPDATE rollouts SET state = 'approved' WHERE id = $1`,
+    () => [tenants().mine.rollouts['rolloutId']],
+  ],
+  'rollouts, executed by a worker': [
+    'system',
+    `UPDATE rollouts SET state = 'executing' WHERE id = $1`,
+    () => [tenants().mine.rollouts['rolloutId']],
+  ],
+  'rollout sign-offs, inserted': [
+    'app',
+    `INSERT INTO rollout_sign_offs (org_id, id, rollout_id, purpose, digest, decision, user_id, session_id, at)
+     VALUES ($1, $2, $3, 'change', 'x', 'approve', $2, $2, now())`,
+    () => [tenants().mine.orgId, newId(), tenants().mine.rollouts['rolloutId']],
+  ],
+  'rollout targets, released': [
+    'system',
+    'UPDATE rollout_targets SET locked_by = NULL WHERE id = $1',
+    () => [tenants().mine.rollouts['targetId']],
+  ],
+  'rollout steps, ended': [
+    'system',
+    `UPDATE rollout_steps SET state = 'failed' WHERE rollout_id = $1`,
+    () => [tenants().mine.rollouts['rolloutId']],
+  ],
+  'risks, accepted': [
+    'app',
+    'UPDATE risks SET accepted_by = $2, valid_until = now() WHERE id = $1',
+    () => [tenants().mine.rollouts['riskId'], tenants().mine.userId],
+  ],
+  'freezes, deleted': [
+    'app',
+    'DELETE FROM freezes WHERE id = $1',
+    () => [tenants().mine.rollouts['freezeId']],
+  ],
+  'evidence, inserted': [
+    'app',
+    `INSERT INTO evidence (org_id, id, predicate_type, subjects, result, producer_id, key_id, envelope, digest, observed_at)
+     VALUES ($1, $2, 'x', '{}', 'pass', $2, $3, '{}', 'new', now())`,
+    () => [tenants().mine.orgId, newId(), tenants().mine.rollouts['evidenceKeyId']],
+  ],
   'audit findings, inserted': [
     'system',
     `INSERT INTO audit_findings (org_id, id, kind, pos, detail) VALUES ($1, $2, 'fork', 1, '{}')`,
