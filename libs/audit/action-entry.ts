@@ -1,0 +1,5 @@
+/** What the catalogue says of an action. */
+export interface ActionEntry {
+  readonly description: string;
+  readonly retention: 'security' | 'administration' | 'access';
+}
