@@ -184,10 +184,6 @@ export const auditActions = {
     retention: 'security',
   },
   ...secretActions,
-  'master_key.rewrapped': {
-    description: 'What the master key wraps was wrapped anew by the current one; changes counts it.',
-    retention: 'security',
-  },
   'access.denied': {
     description: 'A request was refused; the reason is the fault code.',
     retention: 'security',
