@@ -21,6 +21,8 @@ import { EndAuditFindings1763769600024 } from './1763769600024-end-audit-finding
 import { EraseEverywhere1763769600025 } from './1763769600025-erase-everywhere.ts';
 import { CreateVaultSecrets1763769600026 } from './1763769600026-create-vault-secrets.ts';
 import { ForgetSecrets1763769600027 } from './1763769600027-forget-secrets.ts';
+import { ScheduleRotations1763769600028 } from './1763769600028-schedule-rotations.ts';
+import { RecordFoundVersions1763769600029 } from './1763769600029-record-found-versions.ts';
 import { CreateProjection1763769600030 } from './1763769600030-create-projection.ts';
 import { KeepSystemState1763769600031 } from './1763769600031-keep-system-state.ts';
 import { CreateEvents1763769600034 } from './1763769600034-create-events.ts';
@@ -53,6 +55,8 @@ export const migrations = [
   EraseEverywhere1763769600025,
   CreateVaultSecrets1763769600026,
   ForgetSecrets1763769600027,
+  ScheduleRotations1763769600028,
+  RecordFoundVersions1763769600029,
   CreateProjection1763769600030,
   KeepSystemState1763769600031,
   CreateEvents1763769600034,

@@ -42,6 +42,7 @@ export const systemReasons = {
   event_relay: 'Workers publish the events of every organization to the deployment’s destinations.',
   capability_state: 'Whether a capability is active is asked by what is bound to it, before it acts.',
   resolve_secrets: 'The product itself needs a secret of an organization, with nobody signed in.',
+  rotate_secrets: 'What members have scheduled is done with nobody signed in.',
   settle_secrets:
     'Changes of secrets that were sent to another store are ended by whoever finds them, with nobody signed in.',
   secret_store: 'The login to the store of secrets belongs to the deployment.',

@@ -214,6 +214,7 @@ const grantNothing: Record<string, string> = {
     'a link for the person; not for those who hold more, and shown to the admin only without a mail server',
   'POST /api/v1/orgs/:orgId/sessions/revoke': 'takes away',
   'POST /api/v1/orgs/:orgId/audit/erasures': 'takes values out of the log',
+  'POST /api/v1/platform/audit-erasures': 'takes values out of logs',
   'PUT /api/v1/orgs/:orgId/audit/retention': 'how long events are kept',
   'PUT /api/v1/orgs/:orgId/audit/hold': 'that they are kept',
   'POST /api/v1/platform/audit-forks/:organizationId/acknowledge': 'that a log goes on',
@@ -227,6 +228,9 @@ const grantNothing: Record<string, string> = {
   'POST /api/v1/orgs/:orgId/audit/sinks/:sinkId/test': 'the same',
   'POST /api/v1/orgs/:orgId/audit/sinks/:sinkId/replay': 'the same',
   'PATCH /api/v1/orgs/:orgId/secrets/:secretId': 'what is told of a value',
+  'PUT /api/v1/orgs/:orgId/secrets/:secretId/rotation':
+    'how the product writes a value, which opens nothing here',
+  'POST /api/v1/orgs/:orgId/secrets/:secretId/rotate': 'the same, now',
   'POST /api/v1/orgs/:orgId/secrets/:secretId/versions': 'a value, which opens nothing here',
   'POST /api/v1/orgs/:orgId/secrets/:secretId/versions/delete': 'hides a value',
   'POST /api/v1/orgs/:orgId/secrets/:secretId/undelete': 'shows it again to who may see it',

@@ -11,6 +11,7 @@ import { canPin, ROOT } from './processes.ts';
 import { projections } from './projections.ts';
 import { proofs } from './proofs.ts';
 import { read } from './read.ts';
+import { resolutions } from './resolutions.ts';
 import { revocation } from './revocation.ts';
 import { rollouts } from './rollouts.ts';
 import { secrets } from './secrets.ts';
@@ -19,7 +20,7 @@ import { signIns } from './sign-ins.ts';
 import { sinks } from './sinks.ts';
 import { verification } from './verification.ts';
 
-/** `npm run bench -- [a b c d e f g h n p s v w] [--quick | --full] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
+/** `npm run bench -- [a b c d e f g h n p r s v w] [--quick | --full] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
 const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   a: read,
   b: signIns,
@@ -31,6 +32,7 @@ const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   n: events,
   h: sinks,
   p: projections,
+  r: resolutions,
   s: secrets,
   v: verification,
   w: rollouts,

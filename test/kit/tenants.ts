@@ -142,6 +142,11 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       [orgId, sinkId, mark],
     );
     await seedSecret(query, orgId, secretId, mark);
+    await query('INSERT INTO vault_secrets (org_id, id, path) VALUES ($1, $2, $3)', [orgId, secretId, mark]);
+    await query(
+      `INSERT INTO vault_changes (org_id, id, secret_id, path, kind, intent) VALUES ($1, $2, $3, $4, 'written', $5)`,
+      [orgId, newId(), secretId, mark, { mark }],
+    );
     rollouts = await seedRollouts(query, { orgId, userId, mark });
     await query('INSERT INTO audit_holds (org_id, reason, placed_by) VALUES ($1, $2, $3)', [
       orgId,
@@ -207,6 +212,21 @@ async function seedSecret(query: Query, orgId: string, secretId: string, mark: s
   await query(
     `INSERT INTO secret_digests (org_id, secret_id, version, field, path, digest) VALUES ($1, $2, 1, 'f', $3, $3)`,
     [orgId, secretId, mark],
+  );
+  await query('INSERT INTO vault_secrets (org_id, id, path) VALUES ($1, $2, $3)', [orgId, secretId, mark]);
+  await query(
+    `INSERT INTO vault_changes (org_id, id, secret_id, path, kind, intent) VALUES ($1, $2, $3, $4, 'written', '{}')`,
+    [orgId, newId(), secretId, mark],
+  );
+  await query(
+    `INSERT INTO secret_rotations (org_id, secret_id, field, length, alphabet, overlap_seconds)
+     VALUES ($1, $2, $3, 40, 'hex', 0)`,
+    [orgId, secretId, mark],
+  );
+  await query(
+    `INSERT INTO secret_rotation_runs (org_id, id, secret_id, state, ended_at, failure)
+     VALUES ($1, $2, $3, 'failed', now(), $4)`,
+    [orgId, newId(), secretId, mark],
   );
   await query(
     `INSERT INTO secret_uses (org_id, id, secret_id, version, kind, used_by, request_id)

@@ -7,6 +7,7 @@ import { Deployment, owner, signIn } from '../bench/deployment.ts';
 import { cores, ROOT } from '../bench/processes.ts';
 import { fillLog } from '../kit/long-log.ts';
 import { verifyFormats } from './formats.ts';
+import { askRustyVault } from './rusty-vault.ts';
 
 /**
  * `npm run test:oracles`: the running product against verifiers that nobody here wrote. Where one cannot be built,
@@ -21,6 +22,7 @@ try {
   const reason = build();
   if (reason === undefined) process.exitCode = (await verifyTransparencyLog()) || process.exitCode;
   else console.log(`skipped: golang.org/x/mod/sumdb (${reason})`);
+  process.exitCode = (await askRustyVault()) || process.exitCode;
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
