@@ -1,4 +1,4 @@
-export { Access, type AccessRule, OWN, PLATFORM, Public, SignedIn, Unattended } from './access-rule.ts';
+export { Access, type AccessRule, asksForCaller, OWN, PLATFORM, Public, Signed, SignedIn, Unattended } from './access-rule.ts';
 export { AccessFault } from './access.faults.ts';
 export { AccessModule } from './access.module.ts';
 export { SealError } from './boot-seal.ts';
@@ -20,6 +20,7 @@ export {
   callerOf,
   type Denial,
   Denials,
+  SignedRequests,
   SystemGate,
 } from './ports.ts';
-export { ANSWERS, type AnswerDeclaration, type Route, RouteCatalogue } from './route-catalogue.ts';
+export { ANSWERS, type AnswerDeclaration, RAW_BODY, type Route, RouteCatalogue } from './route-catalogue.ts';

@@ -38,6 +38,8 @@ export const systemReasons = {
   rotate_audit_key: 'The same, by an operator of the platform.',
   audit_sinks: 'Workers deliver the log of every organization that has a sink to it.',
   resolve_secrets: 'The product itself needs a secret of an organization, with nobody signed in.',
+  gitea_intake:
+    'A delivery of Gitea is known by its hook and signature; what it prompts goes on with nobody signed in.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;
 
