@@ -17,6 +17,7 @@ import { KeepAuditTiles1763769600020 } from './1763769600020-keep-audit-tiles.ts
 import { CreateSecrets1763769600021 } from './1763769600021-create-secrets.ts';
 import { CreateAuditSinks1763769600022 } from './1763769600022-create-audit-sinks.ts';
 import { AllowErasureAndRetention1763769600023 } from './1763769600023-allow-erasure-and-retention.ts';
+import { ForgetSecrets1763769600027 } from './1763769600027-forget-secrets.ts';
 import { CreateGiteaIntake1763769600045 } from './1763769600045-create-gitea-intake.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
@@ -40,5 +41,6 @@ export const migrations = [
   CreateSecrets1763769600021,
   CreateAuditSinks1763769600022,
   AllowErasureAndRetention1763769600023,
+  ForgetSecrets1763769600027,
   CreateGiteaIntake1763769600045,
 ];

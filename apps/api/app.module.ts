@@ -3,13 +3,14 @@ import { AccessModule } from '#access';
 import { AuditConfig, AuditModule, SinkConfig, SinkSecrets } from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
+import { EgressModule } from '#egress';
 import { HttpModule } from '#http';
 import { JobsConfig, JobsModule } from '#jobs';
 import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
 import { PlatformModule } from '#platform';
-import { type MasterKey, SecretReferences, SecretsModule } from '#secrets';
+import { type MasterKey, SecretReferences, SecretsModule, type SecretsOptions } from '#secrets';
 
 export interface AppParts {
   readonly database: DatabaseOptions;
@@ -21,8 +22,12 @@ export interface AppParts {
   readonly mail?: MailConfig | undefined;
   /** Seconds between checkpoints of the audit logs, and where they are published. */
   readonly audit?: { readonly checkpointSeconds: number; readonly anchorDir: string | undefined };
-  /** Where sinks of the audit logs may go. */
+  /** Where file sinks write, and how often relays do what. */
   readonly sinks?: SinkConfig;
+  /** CIDR: networks that are not public and may still be reached. */
+  readonly egressAllow?: readonly string[];
+  /** Which store of secrets, and how long what lies elsewhere is used without it. */
+  readonly secrets?: SecretsOptions;
   /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
   /** For tests; the system's where unsaid. */
@@ -44,6 +49,8 @@ export class AppModule {
     mail,
     audit = { checkpointSeconds: 60, anchorDir: undefined },
     sinks = new SinkConfig(),
+    egressAllow = [],
+    secrets,
     sinkSecrets,
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
@@ -61,8 +68,9 @@ export class AppModule {
           exports: [Clock, SinkSecrets],
         },
         DatabaseModule.with(database),
-        SecretsModule.with(masterKey),
+        SecretsModule.with(masterKey, secrets),
         AccessModule,
+        EgressModule.with(egressAllow),
         JobsModule.with(new JobsConfig(database.urls.system, masterKey)),
         MailModule.with(mail),
         AuthModule.with(new AuthConfig(issuer, publicUrl)),

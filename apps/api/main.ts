@@ -75,7 +75,9 @@ async function serve(config: Config): Promise<void> {
           checkpointSeconds: config.auditCheckpointSeconds,
           anchorDir: config.auditAnchorDir,
         },
-        sinks: new SinkConfig(config.auditFileDir, config.egressAllow),
+        secrets: { ages: config.secretAges },
+        sinks: new SinkConfig(config.auditFileDir),
+        egressAllow: config.egressAllow,
       }),
       {
         logger,

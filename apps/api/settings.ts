@@ -1,15 +1,19 @@
 import { auditSettings } from '#audit';
 import { databaseSettings } from '#database';
+import { egressSettings } from '#egress';
 import { httpSettings } from '#http';
 import { setting } from '#kernel';
 import { mailSettings } from '#mail';
+import { secretAgeSettings } from '#secrets';
 
 /** Everything the product reads from the environment. An unknown PORTCULLIS_ variable stops the start. */
 export const settings = {
   ...httpSettings,
   ...databaseSettings,
   ...mailSettings,
+  ...egressSettings,
   ...auditSettings,
+  ...secretAgeSettings,
   dataDir: setting.required('PORTCULLIS_DATA_DIR', 'Where the product keeps its files.', './.portcullis'),
   role: setting.choice(
     'PORTCULLIS_ROLE',

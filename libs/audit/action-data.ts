@@ -145,7 +145,7 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
   'secret.written': { target: 'secret', data: ['path', 'version', 'digests', 'pruned'] },
   'secret.updated': { target: 'secret', data: ['path', 'pruned', 'description', 'tags', 'maxVersions'] },
   'secret.revealed': { target: 'secret', data: ['path', 'version', 'digests'] },
-  'secret.resolved': { target: 'secret', data: ['path', 'field', 'version', 'digests'] },
+  'secret.resolved': { target: 'secret', data: ['path', 'field', 'version', 'digests', 'served'] },
   'secret.deleted': { target: 'secret', data: ['path', 'versions'] },
   'secret.undeleted': { target: 'secret', data: ['path', 'versions'] },
   'secret.destroyed': { target: 'secret', data: ['path', 'versions'] },

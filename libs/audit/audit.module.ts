@@ -16,9 +16,8 @@ import { ErasuresController } from './erasure/erasures.controller.ts';
 import { Erasures } from './erasure/erasures.ts';
 import { DenialLog } from './denial-log.ts';
 import { Readings } from './readings.ts';
-import { Egress } from './sinks/egress.ts';
 import { Receivers } from './sinks/receivers.ts';
-import { SinkRelays } from './sinks/relays.ts';
+import { SinkRelays } from './sinks/sink-relays.ts';
 import { SinkConfig } from './sinks/sink.config.ts';
 import { SinkTests } from './sinks/sink-tests.ts';
 import { SinksController } from './sinks/sinks.controller.ts';
@@ -71,7 +70,6 @@ export class AuditModule {
         Proofs,
         Pruning,
         Readings,
-        { provide: Egress, useValue: new Egress(sinks.egressAllow) },
         Receivers,
         { provide: SinkConfig, useValue: sinks },
         SinkRelays,

@@ -15,8 +15,4 @@ export const auditSettings = {
     'PORTCULLIS_AUDIT_FILE_DIR',
     'The directory below which file sinks of the platform organization write; without it there are none.',
   ),
-  egressAllow: setting.list(
-    'PORTCULLIS_EGRESS_ALLOW',
-    'Networks (CIDR) that are not public and that sinks may still reach; only these without TLS for HTTP.',
-  ),
 } as const;

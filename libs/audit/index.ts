@@ -6,8 +6,8 @@ export { type AuditActor, type AuditEntry, bySystem, type Changes, personal } fr
 export { AuditModule } from './audit.module.ts';
 export { auditSettings } from './audit.settings.ts';
 export { CheckpointRounds } from './checkpoint/checkpoint-rounds.ts';
-export { SinkRelays } from './sinks/relays.ts';
+export { SinkRelays } from './sinks/sink-relays.ts';
 export { SinkSecrets } from './sinks/secrets-port.ts';
-export { type RelayTiming, relayTiming, SinkConfig } from './sinks/sink.config.ts';
+export { SinkConfig } from './sinks/sink.config.ts';
 export { LogVerification } from './verification/log-verification.ts';
 export { Forks } from './fork/forks.ts';

@@ -2,8 +2,12 @@ import { Injectable } from '@nestjs/common';
 import { CheckpointRounds, Forks, LogVerification } from '#audit';
 import { Database, InvalidationStream } from '#database';
 import type { ComponentView, ReadinessView } from './platform.contract.ts';
+import { StorePosture } from '#secrets';
 import { SystemFault } from './platform.faults.ts';
 import { SystemState } from './system-state.ts';
+
+/** What serving goes on without: only what needs a secret is refused while their store is away. */
+const dispensable: ReadonlySet<string> = new Set(['secrets']);
 
 /** Whether this process can serve: asked by load balancers, answered from what it depends on. */
 @Injectable()
@@ -15,6 +19,7 @@ export class Readiness {
     private readonly logs: LogVerification,
     private readonly rounds: CheckpointRounds,
     private readonly forks: Forks,
+    private readonly secrets: StorePosture,
   ) {}
 
   /** Throws `system.not_ready` with the state of each component. */
@@ -24,8 +29,9 @@ export class Readiness {
       // Without the lease every request asks the database: slower, still right.
       { name: 'invalidations', state: this.stream.isFresh ? 'ready' : 'degraded' },
       await this.#auditState(),
+      { name: 'secrets', state: this.secrets.state },
     ];
-    if (components.some((component) => component.state === 'down')) {
+    if (components.some(({ name, state }) => state === 'down' && !dispensable.has(name))) {
       throw SystemFault.not_ready({ data: { components }, retryAfter: 1 });
     }
     if (!(await this.state.isSetUp())) {

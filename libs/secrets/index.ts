@@ -1,8 +1,23 @@
+export { type SecretAges, secretAgeSettings } from './cache/secret-ages.ts';
+export { StorePosture } from './cache/store-posture.ts';
 export { EmbeddedStore } from './embedded/embedded-store.ts';
 export { OrgKeys } from './embedded/org-keys.ts';
 export { MasterKey } from './master-key.ts';
 export { readReference } from './reference.ts';
 export { DEPLOYMENT, SecretReferences } from './references.ts';
-export { type OpenedSecret, type Purpose, type SecretSettings, SecretStore } from './secret-store.ts';
-export { Secret } from './secret.ts';
-export { SecretsModule } from './secrets.module.ts';
+export type { SecretReference } from './reference.ts';
+export {
+  type Fields,
+  type FoundValue,
+  type OpenedSecret,
+  type Purpose,
+  type Resolver,
+  type SecretMetadata,
+  type SecretSettings,
+  SecretStore,
+  type VersionMetadata,
+  type Which,
+} from './secret-store.ts';
+export { SecretFault } from './secrets.faults.ts';
+export { ResolvedSecret, Secret } from './secret.ts';
+export { SecretsModule, type SecretsOptions } from './secrets.module.ts';

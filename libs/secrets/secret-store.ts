@@ -1,8 +1,11 @@
 import type { Caller } from '#kernel';
-import type { Secret } from './secret.ts';
+import type { SecretReference } from './reference.ts';
+import type { ResolvedSecret, Secret } from './secret.ts';
 
 /** What the product itself reads a secret for, and for which of those: `sink:<id>`. */
-export type Purpose = `${'sink' | 'webhook' | 'identity_provider' | 'mail' | 'command'}:${string}`;
+export const purposeKinds = ['sink', 'webhook', 'identity_provider', 'mail', 'command'] as const;
+export type PurposeKind = (typeof purposeKinds)[number];
+export type Purpose = `${PurposeKind}:${string}`;
 
 /** The product itself, at work for an organization. */
 export interface Resolver {
@@ -71,7 +74,8 @@ export interface FoundValue {
  * Where secrets lie. Every store answers the same in the same case (test/kit/store-conformance.ts runs over each),
  * records each use and change in the organization's log, and gives no value of which there is no record.
  * Faults of all: `secrets.not_found`; of what opens a value also `secrets.version_not_found`, `secrets.deleted`,
- * `secrets.destroyed`, `secrets.unreadable`.
+ * `secrets.destroyed`, `secrets.unreadable`; of all that lie elsewhere `secrets.unavailable`, which alone means that
+ * the store did not say anything.
  */
 export abstract class SecretStore {
   /** By path, from `after` on, those whose path is `prefix` or lies below it. */
@@ -106,10 +110,7 @@ export abstract class SecretStore {
   abstract reveal(caller: Caller, which: Which, version?: number): Promise<OpenedSecret>;
 
   /** Opens one field for the product itself. Fault, beside those of all: `secrets.field_not_found`. */
-  abstract resolve(
-    resolver: Resolver,
-    reference: { readonly path: string; readonly field: string; readonly version?: number },
-  ): Promise<Secret>;
+  abstract resolve(resolver: Resolver, reference: SecretReference): Promise<ResolvedSecret>;
 
   /** Hides the named versions, or the secret as a whole where none is named, until it is undeleted. */
   abstract remove(caller: Caller, which: Which, versions?: readonly number[]): Promise<void>;
@@ -118,6 +119,12 @@ export abstract class SecretStore {
 
   /** Erases the named versions, or the secret as a whole where none is named. Nothing brings them back. */
   abstract destroy(caller: Caller, which: Which, versions?: readonly number[]): Promise<void>;
+
+  /**
+   * Whether a store that lies elsewhere answers, without opening anything: rejects where it does not. The embedded
+   * one is as well as the database, which is asked anyway.
+   */
+  probe?(): Promise<void>;
 
   /** Where a value that may have leaked was kept and used, destroyed versions included. It is not stored. */
   abstract find(caller: Caller, value: string): Promise<readonly FoundValue[]>;

@@ -40,3 +40,19 @@ export class Secret {
     return SHOWN;
   }
 }
+
+/** A value that a reference was resolved to, and what the record of its use says of it. */
+export class ResolvedSecret extends Secret {
+  constructor(
+    value: string,
+    readonly found: {
+      readonly secretId: string;
+      readonly path: string;
+      readonly version: number;
+      /** HMAC of the value under the organization's key, base64url. */
+      readonly digest: string;
+    },
+  ) {
+    super(value);
+  }
+}

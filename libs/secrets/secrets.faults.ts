@@ -19,6 +19,10 @@ export const SecretFault = faults('secrets', {
     'invalid',
     'A reference has the form secret://<path>#<field> or secret://<path>#<field>@<version>.',
   ],
+  unavailable: [
+    'unavailable',
+    'The store of secrets does not answer, and what was known of the secret is too old to go by.',
+  ],
   wrong_master_key: [
     'unavailable',
     'This process does not have the master key that the database is of; it must be started anew with it.',

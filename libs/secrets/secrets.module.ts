@@ -1,4 +1,10 @@
-import { type DynamicModule, Module } from '@nestjs/common';
+import { type DynamicModule, type InjectionToken, Module } from '@nestjs/common';
+import { Audit } from '#audit';
+import { Database, InvalidationStream } from '#database';
+import { Clock } from '#kernel';
+import { CachedStore } from './cache/cached-store.ts';
+import { type SecretAges, secretAges } from './cache/secret-ages.ts';
+import { StorePosture } from './cache/store-posture.ts';
 import { EmbeddedStore } from './embedded/embedded-store.ts';
 import { OrgKeys } from './embedded/org-keys.ts';
 import { MasterKey } from './master-key.ts';
@@ -9,9 +15,26 @@ import { SecretStore } from './secret-store.ts';
 import { SecretsController } from './secrets.controller.ts';
 import { Secrets } from './secrets.ts';
 
+/** A store that lies elsewhere, and what it is made of. */
+export interface RemoteStore {
+  readonly inject: InjectionToken[];
+  // What Nest hands in by these tokens.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly useFactory: (...parts: any[]) => SecretStore;
+}
+
+export interface SecretsOptions {
+  /** The embedded store where unsaid. */
+  readonly remote?: RemoteStore | undefined;
+  readonly ages?: SecretAges | undefined;
+}
+
+const REMOTE = Symbol('the store that lies elsewhere');
+
 @Module({})
 export class SecretsModule {
-  static with(key: MasterKey): DynamicModule {
+  static with(key: MasterKey, { remote, ages = secretAges }: SecretsOptions = {}): DynamicModule {
+    const longest = Math.max(...Object.values(ages).map(({ maxStaleMs }) => maxStaleMs));
     return {
       module: SecretsModule,
       global: true,
@@ -21,11 +44,32 @@ export class SecretsModule {
         MasterKeyRotation,
         OrgKeys,
         EmbeddedStore,
-        { provide: SecretStore, useExisting: EmbeddedStore },
+        {
+          provide: StorePosture,
+          useFactory: (clock: Clock) => new StorePosture(clock, longest),
+          inject: [Clock],
+        },
+        ...(remote
+          ? [
+              { provide: REMOTE, ...remote },
+              {
+                provide: SecretStore,
+                useFactory: (
+                  store: SecretStore,
+                  database: Database,
+                  audit: Audit,
+                  stream: InvalidationStream,
+                  clock: Clock,
+                  posture: StorePosture,
+                ) => new CachedStore(store, { database, audit, stream, clock, ages, posture }),
+                inject: [REMOTE, Database, Audit, InvalidationStream, Clock, StorePosture],
+              },
+            ]
+          : [{ provide: SecretStore, useExisting: EmbeddedStore }]),
         SecretReferences,
         Secrets,
       ],
-      exports: [MasterKey, OrgKeys, SecretReferences, SecretStore],
+      exports: [MasterKey, OrgKeys, SecretReferences, SecretStore, StorePosture],
     };
   }
 }

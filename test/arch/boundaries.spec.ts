@@ -78,6 +78,8 @@ const planted: Record<string, string> = {
   'libs/kernel/up.ts': `import '#access';`,
   'libs/database/beside.ts': `import '#access';`,
   'libs/access/beside.ts': `import '#database';`,
+  'libs/egress/up.ts': `import '#relay';`,
+  'libs/relay/up.ts': `import '#audit';`,
   'libs/http/beside.ts': `import '#jobs';`,
   'libs/jobs/up.ts': `import '#auth';`,
   'libs/mail/up.ts': `import '#orgs';`,

@@ -62,6 +62,7 @@ export const callable: Record<string, { by: string[]; reason: string }> = {
   },
   count_attempts: { by: ['portcullis_system'], reason: 'counts a guess before it is verified' },
   give_back_attempts: { by: ['portcullis_system'], reason: 'takes the count of a right one back' },
+  forget_secret: { by: ['portcullis_system'], reason: 'lets every process forget what it holds of a secret' },
   enter_platform: { by: ['portcullis_system'], reason: 'the same for what only platform operators do' },
 };
 

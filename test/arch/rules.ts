@@ -4,6 +4,8 @@ import type { IForbiddenRuleType } from 'dependency-cruiser';
 export const floors: readonly (readonly string[])[] = [
   ['kernel'],
   ['database', 'access'],
+  ['egress'],
+  ['relay'],
   ['http', 'jobs', 'mail', 'audit', 'events'],
   ['auth', 'orgs', 'secrets'],
   ['federation', 'projection', 'execution', 'intake', 'rollout'],

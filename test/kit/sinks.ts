@@ -1,4 +1,5 @@
-import { type RelayTiming, relayTiming, SinkSecrets } from '#audit';
+import { SinkSecrets } from '#audit';
+import { type RelayTiming, relayTiming } from '#relay';
 import { Secret } from '#secrets';
 
 /** A store of secrets that a spec fills. */

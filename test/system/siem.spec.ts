@@ -58,7 +58,8 @@ describe.each(recipes)('%s by the recipe %s', { timeout: 120_000 }, (daemon, rec
     certificates = makeCertificates(dir);
     receiver = await SyslogDaemon.start(daemon, recipe, folder(), dir);
     product = await startApp({
-      sinks: new SinkConfig(undefined, ['127.0.0.0/8'], quick),
+      sinks: new SinkConfig(undefined, quick),
+      egressAllow: ['127.0.0.0/8'],
       sinkSecrets: new HeldSecrets({ 'secret://siem/client#key': certificates.read('client.key') }),
     });
     product.app.get(SinkRelays).start((error) => product.log.push(`relay: ${String(error)}\n`));

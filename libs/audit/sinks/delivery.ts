@@ -31,7 +31,7 @@ export type Certainty = 'written' | 'accepted' | 'indexed';
 /** An open way to a receiver. It belongs to one lane, and is given one batch after the other. */
 export abstract class Receiver {
   /**
-   * Resolves when the receiver has the batch, as surely as the kind can tell; rejects with a DeliveryFailure (or
+   * Resolves when the receiver has the batch, as surely as the kind can tell; rejects with a DeliveryFailure of #relay (or
    * whatever `signal` aborted with). `accepted` is called where the receiver took the batch before it confirmed it.
    */
   abstract deliver(events: readonly SinkEvent[], signal: AbortSignal, accepted: () => void): Promise<void>;
@@ -44,30 +44,4 @@ export abstract class Receiver {
 export interface BatchLimits {
   readonly events: number;
   readonly bytes: number;
-}
-
-/** Why a batch did not arrive. `code` is all that is kept and shown: never words of a receiver or of an error. */
-export class DeliveryFailure extends Error {
-  /** The receiver will never take this: no retry helps. */
-  readonly refused: boolean;
-  /** Seconds after which the receiver wants to be asked again. */
-  readonly retryAfter: number | undefined;
-
-  constructor(
-    readonly code: string,
-    { refused = false, retryAfter, cause }: { refused?: boolean; retryAfter?: number; cause?: unknown } = {},
-  ) {
-    super(code, { cause });
-    this.name = 'DeliveryFailure';
-    this.refused = refused;
-    this.retryAfter = retryAfter;
-  }
-}
-
-/** The failure behind whatever a kind threw: codes of the network as they are, anything else as `failed`. */
-export function asDeliveryFailure(error: unknown): DeliveryFailure {
-  if (error instanceof DeliveryFailure) return error;
-  const code = (error as { code?: unknown } | undefined)?.code;
-  const known = typeof code === 'string' && /^[A-Z][A-Z0-9_]{2,60}$/.test(code);
-  return new DeliveryFailure(known ? code.toLowerCase() : 'failed', { cause: error });
 }

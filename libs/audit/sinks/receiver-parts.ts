@@ -1,6 +1,6 @@
+import type { Egress } from '#egress';
 import type { Clock } from '#kernel';
 import type { ExportFormat } from '../formats/format.ts';
-import type { Egress } from './egress.ts';
 import type { SettingsOf, SinkKind } from './sink.settings.ts';
 
 /** A sink as far as delivering to it goes. */

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { DeliveryFailure, Egress } from '#egress';
 import { Clock } from '#kernel';
-import { type Certainty, DeliveryFailure, type Receiver } from './delivery.ts';
-import { Egress } from './egress.ts';
+import type { Certainty, Receiver } from './delivery.ts';
 import { FileReceiver } from './kinds/file.ts';
 import { SplunkHecReceiver } from './kinds/splunk-hec.ts';
 import { RESEND_WINDOW, SyslogReceiver } from './kinds/syslog.ts';

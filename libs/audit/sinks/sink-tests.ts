@@ -4,7 +4,7 @@ import { type Caller, Clock } from '#kernel';
 import { Audit } from '../audit.ts';
 import { AuditFault } from '../audit.faults.ts';
 import { readHead, readRange } from '../audit.store.ts';
-import { asDeliveryFailure } from './delivery.ts';
+import { asDeliveryFailure } from '#egress';
 import { certaintyOf, Receivers } from './receivers.ts';
 import type { SinkTestView } from './sink.contract.ts';
 import { readSink } from './sink.store.ts';

@@ -17,7 +17,7 @@ import { fillLog } from '../../../test/kit/long-log.ts';
 import { HeldSecrets, quick } from '../../../test/kit/sinks.ts';
 import { verifyExport } from '../../../test/system/verify-export.ts';
 import { Receivers } from './receivers.ts';
-import { SinkRelays } from './relays.ts';
+import { SinkRelays } from './sink-relays.ts';
 import { SinkConfig } from './sink.config.ts';
 
 let product: AppInProcess;
@@ -31,7 +31,8 @@ beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'portcullis-sinks-'));
   receiver = await HttpReceiver.start();
   product = await startApp({
-    sinks: new SinkConfig(dir, ['127.0.0.0/8'], quick),
+    sinks: new SinkConfig(dir, quick),
+    egressAllow: ['127.0.0.0/8'],
     sinkSecrets: new HeldSecrets({ 'secret://siem#hmac': 'key' }),
   });
   admin = await product.addTenant('tenant', { ...owner, email: 'tilda@tenant.example', name: 'Tilda' });

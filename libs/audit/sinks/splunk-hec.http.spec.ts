@@ -11,7 +11,7 @@ import { HecCollector } from '../../../test/kit/hec-collector.ts';
 import { HttpReceiver } from '../../../test/kit/http-receiver.ts';
 import { HeldSecrets, quick } from '../../../test/kit/sinks.ts';
 import { verifyExport } from '../../../test/system/verify-export.ts';
-import { SinkRelays } from './relays.ts';
+import { SinkRelays } from './sink-relays.ts';
 import { SinkConfig } from './sink.config.ts';
 
 let product: AppInProcess;
@@ -23,7 +23,8 @@ let tenants = 0;
 
 beforeAll(async () => {
   product = await startApp({
-    sinks: new SinkConfig(undefined, ['127.0.0.0/8'], quick),
+    sinks: new SinkConfig(undefined, quick),
+    egressAllow: ['127.0.0.0/8'],
     sinkSecrets: new HeldSecrets({ 'secret://splunk#token': 't0ken' }),
   });
   product.app.get(SinkRelays).start((error) => product.log.push(`relay: ${String(error)}\n`));

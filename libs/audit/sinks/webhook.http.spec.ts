@@ -20,7 +20,7 @@ import {
 import { fillLog } from '../../../test/kit/long-log.ts';
 import { HeldSecrets, quick } from '../../../test/kit/sinks.ts';
 import { verifyExport } from '../../../test/system/verify-export.ts';
-import { SinkRelays } from './relays.ts';
+import { SinkRelays } from './sink-relays.ts';
 import { SinkConfig } from './sink.config.ts';
 
 let product: AppInProcess;
@@ -32,7 +32,8 @@ const secrets = new HeldSecrets({ 'secret://siem/hook#hmac': 'a key of the spec'
 
 beforeAll(async () => {
   product = await startApp({
-    sinks: new SinkConfig(undefined, ['127.0.0.0/8'], quick),
+    sinks: new SinkConfig(undefined, quick),
+    egressAllow: ['127.0.0.0/8'],
     sinkSecrets: secrets,
   });
   product.app.get(SinkRelays).start((error) => product.log.push(`relay: ${String(error)}\n`));

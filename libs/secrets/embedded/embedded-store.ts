@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Audit, type AuditAction, type Changes } from '#audit';
 import { Database, type OrgTx, type SystemTx } from '#database';
-import { type Caller, Fault, newId } from '#kernel';
+import { type Caller, Fault } from '#kernel';
 import { requireFields, requirePath, requireTags } from '../secret-rules.ts';
 import {
   type Fields,
@@ -14,7 +14,9 @@ import {
   type VersionMetadata,
   type Which,
 } from '../secret-store.ts';
-import { Secret } from '../secret.ts';
+import type { SecretReference } from '../reference.ts';
+import { recordRefused, recordResolved } from '../resolution.ts';
+import { ResolvedSecret, Secret } from '../secret.ts';
 import { SecretFault } from '../secrets.faults.ts';
 import { findDigest, insertDigests, insertUse } from './digest.store.ts';
 import type { OrgKey } from './org-key.ts';
@@ -156,29 +158,24 @@ export class EmbeddedStore extends SecretStore {
     return { ...opened, fields };
   }
 
-  async resolve(
-    { orgId, purpose }: Resolver,
-    { path, field, version }: { path: string; field: string; version?: number },
-  ): Promise<Secret> {
+  async resolve(resolver: Resolver, reference: SecretReference): Promise<ResolvedSecret> {
+    const { path, field, version } = reference;
     const answer = await this.database.acrossOrgs('resolve_secrets', async (tx) => {
-      const request = { id: newId(), method: 'RESOLVE', route: purpose };
-      const actor = { type: 'system', id: purpose } as const;
-      const about = { orgId, actor, action: 'secret.resolved', request } as const;
-      const found = await this.#open(tx, orgId, { path }, version);
+      const found = await this.#open(tx, resolver.orgId, { path }, version);
       const value = 'fault' in found || !Object.hasOwn(found.fields, field) ? undefined : found.fields[field];
       if ('fault' in found || value === undefined) {
         const fault = 'fault' in found ? found.fault : SecretFault.field_not_found();
-        const target = { type: 'secret', id: found.id ?? path };
-        const changes = { path, field };
-        await this.audit.record(tx, { ...about, target, changes, outcome: 'failure', reason: fault.code });
+        await recordRefused(tx, this.audit, resolver, reference, fault.code, found.id);
         return fault;
       }
-      const used = usedOf(found, { [field]: value }, found.key);
-      const use = { secretId: found.id, version: found.version, field, kind: 'resolved' } as const;
-      await insertUse(tx, orgId, { ...use, usedBy: purpose, requestId: request.id });
-      const target = { type: 'secret', id: found.id };
-      await this.audit.record(tx, { ...about, target, changes: used, outcome: 'success' });
-      return new Secret(value);
+      const secret = new ResolvedSecret(value, {
+        secretId: found.id,
+        path,
+        version: found.version,
+        digest: found.key.digest(value),
+      });
+      await recordResolved(tx, this.audit, resolver, field, secret.found);
+      return secret;
     });
     if (answer instanceof Fault) throw answer;
     return answer;

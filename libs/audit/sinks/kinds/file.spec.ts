@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MovableClock } from '../../../../test/kit/app-in-process.ts';
 import type { SinkEvent } from '../delivery.ts';
-import { Egress } from '../egress.ts';
+import { Egress } from '#egress';
 import type { ReceiverParts } from '../receiver-parts.ts';
 import { FileReceiver } from './file.ts';
 

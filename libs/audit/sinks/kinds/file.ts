@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DeliveryFailure, Receiver, type SinkEvent } from '../delivery.ts';
+import { DeliveryFailure } from '#egress';
+import { Receiver, type SinkEvent } from '../delivery.ts';
 import type { ReceiverParts } from '../receiver-parts.ts';
 
 const ROTATE_BYTES = 100 * 1024 * 1024;

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DeliveryFailure, Receiver, type SinkEvent } from '../delivery.ts';
-import { failureOf, type HttpAnswer, HttpPost } from '../http-post.ts';
+import { DeliveryFailure, failureOf, type HttpAnswer, OutboundHttp } from '#egress';
+import { Receiver, type SinkEvent } from '../delivery.ts';
 import type { ReceiverParts } from '../receiver-parts.ts';
 
 const ACKNOWLEDGE_SECONDS = 60;
@@ -15,7 +15,7 @@ const LONGEST_POLL_MS = 2_000;
  * receiver has forgotten, means sending the same events with the same ids again, on another channel.
  */
 export class SplunkHecReceiver extends Receiver {
-  #post: HttpPost | undefined;
+  #post: OutboundHttp | undefined;
   #token: string | undefined;
   #channel = randomUUID() as string;
   /** A balancer keeps a channel with one indexer by its cookie. */
@@ -72,7 +72,7 @@ export class SplunkHecReceiver extends Receiver {
   async #send(path: 'event' | 'ack', body: Buffer, signal: AbortSignal): Promise<HttpAnswer> {
     const { settings, egress, secret, timeoutMs } = this.parts;
     this.#token ??= (await secret(settings.token)) ?? '';
-    this.#post ??= new HttpPost(egress, timeoutMs, settings, await secret(settings.clientKey));
+    this.#post ??= new OutboundHttp(egress, timeoutMs, settings, await secret(settings.clientKey));
     const url = new URL(settings.url);
     url.pathname = `${url.pathname.replace(/\/$/, '')}/services/collector/${path}`;
     if (path === 'ack') url.searchParams.set('channel', this.#channel);
@@ -83,7 +83,7 @@ export class SplunkHecReceiver extends Receiver {
       'x-splunk-request-channel': this.#channel,
       ...(cookie !== '' && { cookie }),
     };
-    const answer = await this.#post.send(url, headers, body, signal);
+    const answer = await this.#post.ask({ method: 'POST', url, headers, body }, signal);
     for (const one of answer.cookies) {
       const [, name, value] = /^([^=;\s]+)=([^;]*)/.exec(one) ?? [];
       if (name !== undefined && value !== undefined && this.#cookies.size < 20)

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openSocket, tlsOptions } from '../connect.ts';
-import { DeliveryFailure, Receiver, type SinkEvent } from '../delivery.ts';
+import { DeliveryFailure, openSocket, tlsOptions } from '#egress';
+import { Receiver, type SinkEvent } from '../delivery.ts';
 import type { ReceiverParts } from '../receiver-parts.ts';
 import { headerField, syslogFrame } from './syslog-frame.ts';
 

@@ -1,17 +1,15 @@
-import { createHmac } from 'node:crypto';
+import { failureOf, OutboundHttp, signStandardWebhook } from '#egress';
 import { contentTypeOf } from '../../formats/format.ts';
 import { Receiver, type SinkEvent } from '../delivery.ts';
-import { failureOf, HttpPost } from '../http-post.ts';
 import type { ReceiverParts } from '../receiver-parts.ts';
 
 /**
- * An HTTP webhook, signed as Standard Webhooks (standardwebhooks.com) says: `webhook-id`, `webhook-timestamp` and
- * `webhook-signature` = `v1,` base64 HMAC-SHA-256 of `<id>.<timestamp>.<body>`. 2xx means accepted. The id names the
+ * An HTTP webhook, signed as Standard Webhooks (standardwebhooks.com) says. 2xx means accepted. The id names the
  * range, so that the same batch sent again has the same; events have ids of their own in any case.
  */
 export class WebhookReceiver extends Receiver {
-  #post: HttpPost | undefined;
-  #keys: { hmac: Buffer; authorization: string | undefined } | undefined;
+  #post: OutboundHttp | undefined;
+  #keys: { hmac: string; authorization: string | undefined } | undefined;
 
   constructor(private readonly parts: ReceiverParts<'webhook'>) {
     super();
@@ -23,16 +21,19 @@ export class WebhookReceiver extends Receiver {
     const array = settings.body === 'json';
     const body = array ? jsonArray(events, format) : events.map(({ line }) => `${line}\n`).join('');
     const id = `${sinkId}_${events[0]?.id ?? ''}_${events.length}`;
-    const timestamp = String(Math.floor(clock.now().getTime() / 1_000));
     const headers = {
       'content-type': array ? 'application/json' : contentTypeOf(format),
-      'webhook-id': id,
-      'webhook-timestamp': timestamp,
-      'webhook-signature': `v1,${sign(keys.hmac, id, timestamp, body)}`,
+      ...signStandardWebhook(keys.hmac, id, clock.now(), body),
       ...(keys.authorization !== undefined && { authorization: keys.authorization }),
       ...(events.some(({ test }) => test) && { 'x-portcullis-test': 'true' }),
     };
-    const failure = failureOf(await post.send(new URL(settings.url), headers, Buffer.from(body), signal));
+    const question = {
+      method: 'POST',
+      url: new URL(settings.url),
+      headers,
+      body: Buffer.from(body),
+    } as const;
+    const failure = failureOf(await post.ask(question, signal));
     if (failure) throw failure;
   }
 
@@ -42,27 +43,17 @@ export class WebhookReceiver extends Receiver {
   }
 
   async #ready(): Promise<{
-    post: HttpPost;
-    keys: { hmac: Buffer; authorization: string | undefined };
+    post: OutboundHttp;
+    keys: { hmac: string; authorization: string | undefined };
   }> {
     const { settings, egress, secret, timeoutMs } = this.parts;
     this.#keys ??= {
-      hmac: keyOf((await secret(settings.hmacKey)) ?? ''),
+      hmac: (await secret(settings.hmacKey)) ?? '',
       authorization: await secret(settings.authorization),
     };
-    this.#post ??= new HttpPost(egress, timeoutMs, settings, await secret(settings.clientKey));
+    this.#post ??= new OutboundHttp(egress, timeoutMs, settings, await secret(settings.clientKey));
     return { post: this.#post, keys: this.#keys };
   }
-}
-
-function sign(key: Buffer, id: string, timestamp: string, body: string): string {
-  return createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64');
-}
-
-/** `whsec_` and base64 as Standard Webhooks writes keys; any other text is the key itself. */
-function keyOf(secret: string): Buffer {
-  const encoded = /^whsec_([A-Za-z0-9+/]+=*)$/.exec(secret)?.[1];
-  return encoded === undefined ? Buffer.from(secret) : Buffer.from(encoded, 'base64');
 }
 
 /** Lines of JSON are its items as they are; lines of text are strings. */

@@ -1,7 +1,7 @@
 import { Resolver } from 'node:dns/promises';
 import ipaddr from 'ipaddr.js';
 import { StartError } from '#kernel';
-import { DeliveryFailure } from './delivery.ts';
+import { DeliveryFailure } from './delivery-failure.ts';
 
 type Network = [ipaddr.IPv4 | ipaddr.IPv6, number];
 

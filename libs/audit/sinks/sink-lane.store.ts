@@ -1,35 +1,25 @@
 import type { SystemTx } from '#database';
+import { type Claim, type ClaimLimits, type Hold, LeaseTable } from '#relay';
 import type { SinkRow } from './sink.store.ts';
 
-/** A lane as whoever got its lease finds it. */
-export interface ClaimedLane extends Pick<
-  SinkRow,
-  'kind' | 'settings' | 'format' | 'filter' | 'version' | 'org_id'
-> {
-  readonly sink_id: string;
-  readonly log_org_id: string;
-  readonly fence: string;
+export const sinkLeases = new LeaseTable('audit_sink_state', [
+  { column: 'sink_id', type: 'uuid' },
+  { column: 'log_org_id', type: 'uuid' },
+]);
+
+/** A lane as whoever got its lease finds it; its key is the sink and the organization whose log it is. */
+export interface ClaimedSinkLane
+  extends Claim, Pick<SinkRow, 'kind' | 'settings' | 'format' | 'filter' | 'version' | 'org_id'> {
   readonly delivered_pos: string;
   readonly settled_pos: string;
   readonly checkpoint_size: string;
   readonly replay_after: string | null;
   readonly replay_to: string | null;
-  readonly failures: number;
-  readonly breaker: 'closed' | 'open' | 'half_open';
-}
-
-/** Which lane, and that it is still ours. */
-export interface Hold {
-  readonly sinkId: string;
-  readonly logOrgId: string;
-  readonly owner: string;
-  readonly fence: string;
 }
 
 /** What a worker sees of a lane it holds when it looks. */
-export interface LaneNews {
-  readonly sink_id: string;
-  readonly log_org_id: string;
+export interface SinkLaneNews {
+  readonly key: readonly [string, string];
   readonly version: number;
   readonly enabled: boolean;
   readonly replay_to: string | null;
@@ -62,61 +52,39 @@ export async function addLanes(tx: SystemTx): Promise<void> {
   );
 }
 
-/**
- * Takes leases on lanes that have something to deliver and that nobody works off. Times further away than any that
- * is ever set are of a clock that was wrong, and hold nobody up.
- */
+/** Takes leases on lanes that have something to deliver and that nobody works off. */
 export async function claimLanes(
   tx: SystemTx,
   owner: string,
-  { leaseMs, longestMs, limit }: { leaseMs: number; longestMs: number; limit: number },
-): Promise<ClaimedLane[]> {
-  return tx.query<ClaimedLane>(
+  { leaseMs, longestMs, limit }: ClaimLimits,
+): Promise<ClaimedSinkLane[]> {
+  return tx.query<ClaimedSinkLane>(
     `WITH due AS (
        SELECT s.sink_id, s.log_org_id FROM audit_sink_state s JOIN audit_sinks k ON k.id = s.sink_id
-        WHERE k.enabled
-          AND (s.lease_owner IS NULL OR s.lease_until <= clock_timestamp()
-               OR s.lease_until > clock_timestamp() + 2 * $2 * interval '1 millisecond')
-          AND (s.retry_at IS NULL OR s.retry_at <= clock_timestamp()
-               OR s.retry_at > clock_timestamp() + 2 * $3 * interval '1 millisecond')
+        WHERE k.enabled AND ${sinkLeases.free}
           AND (s.replay_to IS NOT NULL OR s.delivered_pos < ${HEAD} OR s.checkpoint_size < ${SIGNED})
         ORDER BY s.retry_at NULLS FIRST LIMIT $4 FOR UPDATE OF s SKIP LOCKED)
-     UPDATE audit_sink_state s
-        SET lease_owner = $1, lease_until = clock_timestamp() + $2 * interval '1 millisecond', fence = fence + 1,
-            head_pos = ${HEAD}, breaker = CASE WHEN breaker = 'open' THEN 'half_open' ELSE breaker END
+     UPDATE audit_sink_state s SET ${sinkLeases.taken}, head_pos = ${HEAD}
        FROM due JOIN audit_sinks k ON k.id = due.sink_id
       WHERE s.sink_id = due.sink_id AND s.log_org_id = due.log_org_id
-     RETURNING s.org_id, s.sink_id, s.log_org_id, s.fence, s.delivered_pos, s.settled_pos, s.checkpoint_size,
-               s.replay_after, s.replay_to, s.failures, s.breaker,
+     RETURNING ARRAY[s.sink_id, s.log_org_id]::text[] AS key, s.org_id, s.fence, s.delivered_pos, s.settled_pos,
+               s.checkpoint_size, s.replay_after, s.replay_to, s.failures, s.breaker,
                k.kind, k.settings, k.format, k.filter, k.version`,
     [owner, leaseMs, longestMs, limit],
   );
 }
 
-/** Holds these leases longer; answers what there is to know of those that are still ours. */
-export async function renewLeases(
+/** What there is to know of the lanes that are still this owner's. */
+export async function readLaneNews(
   tx: SystemTx,
   owner: string,
   held: readonly Hold[],
-  leaseMs: number,
-): Promise<LaneNews[]> {
-  const mine = `s.lease_owner = $1 AND s.lease_until > clock_timestamp() AND (s.sink_id, s.log_org_id, s.fence) IN
-                (SELECT * FROM unnest($2::uuid[], $3::uuid[], $4::bigint[]))`;
-  const lanes = [
-    owner,
-    held.map(({ sinkId }) => sinkId),
-    held.map(({ logOrgId }) => logOrgId),
-    held.map(({ fence }) => fence),
-  ];
-  await tx.query(
-    `UPDATE audit_sink_state s SET lease_until = clock_timestamp() + $5 * interval '1 millisecond'
-      WHERE ${mine} AND s.lease_until < clock_timestamp() + 0.7 * $5 * interval '1 millisecond'`,
-    [...lanes, leaseMs],
-  );
-  return tx.query<LaneNews>(
-    `SELECT s.sink_id, s.log_org_id, k.version, k.enabled, s.replay_to, ${HEAD} AS head, ${SIGNED} AS signed
-       FROM audit_sink_state s JOIN audit_sinks k ON k.id = s.sink_id WHERE ${mine}`,
-    lanes,
+): Promise<SinkLaneNews[]> {
+  return tx.query<SinkLaneNews>(
+    `SELECT ARRAY[s.sink_id, s.log_org_id]::text[] AS key, k.version, k.enabled, s.replay_to, ${HEAD} AS head,
+            ${SIGNED} AS signed
+       FROM audit_sink_state s JOIN audit_sinks k ON k.id = s.sink_id WHERE ${sinkLeases.mine}`,
+    sinkLeases.valuesOfAll(owner, held),
   );
 }
 
@@ -139,26 +107,20 @@ export async function readBatch(
   );
 }
 
-const OURS = 'sink_id = $1 AND log_org_id = $2 AND lease_owner = $3 AND fence = $4';
-const ours = ({ sinkId, logOrgId, owner, fence }: Hold): unknown[] => [sinkId, logOrgId, owner, fence];
-
 /** Progress. False where the lane is another's by now: then nothing was written. */
 export async function commitDelivered(tx: SystemTx, hold: Hold, pos: number): Promise<boolean> {
-  const changed = await tx.change(
-    `UPDATE audit_sink_state s SET delivered_pos = $5, head_pos = ${HEAD}, accepted_pos = greatest(accepted_pos, $5),
-            delivered_at = clock_timestamp(), failures = 0, breaker = 'closed', retry_at = NULL WHERE ${OURS}`,
-    [...ours(hold), pos],
+  return sinkLeases.write(
+    tx,
+    hold,
+    `delivered_pos = $5, head_pos = ${HEAD}, accepted_pos = greatest(accepted_pos, $5),
+     delivered_at = clock_timestamp(), ${sinkLeases.succeeded}`,
+    [pos],
   );
-  return changed > 0;
 }
 
 /** Taken by the receiver, and not confirmed yet. */
 export async function commitAccepted(tx: SystemTx, hold: Hold, pos: number): Promise<boolean> {
-  const changed = await tx.change(
-    `UPDATE audit_sink_state SET accepted_pos = greatest(accepted_pos, $5) WHERE ${OURS}`,
-    [...ours(hold), pos],
-  );
-  return changed > 0;
+  return sinkLeases.write(tx, hold, 'accepted_pos = greatest(accepted_pos, $5)', [pos]);
 }
 
 /** Progress of a replay; its end where `after` has reached what was asked for. */
@@ -171,10 +133,9 @@ export async function commitReplayed(
   const changed = await tx.change(
     `UPDATE audit_sink_state
         SET replay_after = CASE WHEN replay_to <= $5 THEN NULL ELSE $5 END,
-            replay_to = CASE WHEN replay_to <= $5 THEN NULL ELSE replay_to END,
-            failures = 0, breaker = 'closed', retry_at = NULL
-      WHERE ${OURS} AND replay_to = $6`,
-    [...ours(hold), after, asked.to],
+            replay_to = CASE WHEN replay_to <= $5 THEN NULL ELSE replay_to END, ${sinkLeases.succeeded}
+      WHERE ${sinkLeases.ours} AND replay_to = $6`,
+    [...sinkLeases.valuesOf(hold), after, asked.to],
   );
   return changed > 0;
 }
@@ -182,21 +143,17 @@ export async function commitReplayed(
 /** Where a replay that somebody asked for stands; another may have been asked for meanwhile. */
 export async function readReplay(
   tx: SystemTx,
-  { sinkId, logOrgId }: Hold,
+  { key }: Hold,
 ): Promise<{ after: string; to: string } | undefined> {
   return tx.one<{ after: string; to: string }>(
     `SELECT replay_after AS after, replay_to AS to FROM audit_sink_state
       WHERE sink_id = $1 AND log_org_id = $2 AND replay_to IS NOT NULL`,
-    [sinkId, logOrgId],
+    [...key],
   );
 }
 
 export async function commitCheckpoint(tx: SystemTx, hold: Hold, size: number): Promise<boolean> {
-  const changed = await tx.change(`UPDATE audit_sink_state SET checkpoint_size = $5 WHERE ${OURS}`, [
-    ...ours(hold),
-    size,
-  ]);
-  return changed > 0;
+  return sinkLeases.write(tx, hold, 'checkpoint_size = $5', [size]);
 }
 
 /** The newest checkpoint of what was delivered that has not gone down yet. */
@@ -212,26 +169,14 @@ export async function readCheckpoint(
   );
 }
 
-/** Gives the lane back after a failure; `waitMs` is measured by the database's clock. */
-export async function releaseFailed(
-  tx: SystemTx,
-  hold: Hold,
-  failure: { code: string; breaker: string; waitMs: number },
-): Promise<void> {
-  await tx.change(
-    `UPDATE audit_sink_state SET failures = failures + 1, breaker = $5, last_error = $6,
-            last_error_at = clock_timestamp(), retry_at = clock_timestamp() + $7 * interval '1 millisecond',
-            lease_owner = NULL, lease_until = NULL WHERE ${OURS}`,
-    [...ours(hold), failure.breaker, failure.code, failure.waitMs],
-  );
-}
-
 /** Gives the lane back. `settled`: everything delivered has certainly arrived. */
 export async function release(tx: SystemTx, hold: Hold, settled: boolean): Promise<void> {
-  await tx.change(
-    `UPDATE audit_sink_state SET lease_owner = NULL, lease_until = NULL,
-            settled_pos = CASE WHEN $5 THEN delivered_pos ELSE settled_pos END WHERE ${OURS}`,
-    [...ours(hold), settled],
+  await sinkLeases.write(
+    tx,
+    hold,
+    `lease_owner = NULL, lease_until = NULL,
+     settled_pos = CASE WHEN $5 THEN delivered_pos ELSE settled_pos END`,
+    [settled],
   );
 }
 
@@ -245,9 +190,8 @@ export async function bury(
   hold: Hold,
   { from, to, code }: { from: number; to: number; code: string },
 ): Promise<boolean> {
-  const lane = [hold.sinkId, hold.logOrgId];
-  const held = await tx.one(`SELECT 1 FROM audit_sink_state WHERE ${OURS} FOR UPDATE`, ours(hold));
-  if (!held) return false;
+  const lane = hold.key;
+  if (!(await sinkLeases.lock(tx, hold))) return false;
   const again = await tx.change(
     `UPDATE audit_sink_dead SET attempts = attempts + 1, at = now()
       WHERE sink_id = $1 AND log_org_id = $2 AND from_pos <= $3 AND to_pos >= $4`,

@@ -1,12 +1,19 @@
 import { once } from 'node:events';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
-import { DeliveryFailure } from './delivery.ts';
-import type { TlsSettings } from './sink.settings.ts';
+import { DeliveryFailure } from './delivery-failure.ts';
+
+/** Whom TLS trusts, and who one is oneself. All PEM; the system's authorities and no client where absent. */
+export interface TlsTrust {
+  readonly ca?: string;
+  readonly clientCertificate?: string;
+  /** The name that the certificate must have, where it is not the host's. */
+  readonly serverName?: string;
+}
 
 /** What TLS needs beside the socket. Node verifies the certificate; nothing here can switch that off. */
 export function tlsOptions(
-  { ca, clientCertificate, serverName }: TlsSettings,
+  { ca, clientCertificate, serverName }: TlsTrust,
   host: string,
   clientKey: string | undefined,
 ): ConnectionOptions {

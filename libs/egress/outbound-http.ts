@@ -1,47 +1,53 @@
 import { Agent as PlainAgent, type IncomingMessage, request as requestPlain } from 'node:http';
 import { Agent as TlsAgent, request as requestTls } from 'node:https';
 import type { ConnectionOptions } from 'node:tls';
-import { tlsOptions } from './connect.ts';
-import { DeliveryFailure } from './delivery.ts';
+import { tlsOptions, type TlsTrust } from './connect.ts';
+import { DeliveryFailure } from './delivery-failure.ts';
 import type { Egress } from './egress.ts';
-import type { TlsSettings } from './sink.settings.ts';
+
+export interface HttpQuestion {
+  readonly method: 'GET' | 'POST';
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Buffer;
+}
 
 export interface HttpAnswer {
   readonly status: number;
-  /** At most 64 KiB of it. */
   readonly body: string;
   readonly retryAfter: number | undefined;
   readonly cookies: readonly string[];
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
 const LONGEST_ANSWER = 65_536;
 
 /**
- * POSTs to one target: only to the address that was checked, following no redirect, within one deadline for all of
- * it, however slowly the receiver talks.
+ * Asks one target: only the address that was checked, following no redirect, within one deadline for all of it,
+ * however slowly the other side talks. Failures: those of Egress, `tls_required`, `timeout`, `answer_too_long`, and
+ * whatever the connection breaks with.
  */
-export class HttpPost {
+export class OutboundHttp {
   readonly #tlsAgent = new TlsAgent({ keepAlive: true, maxSockets: 1 });
   readonly #plainAgent = new PlainAgent({ keepAlive: true, maxSockets: 1 });
 
   constructor(
     private readonly egress: Egress,
     private readonly timeoutMs: number,
-    private readonly tls: TlsSettings,
-    private readonly clientKey: string | undefined,
+    private readonly tls: TlsTrust = {},
+    /** PEM; to the certificate of `tls`. */
+    private readonly clientKey?: string,
+    /** Bytes; an answer that is longer is a failure. */
+    private readonly longestAnswer = LONGEST_ANSWER,
   ) {}
 
-  async send(
-    url: URL,
-    headers: Record<string, string>,
-    body: Buffer,
-    signal: AbortSignal,
-  ): Promise<HttpAnswer> {
+  async ask(question: HttpQuestion, signal: AbortSignal): Promise<HttpAnswer> {
+    const { url } = question;
     const { address, allowed } = await this.egress.check(url.hostname);
     if (url.protocol !== 'https:' && !allowed) throw new DeliveryFailure('tls_required');
     const late = AbortSignal.timeout(this.timeoutMs);
     try {
-      return await this.#ask(url, address, headers, body, AbortSignal.any([signal, late]));
+      return await this.#ask(question, address, AbortSignal.any([signal, late]));
     } catch (error) {
       if (late.aborted && !signal.aborted) throw new DeliveryFailure('timeout', { cause: error });
       throw error;
@@ -54,19 +60,22 @@ export class HttpPost {
   }
 
   async #ask(
-    url: URL,
+    { method, url, headers, body }: HttpQuestion,
     address: string,
-    headers: Record<string, string>,
-    body: Buffer,
     signal: AbortSignal,
   ): Promise<HttpAnswer> {
     const secure = url.protocol === 'https:';
     const options = {
-      method: 'POST',
+      method,
       host: address,
       port: url.port || (secure ? 443 : 80),
       path: `${url.pathname}${url.search}`,
-      headers: { ...headers, host: url.host, 'content-length': body.length, 'user-agent': 'Portcullis' },
+      headers: {
+        ...headers,
+        host: url.host,
+        'user-agent': 'Portcullis',
+        ...(body && { 'content-length': body.length }),
+      },
       signal,
     };
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -80,9 +89,10 @@ export class HttpPost {
     });
     return {
       status: response.statusCode ?? 0,
-      body: await bodyOf(response),
+      body: await bodyOf(response, this.longestAnswer),
       retryAfter: secondsOf(response.headers['retry-after']),
       cookies: response.headers['set-cookie'] ?? [],
+      headers: response.headers,
     };
   }
 
@@ -91,12 +101,12 @@ export class HttpPost {
   }
 }
 
-async function bodyOf(response: IncomingMessage): Promise<string> {
+async function bodyOf(response: IncomingMessage, longest: number): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > LONGEST_ANSWER) throw new DeliveryFailure('answer_too_long');
+    if (size > longest) throw new DeliveryFailure('answer_too_long');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString();
@@ -106,7 +116,7 @@ function secondsOf(header: string | undefined): number | undefined {
   return header !== undefined && /^\d{1,6}$/.test(header) ? Number(header) : undefined;
 }
 
-/** Undefined for success; else what a status means to a sender. Only 400 and 413 are about what was sent. */
+/** Undefined for success; else what a status means to whoever sent something. Only 400 and 413 are about what was sent. */
 export function failureOf({ status, retryAfter }: HttpAnswer): DeliveryFailure | undefined {
   if (status >= 200 && status < 300) return undefined;
   if (status >= 300 && status < 400) return new DeliveryFailure('redirected');
