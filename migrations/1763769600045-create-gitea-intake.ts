@@ -88,18 +88,18 @@ export class CreateGiteaIntake1763769600045 implements MigrationInterface {
       GRANT SELECT ON gitea_repositories TO portcullis_app;
       GRANT SELECT, INSERT, UPDATE, DELETE ON gitea_repositories TO portcullis_system;
 
-      -- What Gitea said last of each branch, tag, release and pull request.
+      -- What Gitea said last of each branch, tag, release and pull request, and of the statuses of commits.
       CREATE TABLE gitea_refs (
         org_id uuid NOT NULL,
         hook_id uuid NOT NULL,
         repository text NOT NULL,
-        kind text NOT NULL CHECK (kind IN ('branch', 'tag', 'release', 'pull')),
+        kind text NOT NULL CHECK (kind IN ('branch', 'tag', 'release', 'pull', 'commit')),
         name text NOT NULL,
         commit text NOT NULL,
         -- What else tells one state from the next, by kind.
         state text NOT NULL,
-        -- Of a pull request: review id to what it said, so that each is passed on once.
-        reviews jsonb NOT NULL DEFAULT '{}',
+        -- Reviews of a pull request, statuses of a commit: id to what it said, so that each is passed on once.
+        facts jsonb NOT NULL DEFAULT '{}',
         -- Two readings at once: the later to end sees that it is not the latest.
         version bigint NOT NULL DEFAULT 1,
         seen_at timestamptz NOT NULL DEFAULT now(),

@@ -5,6 +5,7 @@ import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
 import { EgressModule } from '#egress';
 import { HttpModule } from '#http';
+import { IntakeModule, NoRollouts, RolloutPrompts } from '#intake';
 import { JobsConfig, JobsModule } from '#jobs';
 import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
@@ -30,6 +31,8 @@ export interface AppParts {
   readonly secrets?: SecretsOptions;
   /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
+  /** For tests; until there are rollouts nothing hears of what Gitea says. */
+  readonly rolloutPrompts?: RolloutPrompts;
   /** For tests; the system's where unsaid. */
   readonly clock?: Clock;
 }
@@ -52,6 +55,7 @@ export class AppModule {
     egressAllow = [],
     secrets,
     sinkSecrets,
+    rolloutPrompts = new NoRollouts(),
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
     return {
@@ -61,11 +65,12 @@ export class AppModule {
           module: PortsModule,
           providers: [
             { provide: Clock, useValue: clock },
+            { provide: RolloutPrompts, useValue: rolloutPrompts },
             sinkSecrets
               ? { provide: SinkSecrets, useValue: sinkSecrets }
               : { provide: SinkSecrets, useExisting: SecretReferences },
           ],
-          exports: [Clock, SinkSecrets],
+          exports: [Clock, RolloutPrompts, SinkSecrets],
         },
         DatabaseModule.with(database),
         SecretsModule.with(masterKey, secrets),
@@ -76,6 +81,7 @@ export class AppModule {
         AuthModule.with(new AuthConfig(issuer, publicUrl)),
         AuditModule.with(new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir), sinks),
         OrgsModule.with(new OrgConfig(publicUrl)),
+        IntakeModule,
         PlatformModule,
         HttpModule,
       ],

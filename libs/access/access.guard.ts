@@ -49,11 +49,7 @@ export class AccessGuard implements CanActivate {
   }
 
   /** Throws unless the rule lets this caller in. */
-  private check(
-    rule: CallerRule,
-    request: AccessRequest,
-    caller: Caller,
-  ): boolean | Promise<boolean> {
+  private check(rule: CallerRule, request: AccessRequest, caller: Caller): boolean | Promise<boolean> {
     requirePermissions(rule, request, caller);
     // What a policy asks for binds what the organization grants; own matters, the second factor among them, stay open.
     const policy = rule.word === 'access';

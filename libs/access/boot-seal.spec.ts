@@ -75,7 +75,11 @@ describe('an offence is found:', () => {
     ['a signature without the body as it came', { rule: signed, rawBody: undefined }, /@Signed and @RawBody/],
     ['a body kept for no signature', { rawBody: 9 }, /@Signed and @RawBody/],
     ['a signature over a parsed body', { rule: signed, rawBody: 9, inputs: [body(Schema)] }, /a parsed body/],
-    ['a signature without a reason', { rule: { ...signed, why: '' }, rawBody: 9 }, /@signed without a reason/],
+    [
+      'a signature without a reason',
+      { rule: { ...signed, why: '' }, rawBody: 9 },
+      /@signed without a reason/,
+    ],
     ['no permission', { rule: { ...read, permissions: [] } }, /names no permission/],
     [
       'an unknown permission',

@@ -1,4 +1,14 @@
-export { Access, type AccessRule, asksForCaller, OWN, PLATFORM, Public, Signed, SignedIn, Unattended } from './access-rule.ts';
+export {
+  Access,
+  type AccessRule,
+  asksForCaller,
+  OWN,
+  PLATFORM,
+  Public,
+  Signed,
+  SignedIn,
+  Unattended,
+} from './access-rule.ts';
 export { AccessFault } from './access.faults.ts';
 export { AccessModule } from './access.module.ts';
 export { SealError } from './boot-seal.ts';

@@ -112,7 +112,10 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
   'intake.hook_created': { target: 'gitea_hook', data: [...HOOK_FIELDS] },
   'intake.hook_updated': { target: 'gitea_hook', data: [...HOOK_FIELDS] },
   'intake.hook_deleted': { target: 'gitea_hook', data: ['name'] },
-  'intake.delivery_accepted': { target: 'gitea_hook', data: ['delivery', 'event', 'repository', 'bodySha256'] },
+  'intake.delivery_accepted': {
+    target: 'gitea_hook',
+    data: ['delivery', 'event', 'repository', 'bodySha256'],
+  },
   'intake.delivery_refused': { target: 'gitea_hook, or route', data: [] },
   'intake.reconcile_asked': { target: 'gitea_hook', data: ['delivery'] },
   'intake.prompted': { target: 'gitea_hook', data: ['delivery', 'repository', 'prompts'] },

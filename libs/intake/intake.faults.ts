@@ -18,5 +18,8 @@ export const IntakeFault = faults('intake', {
   hook_not_found: ['not_found', 'There is no such hook in this organization.'],
   bad_hook: ['invalid', 'The hook cannot be as it is asked for; errors says why.'],
   hook_exists: ['conflict', 'The organization has a hook of this name, or the deployment a default hook.'],
-  too_many_hooks: ['conflict', 'The organization has as many hooks as it may have; data.limit says how many.'],
+  too_many_hooks: [
+    'conflict',
+    'The organization has as many hooks as it may have; data.limit says how many.',
+  ],
 });

@@ -110,5 +110,8 @@ function parse(body: Buffer): unknown {
 
 /** What the signature was judged by. */
 function isSame(now: HookRow, then: HookRow): boolean {
-  return String(now.secret_refs) === String(then.secret_refs) && String(now.repositories) === String(then.repositories);
+  return (
+    String(now.secret_refs) === String(then.secret_refs) &&
+    String(now.repositories) === String(then.repositories)
+  );
 }

@@ -109,19 +109,23 @@ export async function countRefusal(
   );
 }
 
-/** The line of a reading of everything. */
+/** The line of a reading of everything, if it is not there already. */
 export async function insertReconcile(
   tx: OrgTx | SystemTx,
   one: { orgId: string; hookId: string; id: string; state: 'queued' | 'done' },
 ): Promise<void> {
   await tx.query(
     `INSERT INTO gitea_deliveries (org_id, hook_id, id, source, event, verdict, state)
-     VALUES ($1, $2, $3, 'reconcile', 'reconcile', 'accepted', $4)`,
+     VALUES ($1, $2, $3, 'reconcile', 'reconcile', 'accepted', $4) ON CONFLICT (id) DO NOTHING`,
     [one.orgId, one.hookId, one.id, one.state],
   );
 }
 
-export async function readDelivery(tx: SystemTx, orgId: string, id: string): Promise<DeliveryRow | undefined> {
+export async function readDelivery(
+  tx: SystemTx,
+  orgId: string,
+  id: string,
+): Promise<DeliveryRow | undefined> {
   return tx.one<DeliveryRow>(`SELECT ${COLUMNS} FROM gitea_deliveries WHERE org_id = $1 AND id = $2`, [
     orgId,
     id,
@@ -152,4 +156,19 @@ export async function endDelivery(
       WHERE org_id = $1 AND id = $2`,
     [orgId, id, state, code],
   );
+}
+
+/** Whether the newest reading of everything failed for this reason: it is told once, not at every sweep. */
+export async function hasJustFailed(
+  tx: SystemTx,
+  orgId: string,
+  hookId: string,
+  code: string,
+): Promise<boolean> {
+  const newest = await tx.one<{ state: string; code: string | null }>(
+    `SELECT state, code FROM gitea_deliveries WHERE org_id = $1 AND hook_id = $2 AND source = 'reconcile'
+      ORDER BY id DESC LIMIT 1`,
+    [orgId, hookId],
+  );
+  return newest?.state === 'failed' && newest.code === code;
 }

@@ -7,13 +7,16 @@ export type Subject =
   | { readonly kind: 'branch' | 'tag' | 'release'; readonly name: string }
   | { readonly kind: 'pull'; readonly number: number }
   | { readonly kind: 'commit'; readonly sha: string }
-  | { readonly kind: 'run' | 'job'; readonly id: number };
+  | { readonly kind: 'run'; readonly id: number }
+  | { readonly kind: 'job'; readonly id: number };
 
 /**
  * The events Gitea sends (its modules/webhook/type.go): X-Gitea-Event-Type to what X-Gitea-Event says of it, and how
  * the subject is read from the body; `undefined` where the event tells of nothing that rollouts depend on.
  */
-const events: Readonly<Record<string, readonly [event: string, read: ((body: Reading) => Subject) | undefined]>> = {
+const events: Readonly<
+  Record<string, readonly [event: string, read: ((body: Reading) => Subject) | undefined]>
+> = {
   push: ['push', pushed],
   create: ['create', named],
   delete: ['delete', named],

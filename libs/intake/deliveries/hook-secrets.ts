@@ -53,7 +53,8 @@ export class HookSecrets {
     try {
       return await this.references.resolve(org_id, reference, `webhook:${id}`);
     } catch (error) {
-      if (error instanceof Fault && error.kind !== 'unavailable' && error.kind !== 'internal') return undefined;
+      if (error instanceof Fault && error.kind !== 'unavailable' && error.kind !== 'internal')
+        return undefined;
       throw error;
     }
   }

@@ -7,14 +7,19 @@ import { AcceptedView } from './delivery.contract.ts';
 
 /** A pull request is told of with its repository three times over; a push with its newest commits. */
 const LIMIT = 1_048_576;
-const FAULTS = Object.values(IntakeFault).filter(({ code }) => !/hook_exists|bad_hook$|hooks$|not_found/.test(code));
+const FAULTS = Object.values(IntakeFault).filter(
+  ({ code }) => !/hook_exists|bad_hook$|hooks$|not_found/.test(code),
+);
 
 @Controller('api/v1/integrations/gitea/webhook')
 export class WebhookController {
   constructor(private readonly deliveries: Deliveries) {}
 
   @Post()
-  @Signed('gitea', 'Gitea holds no credential; it signs the body of each delivery with the secret of the default hook')
+  @Signed(
+    'gitea',
+    'Gitea holds no credential; it signs the body of each delivery with the secret of the default hook',
+  )
   @RawBody(LIMIT)
   @Answers(AcceptedView, {
     status: 202,
@@ -26,7 +31,10 @@ export class WebhookController {
   }
 
   @Post(':hookId')
-  @Signed('gitea', 'Gitea holds no credential; it signs the body of each delivery with the secret of this hook')
+  @Signed(
+    'gitea',
+    'Gitea holds no credential; it signs the body of each delivery with the secret of this hook',
+  )
   @RawBody(LIMIT)
   @Answers(AcceptedView, { status: 202, faults: FAULTS, description: 'Tell of an event, as Gitea does.' })
   take(@Req() request: AccessRequest, @Param('hookId', IdPipe) _hookId: string): Promise<AcceptedView> {

@@ -94,7 +94,9 @@ export class HookView {
   @Text()
   name: string;
 
-  @Text({ description: 'What to enter as the target of the webhook in Gitea, below the address of this API.' })
+  @Text({
+    description: 'What to enter as the target of the webhook in Gitea, below the address of this API.',
+  })
   path: string;
 
   @Text(BASE_URL)
