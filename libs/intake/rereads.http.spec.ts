@@ -1,0 +1,452 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { expectStatus, until } from '../../test/kit/app-in-process.ts';
+import { GiteaIntake, SECRET } from '../../test/kit/gitea-intake.ts';
+import { type GiteaRepo, GiteaServer, type Mishap } from '../../test/kit/gitea-server.ts';
+
+/** What is done follows from what Gitea says when it is asked, and from nothing that was delivered. */
+let intake: GiteaIntake;
+let gitea: GiteaServer;
+let repo: GiteaRepo;
+let hook: string;
+let made = 0;
+
+beforeAll(async () => {
+  intake = await GiteaIntake.start();
+  gitea = intake.gitea;
+}, 60_000);
+afterAll(() => intake.stop());
+
+/** Each test has a repository and a hook of its own. */
+beforeEach(async () => {
+  repo = gitea.repo(`ada/ledger-${(made += 1)}`, 1_000 + made);
+  repo.push('main');
+  hook = await intake.baselined({ repositories: [repo.fullName] });
+  intake.rollouts.commits = [];
+  intake.rollouts.take();
+}, 30_000);
+afterEach(async () => {
+  gitea.mishap = undefined;
+  gitea.meanwhile = undefined;
+  expect(gitea.strange).toEqual([]);
+  const path = `${intake.base}/${hook}`;
+  expectStatus(await intake.app.ask('DELETE', path, intake.as), 204);
+});
+
+const deliver = (type: string, payload: object) => intake.deliver(hook, type, payload);
+const told = (): string[] => intake.rollouts.take();
+const bind = (ref: string, ...commits: string[]): void => {
+  intake.rollouts.commits = commits.map((commit) => ({ ref, commit }));
+};
+
+describe('a push', () => {
+  it('opens a rollout of the commit that the branch stands at', async () => {
+    const head = repo.push('main');
+    const line = await deliver('push', gitea.pushed(repo, 'refs/heads/main'));
+    expect(told()).toEqual([`open push refs/heads/main ${head}`]);
+    expect(line).toMatchObject({
+      state: 'done',
+      verdict: 'accepted',
+      prompted: [{ kind: 'open', ref: 'refs/heads/main', commit: head, what: 'push' }],
+    });
+    const records = await intake.app.records(intake.admin.organization.id, 'intake.prompted');
+    expect(records.at(-1)).toMatchObject({
+      actor: { type: 'system', id: 'gitea_intake' },
+      target: { type: 'gitea_hook', id: hook },
+      changes: { delivery: { to: line.id }, repository: { to: `${gitea.url}/${repo.fullName}` } },
+    });
+  });
+
+  it('that says another commit than Gitea does counts for nothing: Gitea does', async () => {
+    const head = repo.push('main');
+    await deliver('push', gitea.pushed(repo, 'refs/heads/main', 'b'.repeat(40), 'c'.repeat(40)));
+    expect(told()).toEqual([`open push refs/heads/main ${head}`]);
+  });
+
+  it('of what has changed again since is of what stands there now', async () => {
+    repo.push('main');
+    let later = '';
+    gitea.meanwhile = (path) => {
+      if (/branches\/main$/.test(path) && later === '') later = repo.push('main');
+    };
+    await deliver('push', gitea.pushed(repo, 'refs/heads/main'));
+    expect(told()).toEqual([`open push refs/heads/main ${later}`]);
+  });
+
+  it('of what nothing has changed in does nothing', async () => {
+    const line = await deliver('push', gitea.pushed(repo, 'refs/heads/main'));
+    expect([told(), line.prompted, line.state]).toEqual([[], [], 'done']);
+  });
+
+  it('to a branch that the hook is not for does nothing; to a new one of its pattern it opens', async () => {
+    const path = `${intake.base}/${hook}`;
+    const patch = { ...intake.as, body: { branches: ['main', 'release/*'] } };
+    expectStatus(await intake.app.ask('PATCH', path, patch), 200);
+    repo.push('feature/x');
+    await deliver('push', gitea.pushed(repo, 'refs/heads/feature/x'));
+    expect(told()).toEqual([]);
+    const head = repo.push('release/1');
+    await deliver('create', gitea.named(repo, 'branch', 'release/1'));
+    expect(told()).toEqual([`open push refs/heads/release/1 ${head}`]);
+  });
+
+  it('by a hook that opens nothing only advances', async () => {
+    const path = `${intake.base}/${hook}`;
+    expectStatus(await intake.app.ask('PATCH', path, { ...intake.as, body: { opens: [] } }), 200);
+    const head = repo.push('main');
+    await deliver('push', gitea.pushed(repo, 'refs/heads/main'));
+    expect(told()).toEqual([`advance push refs/heads/main ${head}`]);
+  });
+});
+
+describe('a forced push', () => {
+  it('voids what is bound to the commits that the branch has lost, and to no other', async () => {
+    const kept = repo.branches.get('main') ?? '';
+    const [lost, alsoLost] = [repo.push('main'), repo.push('main')];
+    await deliver('push', gitea.pushed(repo, 'refs/heads/main'));
+    told();
+    bind('refs/heads/main', kept, lost, alsoLost);
+    repo.branches.set('main', repo.commit(kept));
+    const head = repo.branches.get('main');
+    // The body says that nothing was forced.
+    await deliver('push', gitea.pushed(repo, 'refs/heads/main', kept));
+    expect(told()).toEqual([
+      `void force_push refs/heads/main ${lost}`,
+      `void force_push refs/heads/main ${alsoLost}`,
+      `open push refs/heads/main ${head}`,
+    ]);
+  });
+
+  it('is none where the old commit is in the history of the new one', async () => {
+    const before = repo.push('main');
+    await deliver('push', gitea.pushed(repo, 'refs/heads/main'));
+    told();
+    bind('refs/heads/main', before);
+    const head = repo.push('main');
+    await deliver('push', gitea.pushed(repo, 'refs/heads/main'));
+    expect(told()).toEqual([`open push refs/heads/main ${head}`]);
+  });
+
+  it('voids what is bound to a commit that Gitea knows no longer', async () => {
+    bind('refs/heads/main', 'd'.repeat(40));
+    const head = repo.push('main');
+    await deliver('push', gitea.pushed(repo, 'refs/heads/main'));
+    expect(told()).toEqual([
+      `void force_push refs/heads/main ${'d'.repeat(40)}`,
+      `open push refs/heads/main ${head}`,
+    ]);
+  });
+
+  it('is taken for one where the list of what is missing is too long to read', async () => {
+    const before = repo.branches.get('main') ?? '';
+    gitea.mishap = { path: /compare/, what: 'oversize', times: 1 };
+    const head = repo.push('main');
+    await deliver('push', gitea.pushed(repo, 'refs/heads/main'));
+    expect(told()[0]).toBe(`void force_push refs/heads/main ${before}`);
+    expect(head).toBeDefined();
+  });
+
+  it('that was missed is found when rollouts are bound to what the branch does not have', async () => {
+    bind('refs/heads/main', repo.commit());
+    await intake.reconcile(hook);
+    expect(told()[0]).toMatch(/^void force_push refs\/heads\/main /);
+  });
+});
+
+describe('a branch or a tag that is gone', () => {
+  it('voids what was bound to it', async () => {
+    const commit = repo.push('side');
+    await deliver('create', gitea.named(repo, 'branch', 'side'));
+    told();
+    bind('refs/heads/side', commit);
+    repo.branches.delete('side');
+    await deliver('delete', gitea.named(repo, 'branch', 'side'));
+    expect(told()).toEqual([`void ref_deleted refs/heads/side ${commit}`]);
+  });
+
+  it('is not believed to be gone of a delivery alone', async () => {
+    bind('refs/heads/main', repo.branches.get('main') ?? '');
+    await deliver('delete', gitea.named(repo, 'branch', 'main'));
+    expect(told()).toEqual([]);
+  });
+
+  it('is not believed to be gone where the whole repository cannot be read', async () => {
+    bind('refs/heads/main', repo.branches.get('main') ?? '');
+    gitea.mishap = { path: /branches|ledger-\d+$/, what: 404, times: 3 };
+    const line = await deliver('push', gitea.pushed(repo, 'refs/heads/main'));
+    expect([told(), line.state]).toEqual([[], 'done']);
+  });
+
+  it('as a tag that moves is another one', async () => {
+    const [one, two] = [repo.commit(), repo.commit()];
+    repo.tags.set('v1', one);
+    await deliver('push', gitea.pushed(repo, 'refs/tags/v1'));
+    expect(told()).toEqual([`open tag refs/tags/v1 ${one}`]);
+    repo.tags.set('v1', two);
+    await deliver('push', gitea.pushed(repo, 'refs/tags/v1'));
+    expect(told()).toEqual([`void tag_moved refs/tags/v1 ${one}`, `open tag refs/tags/v1 ${two}`]);
+  });
+});
+
+describe('a release', () => {
+  it('opens a rollout of its tag’s commit when it is published, and voids it when it is gone', async () => {
+    const commit = repo.commit();
+    repo.tags.set('v1', commit);
+    await deliver('create', gitea.named(repo, 'tag', 'v1'));
+    told();
+    repo.releases.set('v1', { id: 5, draft: true });
+    await deliver('release', gitea.released(repo, 'v1', 'published'));
+    expect(told()).toEqual([]);
+    repo.releases.set('v1', { id: 5, draft: false });
+    await deliver('release', { ...gitea.released(repo, 'v1', 'updated') });
+    expect(told()).toEqual([`open release refs/tags/v1 ${commit}`]);
+    const body = gitea.released(repo, 'v1', 'deleted');
+    repo.releases.delete('v1');
+    await deliver('release', body);
+    expect(told()).toEqual([`void release_deleted refs/tags/v1 ${commit}`]);
+  });
+});
+
+describe('a pull request', () => {
+  const ref = 'refs/pull/3/head';
+
+  it('opens, follows its head, is voided by a forced one, closes, opens again and merges', async () => {
+    const [one, two] = [repo.commit(), ''];
+    const pull = repo.openPull(3, 'main', one);
+    await deliver('pull_request', gitea.pulled(repo, pull, 'opened'));
+    expect(told()).toEqual([`open pull_request ${ref} ${one}`]);
+    pull.head = repo.commit(one);
+    pull.updated += 1;
+    await deliver('pull_request_sync', gitea.pulled(repo, pull, 'synchronized'));
+    expect(told()).toEqual([`open pull_request ${ref} ${pull.head}`]);
+    const before = pull.head;
+    bind(ref, one, before);
+    pull.head = repo.commit(one);
+    await deliver('pull_request_sync', gitea.pulled(repo, pull, 'synchronized'));
+    expect(told()).toEqual([`void force_push ${ref} ${before}`, `open pull_request ${ref} ${pull.head}`]);
+    bind(ref, pull.head);
+    pull.state = 'closed';
+    await deliver('pull_request', gitea.pulled(repo, pull, 'closed'));
+    expect(told()).toEqual([`void pull_request_closed ${ref} ${pull.head}`]);
+    pull.state = 'open';
+    await deliver('pull_request', gitea.pulled(repo, pull, 'reopened'));
+    expect(told()).toEqual([`open pull_request ${ref} ${pull.head}`]);
+    Object.assign(pull, { state: 'closed', merged: true, mergeCommit: repo.push('main') });
+    await deliver('pull_request', gitea.pulled(repo, pull, 'closed'));
+    expect(told()).toEqual([`advance merged refs/heads/main ${pull.mergeCommit}`]);
+    expect(two).toBe('');
+  });
+
+  it('has reviews that become evidence once, whatever the delivery says of them', async () => {
+    const pull = repo.openPull(3, 'main', repo.commit());
+    await deliver('pull_request', gitea.pulled(repo, pull, 'opened'));
+    told();
+    const forged = gitea.pulled(repo, pull, 'reviewed', {
+      type: 'pull_request_review_approved',
+      content: 'ok',
+    });
+    await deliver('pull_request_review_approved', forged);
+    expect(told()).toEqual([]);
+    repo.review(pull, 'APPROVED');
+    repo.review(pull, 'PENDING');
+    await deliver('pull_request_review_approved', { ...forged, sender: { login: 'bob' } });
+    expect(intake.rollouts.told[0]).toMatchObject({
+      kind: 'evidence',
+      what: { kind: 'review', state: 'APPROVED', by: 'bob', standing: true, commit: pull.head },
+    });
+    expect(told()).toEqual([
+      `evidence review APPROVED ${ref} ${pull.head}`,
+      `advance review ${ref} ${pull.head}`,
+    ]);
+    await intake.reconcile(hook);
+    expect(told()).toEqual([]);
+  });
+
+  it('has reviews that stand no longer when they are dismissed, outdated or deleted', async () => {
+    const pull = repo.openPull(3, 'main', repo.commit());
+    const [first, second] = [repo.review(pull, 'APPROVED'), repo.review(pull, 'REQUEST_CHANGES')];
+    await deliver('pull_request', gitea.pulled(repo, pull, 'opened'));
+    told();
+    const standing = (): unknown[] =>
+      intake.rollouts.told.flatMap(({ what }) =>
+        'standing' in what ? [[what.id, what.state, what.standing]] : [],
+      );
+    first.dismissed = true;
+    await deliver('pull_request_review_rejected', gitea.pulled(repo, pull, 'reviewed'));
+    expect(standing()).toEqual([[String(first.id), 'APPROVED', false]]);
+    told();
+    pull.head = repo.commit(pull.head);
+    await deliver('pull_request_sync', gitea.pulled(repo, pull, 'synchronized'));
+    expect(standing()).toEqual([[String(second.id), 'REQUEST_CHANGES', false]]);
+    told();
+    pull.reviews.pop();
+    await deliver('pull_request_review_comment', gitea.pulled(repo, pull, 'reviewed', { type: 'x' }));
+    expect(standing()).toEqual([[String(second.id), 'DELETED', false]]);
+  });
+
+  it('shows nobody’s name in the log', async () => {
+    const pull = repo.openPull(3, 'main', repo.commit());
+    repo.review(pull, 'APPROVED', { by: 'a-person-with-a-name' });
+    await deliver('pull_request', gitea.pulled(repo, pull, 'opened'));
+    expect(JSON.stringify(await intake.app.records(intake.admin.organization.id))).not.toContain('a-person');
+  });
+});
+
+describe('checks', () => {
+  it('by status become evidence of the commit, each once', async () => {
+    const commit = repo.branches.get('main') ?? '';
+    repo.statuses.set(
+      commit,
+      new Map([
+        ['ci/build', 'success'],
+        ['ci/test', 'failure'],
+      ]),
+    );
+    await deliver('status', gitea.statused(repo, commit, 'ci/build', 'success'));
+    expect(told()).toEqual([
+      `evidence status success - ${commit}`,
+      `evidence status failure - ${commit}`,
+      `advance status - ${commit}`,
+    ]);
+    repo.statuses.get(commit)?.set('ci/test', 'success');
+    // A body that says what Gitea does not.
+    await deliver('status', gitea.statused(repo, commit, 'ci/other', 'success'));
+    expect(told()).toEqual([`evidence status success - ${commit}`, `advance status - ${commit}`]);
+  });
+
+  it('by workflow become evidence of the commit that Gitea says the run is of', async () => {
+    const commit = repo.branches.get('main') ?? '';
+    repo.runs.set(9, { commit, status: 'completed', conclusion: 'failure' });
+    repo.jobs.set(4, 9);
+    await deliver('workflow_run', gitea.ran(repo, 9));
+    const lines = [`evidence workflow failure - ${commit}`, `advance workflow - ${commit}`];
+    expect(told()).toEqual(lines);
+    await deliver('workflow_job', gitea.ranJob(repo, 4));
+    expect(told()).toEqual(lines);
+    await deliver('workflow_run', gitea.ran(repo, 10));
+    expect(told()).toEqual([]);
+  });
+});
+
+describe('a reading of everything', () => {
+  it('finds what was never delivered, tells it once, and nothing of before the hook', async () => {
+    await intake.reconcile(hook);
+    expect(told()).toEqual([]);
+    const [head, side] = [repo.push('main'), repo.push('side')];
+    const tag = repo.commit();
+    repo.tags.set('v2', tag);
+    repo.tags.set('other', tag);
+    const pull = repo.openPull(8, 'main', repo.commit());
+    const line = await intake.reconcile(hook);
+    expect(told().toSorted()).toEqual(
+      [
+        `open push refs/heads/main ${head}`,
+        `open push refs/heads/side ${side}`,
+        `open tag refs/tags/v2 ${tag}`,
+        `open pull_request refs/pull/8/head ${pull.head}`,
+      ].toSorted(),
+    );
+    expect(line).toMatchObject({ source: 'reconcile', state: 'done', verdict: 'accepted' });
+    expect(line.prompted).toHaveLength(4);
+    repo.branches.delete('side');
+    pull.state = 'closed';
+    await intake.reconcile(hook);
+    expect(told().toSorted()).toEqual([
+      `void pull_request_closed refs/pull/8/head ${pull.head}`,
+      `void ref_deleted refs/heads/side ${side}`,
+    ]);
+    await intake.reconcile(hook);
+    expect(told()).toEqual([]);
+  });
+
+  it('reads every page', async () => {
+    for (let n = 0; n < 120; n += 1) repo.push(`topic/${n}`);
+    const line = await intake.reconcile(hook);
+    expect(line.prompted).toHaveLength(120);
+    expect(gitea.requests.filter((one) => one.includes(`${repo.fullName}/branches?`)).length).toBeGreaterThan(
+      3,
+    );
+  });
+
+  it('is asked by who may only', async () => {
+    expectStatus(await intake.app.ask('POST', `${intake.base}/${hook}/reconcile`), 401);
+  });
+});
+
+describe('a Gitea that', () => {
+  it.each<[string, Mishap]>([
+    ['answers 502', 502],
+    ['answers 401 for a moment', 401],
+    ['sends elsewhere', 'redirect'],
+    ['sends half an answer', 'truncate'],
+    ['sends a page instead of JSON', 'not_json'],
+    ['sends more than anybody reads', 'oversize'],
+    ['closes in the middle', 'break_off'],
+    ['sends what is no branch', 'wrong_shape'],
+  ])(
+    '%s is asked again, and nothing follows until it answers',
+    async (_name, what) => {
+      const head = repo.push('main');
+      gitea.mishap = { path: /branches\/main$/, what, times: 1 };
+      const { id } = expectStatus(
+        await intake.send(hook, GiteaServer.deliver('push', gitea.pushed(repo, 'refs/heads/main'), SECRET)),
+        202,
+      );
+      const failed = await until(async () =>
+        (await intake.lines(hook)).find((one) => one.id === id && one.code),
+      );
+      expect(failed).toMatchObject({ state: 'queued', prompted: [] });
+      expect(failed.code).toMatch(/^gitea_/);
+      expect((await intake.ended(hook, id)).state).toBe('done');
+      expect(told()).toEqual([`open push refs/heads/main ${head}`]);
+      expect(gitea.requests.join()).not.toContain('meta-data');
+    },
+    60_000,
+  );
+
+  it('has another repository of the same name is not believed', async () => {
+    gitea.repo(repo.fullName, 77_777).push('main');
+    const { id } = expectStatus(
+      await intake.send(hook, GiteaServer.deliver('push', gitea.pushed(repo, 'refs/heads/main'), SECRET)),
+      202,
+    );
+    const line = await until(async () => (await intake.lines(hook)).find((one) => one.id === id && one.code));
+    expect(line.code).toBe('gitea_repository_changed');
+    expect(told()).toEqual([]);
+  });
+
+  it('lies inside is not asked, unless the operator allows its network', async () => {
+    for (const baseUrl of [
+      'https://10.0.0.1',
+      'http://localhost.example.invalid',
+      'http://169.254.169.254',
+    ]) {
+      const inside = await intake.hook({ baseUrl, repositories: [repo.fullName] });
+      const { delivery } = expectStatus(
+        await intake.app.ask('POST', `${intake.base}/${inside}/reconcile`, intake.as),
+        202,
+      );
+      const line = await until(async () =>
+        (await intake.lines(inside)).find((one) => one.id === delivery && one.code !== undefined),
+      );
+      expect(line.code).toMatch(/^gitea_(target_denied|name_unknown)$/);
+      expectStatus(await intake.app.ask('DELETE', `${intake.base}/${inside}`, intake.as), 204);
+    }
+  });
+});
+
+describe('a delivery that waits', () => {
+  it('is not read once the hook is disabled', async () => {
+    const head = repo.push('main');
+    gitea.mishap = { path: /branches\/main$/, what: 503, times: 1 };
+    const { id } = expectStatus(
+      await intake.send(hook, GiteaServer.deliver('push', gitea.pushed(repo, 'refs/heads/main'), SECRET)),
+      202,
+    );
+    await until(async () => (await intake.lines(hook)).some((one) => one.id === id && one.code));
+    const off = { ...intake.as, body: { enabled: false } };
+    expectStatus(await intake.app.ask('PATCH', `${intake.base}/${hook}`, off), 200);
+    expect(await intake.ended(hook, id)).toMatchObject({ state: 'failed', code: 'hook_disabled' });
+    expect(told()).toEqual([]);
+    expect(head).toBeDefined();
+  }, 60_000);
+});
