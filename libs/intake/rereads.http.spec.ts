@@ -139,10 +139,9 @@ describe('a forced push', () => {
   it('is taken for one where the list of what is missing is too long to read', async () => {
     const before = repo.branches.get('main') ?? '';
     gitea.mishap = { path: /compare/, what: 'oversize', times: 1 };
-    const head = repo.push('main');
+    repo.push('main');
     await deliver('push', gitea.pushed(repo, 'refs/heads/main'));
     expect(told()[0]).toBe(`void force_push refs/heads/main ${before}`);
-    expect(head).toBeDefined();
   });
 
   it('that was missed is found when rollouts are bound to what the branch does not have', async () => {
@@ -171,10 +170,13 @@ describe('a branch or a tag that is gone', () => {
 
   it('is not believed to be gone where the whole repository cannot be read', async () => {
     bind('refs/heads/main', repo.branches.get('main') ?? '');
-    gitea.mishap = { path: /branches|ledger-\d+$/, what: 404, times: 3 };
+    gitea.meanwhile = (path) => {
+      if (!path.endsWith('branches/main') || gitea.mishap) return;
+      gitea.mishap = { path: /./, what: 404, times: 2 };
+    };
     const line = await deliver('push', gitea.pushed(repo, 'refs/heads/main'));
-    expect([told(), line.state]).toEqual([[], 'done']);
-  });
+    expect([told(), line.state, gitea.mishap?.times]).toEqual([[], 'done', 0]);
+  }, 60_000);
 
   it('as a tag that moves is another one', async () => {
     const [one, two] = [repo.commit(), repo.commit()];
@@ -210,7 +212,7 @@ describe('a pull request', () => {
   const ref = 'refs/pull/3/head';
 
   it('opens, follows its head, is voided by a forced one, closes, opens again and merges', async () => {
-    const [one, two] = [repo.commit(), ''];
+    const one = repo.commit();
     const pull = repo.openPull(3, 'main', one);
     await deliver('pull_request', gitea.pulled(repo, pull, 'opened'));
     expect(told()).toEqual([`open pull_request ${ref} ${one}`]);
@@ -233,7 +235,6 @@ describe('a pull request', () => {
     Object.assign(pull, { state: 'closed', merged: true, mergeCommit: repo.push('main') });
     await deliver('pull_request', gitea.pulled(repo, pull, 'closed'));
     expect(told()).toEqual([`advance merged refs/heads/main ${pull.mergeCommit}`]);
-    expect(two).toBe('');
   });
 
   it('has reviews that become evidence once, whatever the delivery says of them', async () => {
@@ -381,6 +382,7 @@ describe('a Gitea that', () => {
     ['sends a page instead of JSON', 'not_json'],
     ['sends more than anybody reads', 'oversize'],
     ['closes in the middle', 'break_off'],
+    ['says nothing', 'hang'],
     ['sends what is no branch', 'wrong_shape'],
   ])(
     '%s is asked again, and nothing follows until it answers',
@@ -436,7 +438,7 @@ describe('a Gitea that', () => {
 
 describe('a delivery that waits', () => {
   it('is not read once the hook is disabled', async () => {
-    const head = repo.push('main');
+    repo.push('main');
     gitea.mishap = { path: /branches\/main$/, what: 503, times: 1 };
     const { id } = expectStatus(
       await intake.send(hook, GiteaServer.deliver('push', gitea.pushed(repo, 'refs/heads/main'), SECRET)),
@@ -447,6 +449,5 @@ describe('a delivery that waits', () => {
     expectStatus(await intake.app.ask('PATCH', `${intake.base}/${hook}`, off), 200);
     expect(await intake.ended(hook, id)).toMatchObject({ state: 'failed', code: 'hook_disabled' });
     expect(told()).toEqual([]);
-    expect(head).toBeDefined();
   }, 60_000);
 });
