@@ -393,8 +393,9 @@ describe('a Gitea that', () => {
         await intake.send(hook, GiteaServer.deliver('push', gitea.pushed(repo, 'refs/heads/main'), SECRET)),
         202,
       );
-      const failed = await until(async () =>
-        (await intake.lines(hook)).find((one) => one.id === id && one.code),
+      const failed = await until(
+        async () => (await intake.lines(hook)).find((one) => one.id === id && one.code),
+        30_000,
       );
       expect(failed).toMatchObject({ state: 'queued', prompted: [] });
       expect(failed.code).toMatch(/^gitea_/);

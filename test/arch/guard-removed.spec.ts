@@ -94,6 +94,11 @@ function sampleOf(name: string, schema: Schema): unknown {
   if (name === 'fields') return { key: 'sample' };
   // Of a sink of the first kind.
   if (name === 'settings') return { host: 'logs.example' };
+  // Of a hook of Gitea.
+  if (name === 'baseUrl') return 'https://gitea.example';
+  if (name === 'token') return 'secret://gitea#token';
+  if (name === 'secrets') return ['secret://gitea#secret'];
+  if (name === 'repositories') return ['ada/ledger'];
   if (schema['enum']) return (schema['enum'] as unknown[])[0];
   // What may be null is tried with what it is otherwise.
   switch ([schema['type']].flat()[0]) {
@@ -124,7 +129,7 @@ function sampleOf(name: string, schema: Schema): unknown {
 /** Calls a route as if it were the victim's: their organization and their objects in its path. */
 function callAtVictim(route: Route): Promise<Answer> {
   const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId } = victim;
-  const { deviceId, factorId, secretId, sinkId, erasureId } = victim;
+  const { deviceId, factorId, secretId, sinkId, hookId, erasureId } = victim;
   const ids: Record<string, string> = {
     orgId,
     userId,
@@ -136,6 +141,7 @@ function callAtVictim(route: Route): Promise<Answer> {
     deviceId,
     secretId,
     sinkId,
+    hookId,
     kid: 'k'.repeat(43),
     factorId,
     erasureId,

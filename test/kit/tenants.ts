@@ -13,6 +13,7 @@ export interface SeededTenant {
   readonly deviceId: string;
   readonly secretId: string;
   readonly sinkId: string;
+  readonly hookId: string;
   readonly factorId: string;
   readonly erasureId: string;
   /** Stands in every text of this tenant's rows. */
@@ -23,7 +24,7 @@ export interface SeededTenant {
 export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
   const [orgId, userId, roleId, sessionId] = [newId(), newId(), newId(), newId()];
   const [serviceAccountId, apiKeyId, invitationId] = [newId(), newId(), newId()];
-  const [secretId, sinkId] = [newId(), newId()];
+  const [secretId, sinkId, hookId] = [newId(), newId(), newId()];
   const [deviceId, factorId, erasureId] = [newId(), newId(), newId()];
   const mark = `mark-${newId()}`;
   await asRole(adminUrl, async (query) => {
@@ -133,6 +134,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       [orgId, sinkId, mark],
     );
     await seedSecret(query, orgId, secretId, mark);
+    await seedHook(query, orgId, hookId, mark);
     await query('INSERT INTO audit_holds (org_id, reason, placed_by) VALUES ($1, $2, $3)', [
       orgId,
       mark,
@@ -171,6 +173,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     factorId,
     secretId,
     sinkId,
+    hookId,
     erasureId,
     mark,
   };
@@ -194,6 +197,31 @@ async function seedSecret(query: Query, orgId: string, secretId: string, mark: s
     `INSERT INTO secret_uses (org_id, id, secret_id, version, kind, used_by, request_id)
      VALUES ($1, $2, $3, 1, 'revealed', $4, $4)`,
     [orgId, newId(), secretId, mark],
+  );
+}
+
+/** A hook of a Gitea, with what came in by it. */
+async function seedHook(query: Query, orgId: string, hookId: string, mark: string): Promise<void> {
+  await query(
+    `INSERT INTO gitea_hooks (org_id, id, name, base_url, token_ref, secret_refs, repositories, branches, tags, opens,
+                              created_by)
+     VALUES ($1, $2, $3, 'https://gitea.example', $3, ARRAY[$3], ARRAY[$3], '{*}', '{}', '{}', $3)`,
+    [orgId, hookId, mark],
+  );
+  await query(
+    `INSERT INTO gitea_deliveries (org_id, id, hook_id, source, delivery, event, repository, body_sha256, verdict, state)
+     VALUES ($1, $3, $2, 'webhook', $3, 'push', $4, $4, 'accepted', 'queued')`,
+    [orgId, hookId, newId(), mark],
+  );
+  await query('INSERT INTO gitea_repositories (org_id, hook_id, name, gitea_id) VALUES ($1, $2, $3, 1)', [
+    orgId,
+    hookId,
+    mark,
+  ]);
+  await query(
+    `INSERT INTO gitea_refs (org_id, hook_id, repository, kind, name, commit, state)
+     VALUES ($1, $2, $3, 'branch', $3, $3, $3)`,
+    [orgId, hookId, mark],
   );
 }
 

@@ -8,7 +8,7 @@ import { Fault, type FaultMaker, newId, type RequestFacts, sha256 } from '#kerne
 import { holdHook, type HookRow } from '../hooks/hook.store.ts';
 import { IntakeFault } from '../intake.faults.ts';
 import { rereadQueue } from '../rereads/queues.ts';
-import type { AcceptedView } from './delivery.contract.ts';
+import type { GiteaAcceptedView } from './delivery.contract.ts';
 import { countRefusal, findTaken, insertDelivery, type NewDelivery } from './delivery.store.ts';
 import { readEvent, type Told } from './gitea-events.ts';
 import { refusalOf, SignedDelivery } from './signed-deliveries.ts';
@@ -29,7 +29,7 @@ export class Deliveries {
     private readonly jobs: Jobs,
   ) {}
 
-  async take({ proof, facts }: AccessRequest): Promise<AcceptedView> {
+  async take({ proof, facts }: AccessRequest): Promise<GiteaAcceptedView> {
     if (!(proof instanceof SignedDelivery)) throw IntakeFault.bad_signature();
     const { hook, headers, body } = proof;
     const known = {
@@ -70,7 +70,7 @@ export class Deliveries {
     hook: HookRow,
     facts: RequestFacts,
     delivery: NewDelivery,
-  ): Promise<AcceptedView> {
+  ): Promise<GiteaAcceptedView> {
     // While this commits nobody disables the hook, or takes the secret away that was right a moment ago.
     const now = await holdHook(tx, hook.org_id, hook.id);
     if (!now?.live || !isSame(now, hook)) throw IntakeFault.hook_disabled();

@@ -1,6 +1,6 @@
 import { Choice, Id } from '#http';
 
-export class AcceptedView {
+export class GiteaAcceptedView {
   @Id({ description: 'The line in the list of deliveries.' })
   id: string;
 

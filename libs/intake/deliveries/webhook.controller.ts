@@ -3,7 +3,7 @@ import { type AccessRequest, Signed } from '#access';
 import { Answers, IdPipe, RawBody } from '#http';
 import { IntakeFault } from '../intake.faults.ts';
 import { Deliveries } from './deliveries.ts';
-import { AcceptedView } from './delivery.contract.ts';
+import { GiteaAcceptedView } from './delivery.contract.ts';
 
 /** A pull request is told of with its repository three times over; a push with its newest commits. */
 const LIMIT = 1_048_576;
@@ -21,12 +21,12 @@ export class WebhookController {
     'Gitea holds no credential; it signs the body of each delivery with the secret of the default hook',
   )
   @RawBody(LIMIT)
-  @Answers(AcceptedView, {
+  @Answers(GiteaAcceptedView, {
     status: 202,
     faults: FAULTS,
     description: 'Tell of an event, as Gitea does, by the default hook of the deployment.',
   })
-  takeByDefault(@Req() request: AccessRequest): Promise<AcceptedView> {
+  takeByDefault(@Req() request: AccessRequest): Promise<GiteaAcceptedView> {
     return this.deliveries.take(request);
   }
 
@@ -36,8 +36,12 @@ export class WebhookController {
     'Gitea holds no credential; it signs the body of each delivery with the secret of this hook',
   )
   @RawBody(LIMIT)
-  @Answers(AcceptedView, { status: 202, faults: FAULTS, description: 'Tell of an event, as Gitea does.' })
-  take(@Req() request: AccessRequest, @Param('hookId', IdPipe) _hookId: string): Promise<AcceptedView> {
+  @Answers(GiteaAcceptedView, {
+    status: 202,
+    faults: FAULTS,
+    description: 'Tell of an event, as Gitea does.',
+  })
+  take(@Req() request: AccessRequest, @Param('hookId', IdPipe) _hookId: string): Promise<GiteaAcceptedView> {
     return this.deliveries.take(request);
   }
 }

@@ -23,7 +23,7 @@ const DEFAULT = {
   description: 'Takes what comes without the id of a hook; only in the platform organization.',
 } as const;
 
-export class CreateHookRequest {
+export class CreateGiteaHookRequest {
   @Text({ max: 100 })
   name: string;
 
@@ -55,7 +55,7 @@ export class CreateHookRequest {
   isDefault?: boolean;
 }
 
-export class UpdateHookRequest {
+export class UpdateGiteaHookRequest {
   @Text({ max: 100, optional: true })
   name?: string;
 
@@ -87,7 +87,7 @@ export class UpdateHookRequest {
   isDefault?: boolean;
 }
 
-export class HookView {
+export class GiteaHookView {
   @Id()
   id: string;
 
@@ -133,9 +133,9 @@ export class HookView {
   createdAt: string;
 }
 
-export class HookPage extends pageViewOf(HookView) {}
+export class GiteaHookPage extends pageViewOf(GiteaHookView) {}
 
-export class PromptedView {
+export class GiteaPromptedView {
   @Choice(['open', 'advance', 'void', 'evidence'])
   kind: string;
 
@@ -152,7 +152,7 @@ export class PromptedView {
   rollouts: string[];
 }
 
-export class DeliveryView {
+export class GiteaDeliveryView {
   @Id()
   id: string;
 
@@ -183,8 +183,8 @@ export class DeliveryView {
   @Whole({ optional: true, description: 'How often the same body was refused in the same way.' })
   refusals?: number;
 
-  @ListOf(() => PromptedView, { max: 10_000, description: 'What came of it.' })
-  prompted: PromptedView[];
+  @ListOf(() => GiteaPromptedView, { max: 10_000, description: 'What came of it.' })
+  prompted: GiteaPromptedView[];
 
   @Time()
   receivedAt: string;
@@ -193,9 +193,9 @@ export class DeliveryView {
   doneAt?: string;
 }
 
-export class DeliveryPage extends pageViewOf(DeliveryView) {}
+export class GiteaDeliveryPage extends pageViewOf(GiteaDeliveryView) {}
 
-export class ReconcileView {
+export class GiteaReconcileView {
   @Id({ description: 'The line in the list of deliveries that tells how it went.' })
   delivery: string;
 }

@@ -3,12 +3,12 @@ import { Access, type AccessRequest, callerOf } from '#access';
 import { Answers, IdPipe, PageQuery } from '#http';
 import { IntakeFault } from '../intake.faults.ts';
 import {
-  CreateHookRequest,
-  DeliveryPage,
-  HookPage,
-  HookView,
-  ReconcileView,
-  UpdateHookRequest,
+  CreateGiteaHookRequest,
+  GiteaDeliveryPage,
+  GiteaHookPage,
+  GiteaHookView,
+  GiteaReconcileView,
+  UpdateGiteaHookRequest,
 } from './hook.contract.ts';
 import { Hooks } from './hooks.ts';
 
@@ -18,40 +18,40 @@ export class HooksController {
 
   @Get()
   @Access({ permission: 'intake:read', org: 'orgId' })
-  @Answers(HookPage, { description: 'By which hooks Gitea tells of events.' })
-  list(@Req() request: AccessRequest, @Query() query: PageQuery): Promise<HookPage> {
+  @Answers(GiteaHookPage, { description: 'By which hooks Gitea tells of events.' })
+  list(@Req() request: AccessRequest, @Query() query: PageQuery): Promise<GiteaHookPage> {
     return this.hooks.list(callerOf(request), query);
   }
 
   @Post()
   @Access({ permission: 'intake:write', org: 'orgId' })
-  @Answers(HookView, {
+  @Answers(GiteaHookView, {
     status: 201,
     faults: [IntakeFault.bad_hook, IntakeFault.hook_exists, IntakeFault.too_many_hooks],
     description: 'Take events from one more Gitea.',
   })
-  create(@Req() request: AccessRequest, @Body() body: CreateHookRequest): Promise<HookView> {
+  create(@Req() request: AccessRequest, @Body() body: CreateGiteaHookRequest): Promise<GiteaHookView> {
     return this.hooks.create(callerOf(request), body);
   }
 
   @Get(':hookId')
   @Access({ permission: 'intake:read', org: 'orgId' })
-  @Answers(HookView, { faults: [IntakeFault.hook_not_found], description: 'One hook.' })
-  read(@Req() request: AccessRequest, @Param('hookId', IdPipe) hookId: string): Promise<HookView> {
+  @Answers(GiteaHookView, { faults: [IntakeFault.hook_not_found], description: 'One hook.' })
+  read(@Req() request: AccessRequest, @Param('hookId', IdPipe) hookId: string): Promise<GiteaHookView> {
     return this.hooks.read(callerOf(request), hookId);
   }
 
   @Patch(':hookId')
   @Access({ permission: 'intake:write', org: 'orgId' })
-  @Answers(HookView, {
+  @Answers(GiteaHookView, {
     faults: [IntakeFault.hook_not_found, IntakeFault.bad_hook, IntakeFault.hook_exists],
     description: 'Change a hook. What it took before stays; what it refuses now it refuses at once.',
   })
   update(
     @Req() request: AccessRequest,
     @Param('hookId', IdPipe) hookId: string,
-    @Body() body: UpdateHookRequest,
-  ): Promise<HookView> {
+    @Body() body: UpdateGiteaHookRequest,
+  ): Promise<GiteaHookView> {
     return this.hooks.update(callerOf(request), hookId, body);
   }
 
@@ -67,7 +67,7 @@ export class HooksController {
 
   @Get(':hookId/deliveries')
   @Access({ permission: 'intake:read', org: 'orgId' })
-  @Answers(DeliveryPage, {
+  @Answers(GiteaDeliveryPage, {
     faults: [IntakeFault.hook_not_found],
     description: 'What came in by a hook and was signed, and what came of it.',
   })
@@ -75,18 +75,21 @@ export class HooksController {
     @Req() request: AccessRequest,
     @Param('hookId', IdPipe) hookId: string,
     @Query() query: PageQuery,
-  ): Promise<DeliveryPage> {
+  ): Promise<GiteaDeliveryPage> {
     return this.hooks.deliveries(callerOf(request), hookId, query);
   }
 
   @Post(':hookId/reconcile')
   @Access({ permission: 'intake:write', org: 'orgId' })
-  @Answers(ReconcileView, {
+  @Answers(GiteaReconcileView, {
     status: 202,
     faults: [IntakeFault.hook_not_found, IntakeFault.hook_disabled],
     description: 'Read all of the hook’s repositories now, for what was never delivered.',
   })
-  reconcile(@Req() request: AccessRequest, @Param('hookId', IdPipe) hookId: string): Promise<ReconcileView> {
+  reconcile(
+    @Req() request: AccessRequest,
+    @Param('hookId', IdPipe) hookId: string,
+  ): Promise<GiteaReconcileView> {
     return this.hooks.reconcile(callerOf(request), hookId);
   }
 }

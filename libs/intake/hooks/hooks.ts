@@ -7,13 +7,13 @@ import { readDeliveries, type DeliveryRow, insertReconcile } from '../deliveries
 import { IntakeFault } from '../intake.faults.ts';
 import { reconcileQueue } from '../rereads/queues.ts';
 import type {
-  CreateHookRequest,
-  DeliveryPage,
-  DeliveryView,
-  HookPage,
-  HookView,
-  ReconcileView,
-  UpdateHookRequest,
+  CreateGiteaHookRequest,
+  GiteaDeliveryPage,
+  GiteaDeliveryView,
+  GiteaHookPage,
+  GiteaHookView,
+  GiteaReconcileView,
+  UpdateGiteaHookRequest,
 } from './hook.contract.ts';
 import { readSettings } from './hook-input.ts';
 import {
@@ -43,20 +43,20 @@ export class Hooks {
     private readonly jobs: Jobs,
   ) {}
 
-  async list(caller: Caller, query: PageRequest): Promise<HookPage> {
+  async list(caller: Caller, query: PageRequest): Promise<GiteaHookPage> {
     const { limit, before } = readPage(query);
     const rows = await this.database.inOrg(caller, (tx) => readHooks(tx, limit + 1, before));
     return pageOf(rows, limit, viewOf);
   }
 
-  async read(caller: Caller, id: string): Promise<HookView> {
+  async read(caller: Caller, id: string): Promise<GiteaHookView> {
     const row = await this.database.inOrg(caller, (tx) => readHook(tx, id));
     if (!row) throw IntakeFault.hook_not_found();
     return viewOf(row);
   }
 
   /** What there is at this moment in the repositories is read at once, and opens nothing: only what is new does. */
-  async create(caller: Caller, request: CreateHookRequest): Promise<HookView> {
+  async create(caller: Caller, request: CreateGiteaHookRequest): Promise<GiteaHookView> {
     return this.database.inOrg(caller, async (tx) => {
       const { isDefault = false, enabled = true } = request;
       requirePlatform(caller, isDefault);
@@ -92,7 +92,7 @@ export class Hooks {
     });
   }
 
-  async update(caller: Caller, id: string, request: UpdateHookRequest): Promise<HookView> {
+  async update(caller: Caller, id: string, request: UpdateGiteaHookRequest): Promise<GiteaHookView> {
     return this.database.inOrg(caller, async (tx) => {
       const before = await lock(tx, id);
       const isDefault = request.isDefault ?? before.is_default;
@@ -136,7 +136,7 @@ export class Hooks {
     });
   }
 
-  async deliveries(caller: Caller, id: string, query: PageRequest): Promise<DeliveryPage> {
+  async deliveries(caller: Caller, id: string, query: PageRequest): Promise<GiteaDeliveryPage> {
     const { limit, before } = readPage(query);
     return this.database.inOrg(caller, async (tx) => {
       if (!(await readHook(tx, id))) throw IntakeFault.hook_not_found();
@@ -145,7 +145,7 @@ export class Hooks {
   }
 
   /** Has everything read that the hook is for, as the sweep does now and then by itself. */
-  async reconcile(caller: Caller, id: string): Promise<ReconcileView> {
+  async reconcile(caller: Caller, id: string): Promise<GiteaReconcileView> {
     return this.database.inOrg(caller, async (tx) => {
       const row = await lock(tx, id);
       if (!row.enabled) throw IntakeFault.hook_disabled();
@@ -176,7 +176,7 @@ function requirePlatform({ org }: Caller, isDefault: boolean): void {
 
 const PATH = '/api/v1/integrations/gitea/webhook';
 
-function viewOf(row: HookRow): HookView {
+function viewOf(row: HookRow): GiteaHookView {
   return {
     id: row.id,
     path: row.is_default ? PATH : `${PATH}/${row.id}`,
@@ -186,7 +186,7 @@ function viewOf(row: HookRow): HookView {
   };
 }
 
-type Shown = Omit<HookView, 'id' | 'path' | 'createdBy' | 'createdAt'>;
+type Shown = Omit<GiteaHookView, 'id' | 'path' | 'createdBy' | 'createdAt'>;
 
 /** What an administrator says of a hook, in the words of the API. */
 function shownOf(row: HookRow): Shown {
@@ -216,7 +216,7 @@ function differences(before: HookRow, after: HookRow): Changes {
   return Object.fromEntries(changed.map(([field, to]) => [field, { from: was[field], to }])) as Changes;
 }
 
-function deliveryOf(row: DeliveryRow): DeliveryView {
+function deliveryOf(row: DeliveryRow): GiteaDeliveryView {
   return {
     id: row.id,
     source: row.source,
