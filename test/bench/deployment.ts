@@ -59,7 +59,11 @@ export class Deployment {
   readonly #replicas = new Set<Replica>();
   readonly dataDir: string;
 
-  private constructor(readonly database: TemporaryDatabase) {
+  private constructor(
+    readonly database: TemporaryDatabase,
+    /** Settings beside those that every process of it has. */
+    private readonly settings: Readonly<Record<string, string>>,
+  ) {
     this.dataDir = join(database.directory, 'product');
     mkdirSync(this.dataDir);
   }
@@ -67,8 +71,9 @@ export class Deployment {
   static async start(
     databaseOn: Cores,
     productOn: Cores,
+    settings: Readonly<Record<string, string>> = {},
   ): Promise<{ deployment: Deployment; first: Replica }> {
-    const deployment = new Deployment(await TemporaryDatabase.start(databaseOn));
+    const deployment = new Deployment(await TemporaryDatabase.start(databaseOn), settings);
     try {
       const first = await deployment.replica(productOn, 'all');
       const token = readFileSync(join(deployment.dataDir, 'setup-token'), 'utf8').trim();
@@ -92,6 +97,7 @@ export class Deployment {
         PORTCULLIS_DATA_DIR: this.dataDir,
         PORTCULLIS_ROLE: role,
         DATABASE_URL: this.database.server.adminUrl,
+        ...this.settings,
       },
     });
     const fresh = !existsSync(join(this.dataDir, 'setup-token')) && role === 'all';

@@ -6,6 +6,7 @@ import { childEnvironment, isId } from '#kernel';
 import { Deployment, owner, signIn } from '../bench/deployment.ts';
 import { cores, ROOT } from '../bench/processes.ts';
 import { fillLog } from '../kit/long-log.ts';
+import { buildGitea, verifyGitea } from './gitea.ts';
 
 /**
  * `npm run test:oracles`: the running product against verifiers that nobody here wrote. Where one cannot be built,
@@ -19,6 +20,9 @@ try {
   const reason = build();
   if (reason === undefined) process.exitCode = await verifyTransparencyLog();
   else console.log(`skipped: golang.org/x/mod/sumdb (${reason})`);
+  const noGitea = buildGitea();
+  if (noGitea !== undefined) console.log(`skipped: Gitea (${noGitea})`);
+  else if ((await verifyGitea()) !== 0) process.exitCode = 1;
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
