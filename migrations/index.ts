@@ -17,7 +17,10 @@ import { KeepAuditTiles1763769600020 } from './1763769600020-keep-audit-tiles.ts
 import { CreateSecrets1763769600021 } from './1763769600021-create-secrets.ts';
 import { CreateAuditSinks1763769600022 } from './1763769600022-create-audit-sinks.ts';
 import { AllowErasureAndRetention1763769600023 } from './1763769600023-allow-erasure-and-retention.ts';
+import { CreateVaultSecrets1763769600026 } from './1763769600026-create-vault-secrets.ts';
 import { ForgetSecrets1763769600027 } from './1763769600027-forget-secrets.ts';
+import { CreateEvents1763769600034 } from './1763769600034-create-events.ts';
+import { CreateCapabilities1763769600035 } from './1763769600035-create-capabilities.ts';
 import { CreateGiteaIntake1763769600045 } from './1763769600045-create-gitea-intake.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
@@ -41,6 +44,9 @@ export const migrations = [
   CreateSecrets1763769600021,
   CreateAuditSinks1763769600022,
   AllowErasureAndRetention1763769600023,
+  CreateVaultSecrets1763769600026,
   ForgetSecrets1763769600027,
+  CreateEvents1763769600034,
+  CreateCapabilities1763769600035,
   CreateGiteaIntake1763769600045,
 ];

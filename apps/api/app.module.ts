@@ -1,8 +1,9 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { AccessModule } from '#access';
-import { AuditConfig, AuditModule, SinkConfig, SinkSecrets } from '#audit';
+import { AuditConfig, AuditModule, RecordFollower, SinkConfig, SinkSecrets } from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
+import { EventConfig, Events, EventSecrets, EventsModule } from '#events';
 import { EgressModule } from '#egress';
 import { HttpModule } from '#http';
 import { IntakeModule, NoRollouts, RolloutPrompts } from '#intake';
@@ -11,7 +12,7 @@ import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
 import { PlatformModule } from '#platform';
-import { type MasterKey, SecretReferences, SecretsModule, type SecretsOptions } from '#secrets';
+import { DEPLOYMENT, type MasterKey, SecretReferences, SecretsModule, type SecretsOptions } from '#secrets';
 
 export interface AppParts {
   readonly database: DatabaseOptions;
@@ -31,6 +32,8 @@ export interface AppParts {
   readonly secrets?: SecretsOptions;
   /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
+  /** Where events go besides their log, and how long they are kept. */
+  readonly events?: EventConfig;
   /** For tests; until there are rollouts nothing hears of what Gitea says. */
   readonly rolloutPrompts?: RolloutPrompts;
   /** For tests; the system's where unsaid. */
@@ -55,6 +58,7 @@ export class AppModule {
     egressAllow = [],
     secrets,
     sinkSecrets,
+    events = new EventConfig(),
     rolloutPrompts = new NoRollouts(),
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
@@ -69,8 +73,16 @@ export class AppModule {
             sinkSecrets
               ? { provide: SinkSecrets, useValue: sinkSecrets }
               : { provide: SinkSecrets, useExisting: SecretReferences },
+            { provide: RecordFollower, useExisting: Events },
+            {
+              provide: EventSecrets,
+              useFactory: (references: SecretReferences): EventSecrets => ({
+                resolve: (reference, purpose) => references.resolve(DEPLOYMENT, reference, purpose),
+              }),
+              inject: [SecretReferences],
+            },
           ],
-          exports: [Clock, RolloutPrompts, SinkSecrets],
+          exports: [Clock, EventSecrets, RecordFollower, RolloutPrompts, SinkSecrets],
         },
         DatabaseModule.with(database),
         SecretsModule.with(masterKey, secrets),
@@ -80,6 +92,7 @@ export class AppModule {
         MailModule.with(mail),
         AuthModule.with(new AuthConfig(issuer, publicUrl)),
         AuditModule.with(new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir), sinks),
+        EventsModule.with(events),
         OrgsModule.with(new OrgConfig(publicUrl)),
         IntakeModule,
         PlatformModule,

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CheckpointRounds, SinkConfig, SinkRelays } from '#audit';
+import { eventConfig, EventRelays, EventRetention } from '#events';
 import { AppLogger, batchedSink, createHttpApp } from '#http';
 import { Jobs } from '#jobs';
 import { ConfigError, readPrivateFile, readProcessConfig, StartError, type Values } from '#kernel';
@@ -78,6 +79,7 @@ async function serve(config: Config): Promise<void> {
         secrets: { ages: config.secretAges },
         sinks: new SinkConfig(config.auditFileDir),
         egressAllow: config.egressAllow,
+        events: eventConfig(config),
       }),
       {
         logger,
@@ -98,6 +100,8 @@ async function serve(config: Config): Promise<void> {
       app.get(Housekeeping).start((error) => logger.error(error, 'housekeeping'));
       app.get(CheckpointRounds).start((error) => logger.error(error, 'audit'));
       app.get(SinkRelays).start((error) => logger.error(error, 'audit'));
+      app.get(EventRelays).start((error) => logger.error(error, 'events'));
+      app.get(EventRetention).start((error) => logger.error(error, 'events'));
     }
     const token = await app.get(Setup).offer(join(config.dataDir, 'setup-token'));
     await app.listen(config.port, config.host);

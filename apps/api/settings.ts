@@ -1,10 +1,11 @@
 import { auditSettings } from '#audit';
 import { databaseSettings } from '#database';
+import { eventSettings } from '#events';
 import { egressSettings } from '#egress';
 import { httpSettings } from '#http';
 import { setting } from '#kernel';
 import { mailSettings } from '#mail';
-import { secretAgeSettings } from '#secrets';
+import { secretAgeSettings, secretSettings } from '#secrets';
 
 /** Everything the product reads from the environment. An unknown PORTCULLIS_ variable stops the start. */
 export const settings = {
@@ -13,7 +14,9 @@ export const settings = {
   ...mailSettings,
   ...egressSettings,
   ...auditSettings,
+  ...eventSettings,
   ...secretAgeSettings,
+  ...secretSettings,
   dataDir: setting.required('PORTCULLIS_DATA_DIR', 'Where the product keeps its files.', './.portcullis'),
   role: setting.choice(
     'PORTCULLIS_ROLE',

@@ -161,6 +161,34 @@ export const permissions = {
     description: 'Say where the audit log is pushed to; test a sink, and deliver a range again.',
     roles: ['admin'],
   },
+  'event:read': {
+    description: 'Read the events of the organization, and what was published of them where.',
+    roles: ['admin', 'auditor', 'operator'],
+  },
+  'event:retry': {
+    description: 'Have events published once more that a destination refused.',
+    roles: ['admin', 'operator'],
+  },
+  'capability:read': {
+    description: 'See the capabilities of the organization, their manifests and their history.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+  },
+  'capability:propose': {
+    description: 'Propose capabilities by their manifests.',
+    roles: ['admin', 'operator'],
+  },
+  'capability:admit': {
+    description: 'Admit and activate capabilities.',
+    roles: ['admin'],
+  },
+  'capability:quarantine': {
+    description: 'Quarantine capabilities: what is bound to them stops at once.',
+    roles: ['admin', 'operator'],
+  },
+  'capability:revoke': {
+    description: 'Revoke capabilities for ever.',
+    roles: ['admin'],
+  },
   'audit:erase': {
     description: 'Erase what is personal of one person from the audit log; the proofs of it still hold.',
     roles: [],

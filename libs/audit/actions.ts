@@ -183,6 +183,24 @@ export const auditActions = {
     description: 'The digest of an API key was computed anew under the current pepper; the key is the same.',
     retention: 'security',
   },
+  'secret.change_started': {
+    description:
+      'A change of a secret was sent to the store outside; a record with the same changes.change tells its end.',
+    retention: 'security',
+  },
+  'secret.adopted': {
+    description: 'A secret that somebody put into the store outside was found there, and got an id.',
+    retention: 'security',
+  },
+  'secret_store.theft_suspected': {
+    description:
+      'The wrapped secret-id that this process logs in to the store of secrets by was opened before, or is another’s.',
+    retention: 'security',
+  },
+  'secret_store.organization_erased': {
+    description: 'What the store outside held of an organization that was deleted is gone.',
+    retention: 'security',
+  },
   'secret.created': { description: 'A secret was created, with its first version.', retention: 'security' },
   'secret.written': { description: 'A new version of a secret was written.', retention: 'security' },
   'secret.updated': {
@@ -333,6 +351,39 @@ export const auditActions = {
   },
   'audit.fork_acknowledged': {
     description: 'An operator of the platform acknowledged a fork; the log goes on from here.',
+    retention: 'security',
+  },
+  'event.retried': {
+    description:
+      'Somebody had events published once more that a destination had refused, counted in changes.',
+    retention: 'administration',
+  },
+  'capability.proposed': {
+    description: 'A version of a capability was proposed by its manifest.',
+    retention: 'administration',
+  },
+  'capability.admission_tried': {
+    description: 'Somebody looked whether a capability can be admitted, and admitted nothing.',
+    retention: 'access',
+  },
+  'capability.admitted': {
+    description: 'A version of a capability was admitted: it may be activated.',
+    retention: 'security',
+  },
+  'capability.activated': {
+    description: 'A version of a capability became the active one; what is bound to it may act.',
+    retention: 'security',
+  },
+  'capability.deactivated': {
+    description: 'A version of a capability is no longer active, for another one is.',
+    retention: 'security',
+  },
+  'capability.quarantined': {
+    description: 'A version of a capability was quarantined: what is bound to it stopped at once.',
+    retention: 'security',
+  },
+  'capability.revoked': {
+    description: 'A version of a capability was revoked for ever.',
     retention: 'security',
   },
   'audit_key.created': { description: 'The key that signs checkpoints was made.', retention: 'security' },

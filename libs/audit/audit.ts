@@ -3,6 +3,7 @@ import { type OrgTx, type SystemTx } from '#database';
 import { type Caller, Clock } from '#kernel';
 import { actorOf, type AuditEntry, sealEvent } from './audit-event.ts';
 import { insertEvent, insertEvents } from './audit.store.ts';
+import { RecordFollower } from './record-follower.ts';
 
 /** What a use case says of what it did; who, where and when come from the caller and the clock. */
 export type AuditNote = Pick<AuditEntry, 'action' | 'target' | 'changes' | 'reason'> & {
@@ -15,7 +16,10 @@ const AT_ONCE = 1_000;
 /** Appends to the audit log in the transaction of the change. Without it a change does not commit. */
 @Injectable()
 export class Audit {
-  constructor(private readonly clock: Clock) {}
+  constructor(
+    private readonly clock: Clock,
+    private readonly follower: RecordFollower,
+  ) {}
 
   /** Records what a caller did in their organization. */
   async append(tx: OrgTx | SystemTx, caller: Caller, note: AuditNote): Promise<void> {
@@ -26,14 +30,20 @@ export class Audit {
   async appendAll(tx: OrgTx | SystemTx, caller: Caller, notes: readonly AuditNote[]): Promise<void> {
     const now = this.clock.now();
     for (let at = 0; at < notes.length; at += AT_ONCE) {
-      const events = notes.slice(at, at + AT_ONCE).map((note) => sealEvent(entryOf(caller, note), now));
+      const events = notes.slice(at, at + AT_ONCE).map((note) => ({
+        action: note.action,
+        ...sealEvent(entryOf(caller, note), now),
+      }));
       await insertEvents(tx, events);
+      await this.follower.recorded(tx, events);
     }
   }
 
   /** Records an event of any organization, for actors that are no callers (yet). */
   async record(tx: OrgTx | SystemTx, entry: AuditEntry): Promise<void> {
-    await insertEvent(tx, sealEvent(entry, this.clock.now()));
+    const event = { action: entry.action, ...sealEvent(entry, this.clock.now()) };
+    await insertEvent(tx, event);
+    await this.follower.recorded(tx, [event]);
   }
 }
 

@@ -5,10 +5,11 @@ import { type Caller, newId, SystemClock } from '#kernel';
 import { cloneDatabase, run, type TestDatabase } from '../../test/kit/database.ts';
 import { type ExpectedLog, verifyExport } from '../../test/system/verify-export.ts';
 import { AuditExport } from './audit-export.ts';
-import { Audit } from './audit.ts';
+import type { Audit } from './audit.ts';
 import { Readings } from './readings.ts';
 import { Findings } from './tree/findings.ts';
 import { OrgTrees } from './tree/org-trees.ts';
+import { auditBy } from '../../test/kit/audit.ts';
 
 /**
  * Positions follow the order of commits, whatever order transactions began or spoke in. Each transaction here takes
@@ -34,7 +35,7 @@ interface Reader {
 let testDatabase: TestDatabase;
 let database: Database;
 const clock = new SystemClock();
-const audit = new Audit(clock);
+const audit = auditBy(clock);
 const hot = newId();
 const others = Array.from({ length: OTHERS }, () => newId());
 const callers = new Map<string, Caller>();

@@ -2,8 +2,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { Database } from '#database';
 import { type Caller, Clock, faults, newId, type RequestFacts } from '#kernel';
 import { cloneDatabase, run, type TestDatabase } from '../../test/kit/database.ts';
-import { Audit } from './audit.ts';
 import { DenialLog } from './denial-log.ts';
+import { auditBy } from '../../test/kit/audit.ts';
 
 const SpecFault = faults('spec', {
   refused: ['unauthenticated', 'No.'],
@@ -57,7 +57,7 @@ beforeEach(() => {
   // A log of its own for each test; an audit record needs no organization to exist.
   tenant = newId();
   clock = new HeldClock();
-  log = new DenialLog(database, new Audit(clock), clock);
+  log = new DenialLog(database, auditBy(clock), clock);
 });
 afterEach(() => log.onModuleDestroy());
 

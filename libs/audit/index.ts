@@ -5,6 +5,7 @@ export { AuditConfig } from './audit.config.ts';
 export { type AuditActor, type AuditEntry, bySystem, type Changes, personal } from './audit-event.ts';
 export { AuditModule } from './audit.module.ts';
 export { auditSettings } from './audit.settings.ts';
+export { type AuditRecord, RecordFollower } from './record-follower.ts';
 export { CheckpointRounds } from './checkpoint/checkpoint-rounds.ts';
 export { SinkRelays } from './sinks/sink-relays.ts';
 export { SinkSecrets } from './sinks/secrets-port.ts';

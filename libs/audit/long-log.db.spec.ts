@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Database } from '#database';
 import { newId, SystemClock } from '#kernel';
 import { cloneDatabase, run, type TestDatabase } from '../../test/kit/database.ts';
-import { Audit } from './audit.ts';
+import { auditBy } from '../../test/kit/audit.ts';
 
 const EVENTS = 100;
 
@@ -17,7 +17,7 @@ it('a commit reads only its own events, also on a connection whose plans are fro
   await run(own.adminUrl, 'ANALYZE portcullis.audit_events');
   const database = new Database({ urls: own.urls, poolSize: 1 }, { settled: () => Promise.resolve() });
   await database.connect();
-  const audit = new Audit(new SystemClock());
+  const audit = auditBy(new SystemClock());
   const orgId = newId();
   for (let i = 0; i < EVENTS; i += 1) {
     await database.acrossOrgs('sign_in', (tx) =>

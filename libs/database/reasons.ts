@@ -37,7 +37,13 @@ export const systemReasons = {
   audit_keys: 'The keys that sign checkpoints belong to the deployment.',
   rotate_audit_key: 'The same, by an operator of the platform.',
   audit_sinks: 'Workers deliver the log of every organization that has a sink to it.',
+  event_heads: 'Whether any log of events has grown is asked for all who wait; the answer is a number.',
+  event_relay: 'Workers publish the events of every organization to the deployment’s destinations.',
+  capability_state: 'Whether a capability is active is asked by what is bound to it, before it acts.',
   resolve_secrets: 'The product itself needs a secret of an organization, with nobody signed in.',
+  settle_secrets:
+    'Changes of secrets that were sent to another store are ended by whoever finds them, with nobody signed in.',
+  secret_store: 'The login to the store of secrets belongs to the deployment.',
   gitea_intake:
     'A delivery of Gitea is known by its hook and signature; what it prompts goes on with nobody signed in.',
   housekeeping: 'Expired rows of every organization are removed.',

@@ -3,7 +3,7 @@ import { Audit } from '#audit';
 import { Sessions } from '#auth';
 import { Database, type SystemTx } from '#database';
 import { type Caller, callerIn, type CallerOrg, type Page, pageOf, readPage } from '#kernel';
-import { OrgKeys } from '#secrets';
+import { SecretStore } from '#secrets';
 import type { CreatedOrgView, CreateOrgRequest } from './org.contract.ts';
 import { OrgFault } from './org.faults.ts';
 import {
@@ -28,7 +28,7 @@ export class Orgs {
     private readonly audit: Audit,
     private readonly sessions: Sessions,
     private readonly invitations: Invitations,
-    private readonly orgKeys: OrgKeys,
+    private readonly secrets: SecretStore,
   ) {}
 
   /** Those the caller belongs to; every one for the members of the platform organization who may create them. */
@@ -131,7 +131,7 @@ export class Orgs {
       const platform = await readPlatform(tx);
       const witness = platform ? callerIn(caller, platform) : caller;
       if (platform) await this.audit.append(tx, witness, { action: 'org.deleted', target, changes });
-      await this.orgKeys.destroy(tx, witness, org.id);
+      await this.secrets.forget(tx, witness, org.id);
       await deleteOrg(tx, org.id);
     });
   }

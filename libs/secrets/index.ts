@@ -1,7 +1,7 @@
 export { type SecretAges, secretAgeSettings } from './cache/secret-ages.ts';
 export { StorePosture } from './cache/store-posture.ts';
 export { EmbeddedStore } from './embedded/embedded-store.ts';
-export { OrgKeys } from './embedded/org-keys.ts';
+export { OrgKeys } from './keys/org-keys.ts';
 export { MasterKey } from './master-key.ts';
 export { readReference } from './reference.ts';
 export { DEPLOYMENT, SecretReferences } from './references.ts';
@@ -21,3 +21,8 @@ export {
 export { SecretFault } from './secrets.faults.ts';
 export { ResolvedSecret, Secret } from './secret.ts';
 export { SecretsModule, type SecretsOptions } from './secrets.module.ts';
+export { SecretLog } from './uses/secret-log.ts';
+export { inVault } from './vault/in-vault.ts';
+export { type VaultConfig, vaultConfig, vaultOf } from './vault/vault.config.ts';
+export { secretSettings } from './vault/vault.settings.ts';
+export type { Vault } from './vault/vault.ts';

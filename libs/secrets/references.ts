@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '#database';
+import { findPlatformId } from './platform.store.ts';
 import { parseReference } from './reference.ts';
 import type { Purpose } from './secret-store.ts';
 import { SecretStore } from './secret-store.ts';
@@ -31,10 +32,8 @@ export class SecretReferences {
   }
 
   async #platform(): Promise<string> {
-    const platform = await this.database.acrossOrgs('resolve_secrets', (tx) =>
-      tx.one<{ id: string }>(`SELECT id FROM organizations WHERE kind = 'platform'`),
-    );
-    if (!platform) throw SecretFault.not_found();
-    return platform.id;
+    const platform = await this.database.acrossOrgs('resolve_secrets', (tx) => findPlatformId(tx));
+    if (platform === undefined) throw SecretFault.not_found();
+    return platform;
   }
 }

@@ -1,7 +1,7 @@
 import type { Audit, AuditEntry } from '#audit';
 import type { SystemTx } from '#database';
 import { newId } from '#kernel';
-import { insertUse } from './embedded/digest.store.ts';
+import { insertUse } from './uses/use.store.ts';
 import type { SecretReference } from './reference.ts';
 import type { Resolver } from './secret-store.ts';
 import type { ResolvedSecret } from './secret.ts';

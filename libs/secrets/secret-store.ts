@@ -1,9 +1,10 @@
+import type { SystemTx } from '#database';
 import type { Caller } from '#kernel';
 import type { SecretReference } from './reference.ts';
 import type { ResolvedSecret, Secret } from './secret.ts';
 
 /** What the product itself reads a secret for, and for which of those: `sink:<id>`. */
-export const purposeKinds = ['sink', 'webhook', 'identity_provider', 'mail', 'command'] as const;
+export const purposeKinds = ['sink', 'webhook', 'identity_provider', 'mail', 'command', 'events'] as const;
 export type PurposeKind = (typeof purposeKinds)[number];
 export type Purpose = `${PurposeKind}:${string}`;
 
@@ -119,6 +120,9 @@ export abstract class SecretStore {
 
   /** Erases the named versions, or the secret as a whole where none is named. Nothing brings them back. */
   abstract destroy(caller: Caller, which: Which, versions?: readonly number[]): Promise<void>;
+
+  /** With the organization, in the same transaction: nothing of it is given from then on. */
+  abstract forget(tx: SystemTx, caller: Caller, orgId: string): Promise<void>;
 
   /**
    * Whether a store that lies elsewhere answers, without opening anything: rejects where it does not. The embedded

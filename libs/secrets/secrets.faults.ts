@@ -31,4 +31,13 @@ export const SecretFault = faults('secrets', {
     'unavailable',
     'The secret cannot be opened: it was altered, or wrapped by a key this process does not have.',
   ],
+  end_unknown: [
+    'unavailable',
+    'The store of secrets did not say whether the change took place; the log tells when it is known.',
+  ],
+  store_refused: [
+    'unavailable',
+    'The store of secrets refuses this process; its operator must allow what is asked of it.',
+  ],
+  too_long: ['invalid', 'The store of secrets keeps no text as long as this; errors says which.'],
 });

@@ -1,4 +1,4 @@
-import { type DynamicModule, type InjectionToken, Module } from '@nestjs/common';
+import { type DynamicModule, type InjectionToken, Module, type Provider } from '@nestjs/common';
 import { Audit } from '#audit';
 import { Database, InvalidationStream } from '#database';
 import { Clock } from '#kernel';
@@ -6,7 +6,7 @@ import { CachedStore } from './cache/cached-store.ts';
 import { type SecretAges, secretAges } from './cache/secret-ages.ts';
 import { StorePosture } from './cache/store-posture.ts';
 import { EmbeddedStore } from './embedded/embedded-store.ts';
-import { OrgKeys } from './embedded/org-keys.ts';
+import { OrgKeys } from './keys/org-keys.ts';
 import { MasterKey } from './master-key.ts';
 import { MasterKeyController } from './rotation/rotation.controller.ts';
 import { MasterKeyRotation } from './rotation/master-key-rotation.ts';
@@ -14,9 +14,11 @@ import { SecretReferences } from './references.ts';
 import { SecretStore } from './secret-store.ts';
 import { SecretsController } from './secrets.controller.ts';
 import { Secrets } from './secrets.ts';
+import { SecretLog } from './uses/secret-log.ts';
 
 /** A store that lies elsewhere, and what it is made of. */
 export interface RemoteStore {
+  readonly providers?: Provider[];
   readonly inject: InjectionToken[];
   // What Nest hands in by these tokens.
   // oxlint-disable-next-line typescript/no-explicit-any
@@ -43,6 +45,7 @@ export class SecretsModule {
         { provide: MasterKey, useValue: key },
         MasterKeyRotation,
         OrgKeys,
+        SecretLog,
         EmbeddedStore,
         {
           provide: StorePosture,
@@ -51,7 +54,8 @@ export class SecretsModule {
         },
         ...(remote
           ? [
-              { provide: REMOTE, ...remote },
+              ...(remote.providers ?? []),
+              { provide: REMOTE, inject: remote.inject, useFactory: remote.useFactory },
               {
                 provide: SecretStore,
                 useFactory: (

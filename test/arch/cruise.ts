@@ -31,7 +31,8 @@ export async function cruiseTree(root: string): Promise<Cruised> {
       exclude: { path: '(^|/)(dist|coverage)/' },
       tsConfig: { fileName: join(root, 'tsconfig.json') },
     },
-    { conditionNames: ['source', 'import', 'node', 'default'] },
+    // Some packages say only by `exports` where they are.
+    { conditionNames: ['source', 'import', 'node', 'default'], exportsFields: ['exports'] },
     { tsConfig: extractTSConfig(join(root, 'tsconfig.json')) },
   );
   const { modules, summary } = output as ICruiseResult;

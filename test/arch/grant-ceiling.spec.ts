@@ -230,6 +230,13 @@ const grantNothing: Record<string, string> = {
   'POST /api/v1/orgs/:orgId/secrets/:secretId/destroy': 'erases a value',
   'POST /api/v1/orgs/:orgId/secrets/:secretId/reveal': 'reads a value, by a permission of its own',
   'POST /api/v1/orgs/:orgId/secrets/search-digest': 'the same',
+  'POST /api/v1/orgs/:orgId/events/dead-letters/retry': 'sends again what was to be sent',
+  'POST /api/v1/orgs/:orgId/capabilities': 'a manifest, which asks and gets nothing',
+  'POST /api/v1/orgs/:orgId/capabilities/:capabilityId/admit':
+    'holds no permission by itself; who admits it must hold all that it asks for (capabilities.http.spec.ts)',
+  'POST /api/v1/orgs/:orgId/capabilities/:capabilityId/activate': 'the same',
+  'POST /api/v1/orgs/:orgId/capabilities/:capabilityId/quarantine': 'takes away',
+  'POST /api/v1/orgs/:orgId/capabilities/:capabilityId/revoke': 'the same',
   'POST /api/v1/platform/master-key/rewrap': 'how secrets are kept, not who may see them',
 };
 

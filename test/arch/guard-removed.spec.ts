@@ -27,6 +27,7 @@ const withoutStore: Record<string, string> = {
   'GET /api/v1/auth/me': 'the same; a caller the authenticator did not make is refused',
   'GET /api/v1/permissions': 'the same for everyone',
   'GET /api/v1/audit/actions': 'the same for everyone',
+  'GET /api/v1/events/types': 'the same for everyone',
 };
 
 const nameOf = ({ method, path }: Route): string => `${method} ${path}`;
@@ -91,6 +92,8 @@ type Schema = Record<string, unknown>;
 
 function sampleOf(name: string, schema: Schema): unknown {
   if (name === 'permissions') return ['org:read'];
+  if (name === 'version') return '1.0.0';
+  if (name === 'range') return '^1.0.0';
   if (name === 'fields') return { key: 'sample' };
   // Of a sink of the first kind.
   if (name === 'settings') return { host: 'logs.example' };
@@ -129,7 +132,7 @@ function sampleOf(name: string, schema: Schema): unknown {
 /** Calls a route as if it were the victim's: their organization and their objects in its path. */
 function callAtVictim(route: Route): Promise<Answer> {
   const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId } = victim;
-  const { deviceId, factorId, secretId, sinkId, hookId, erasureId } = victim;
+  const { deviceId, factorId, secretId, sinkId, hookId, erasureId, eventId, capabilityId } = victim;
   const ids: Record<string, string> = {
     orgId,
     userId,
@@ -145,6 +148,8 @@ function callAtVictim(route: Route): Promise<Answer> {
     kid: 'k'.repeat(43),
     factorId,
     erasureId,
+    eventId,
+    capabilityId,
     organizationId: orgId,
   };
   const path = route.path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? `unknown-${name}`);

@@ -57,6 +57,8 @@ const idsOf = (tenant: SeededTenant): Record<string, string> => ({
   deviceId: tenant.deviceId,
   factorId: tenant.factorId,
   erasureId: tenant.erasureId,
+  eventId: tenant.eventId,
+  capabilityId: tenant.capabilityId,
 });
 /** `path` with the organization of one tenant and everything below it of another. */
 const pathOf = (path: string, org: SeededTenant, children: SeededTenant): string =>
@@ -100,7 +102,9 @@ function fieldsOf(route: Route, from: 'query' | 'body'): string[] {
 
 /** Lists that are of no organization: catalogues, and what only the platform's operators may see. */
 const ofNobody = (route: Route): boolean =>
-  ['GET /api/v1/permissions', 'GET /api/v1/audit/actions'].includes(nameOf(route)) ||
+  ['GET /api/v1/permissions', 'GET /api/v1/audit/actions', 'GET /api/v1/events/types'].includes(
+    nameOf(route),
+  ) ||
   (route.rule?.word === 'access' && route.rule.org === PLATFORM);
 
 async function rowsOf(tenant: SeededTenant): Promise<string> {

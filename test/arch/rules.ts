@@ -19,6 +19,12 @@ export const sideways: readonly { from: string; to: string; reason: string }[] =
     to: 'http',
     reason: 'the export is a route; http owns the words that declare what it answers',
   },
+  {
+    from: 'events',
+    to: 'audit',
+    reason: 'an event follows from the record of its change; the registry of capabilities appends to the log',
+  },
+  { from: 'events', to: 'http', reason: 'the log of events is a route, as the export of the audit log is' },
   { from: 'audit', to: 'jobs', reason: 'every log is verified by a job, every hour' },
   { from: 'mail', to: 'jobs', reason: 'mail leaves as a job, so that it commits with what it tells of' },
   { from: 'auth', to: 'secrets', reason: 'signing keys are wrapped by the master key' },

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { builtInPermissions, builtInRoles, permissionNames, permissions } from '#access';
 import { actionData, type AuditAction, auditActions } from '#audit';
 import { systemReasons } from '#database';
+import { eventCatalogue } from '#events';
 import { faultCatalogue } from '#kernel';
 import { type AppInProcess, expectStatus, startApp } from '../kit/app-in-process.ts';
 
@@ -27,6 +28,11 @@ const rendered: Record<string, () => string[]> = {
   'audit-actions.txt': () =>
     Object.entries(auditActions).map(
       ([name, { retention, description }]) => `${name} | ${retention} | ${description}`,
+    ),
+  'event-types.txt': () =>
+    eventCatalogue.items.map(
+      ({ type, of, carries, description }) =>
+        `${type} | ${of.join(' ')} | ${carries.join(' ') || '-'} | ${description}`,
     ),
   'system-reasons.txt': () =>
     Object.entries(systemReasons).map(([name, description]) => `${name} | ${description}`),
@@ -73,6 +79,21 @@ describe('docs/audit-actions.md', () => {
       '# Audit actions\n\nWritten by `test/arch/snapshots.spec.ts --update` from `libs/audit/actions.ts` and ' +
       '`libs/audit/action-data.ts`; the same as\n`GET /api/v1/audit/actions`. `*` stands for the fields of the document that was changed.\n';
     const file = fileURLToPath(new URL('../../docs/audit-actions.md', import.meta.url));
+    await expect([head, ...entries].join('\n')).toMatchFileSnapshot(file);
+  });
+});
+
+describe('docs/event-types.md', () => {
+  it('is the catalogue of event types', async () => {
+    const code = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(', ');
+    const entries = eventCatalogue.items.map(
+      ({ type, description, of, carries }) =>
+        `## ${type}\n\n${description}\n\nFollows from ${code(of)}; fields of \`data.changes\`: ${code(carries) || 'none'}.\n`,
+    );
+    const head =
+      '# Event types\n\nWritten by `test/arch/snapshots.spec.ts --update` from `libs/events/event-types.ts`; the same as\n' +
+      '`GET /api/v1/events/types`. How events are read and published: [events](events.md).\n';
+    const file = fileURLToPath(new URL('../../docs/event-types.md', import.meta.url));
     await expect([head, ...entries].join('\n')).toMatchFileSnapshot(file);
   });
 });

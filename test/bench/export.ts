@@ -1,11 +1,12 @@
 import pg from 'pg';
 import pgCopy from 'pg-copy-streams';
-import { Audit, type AuditEntry } from '#audit';
+import { type AuditEntry } from '#audit';
 import { prepareDatabase, type SystemTx } from '#database';
 import { newId, SystemClock } from '#kernel';
 import { Deployment, owner, type Replica, signIn } from './deployment.ts';
 import { medianOf, type Plan, type Result } from './figures.ts';
 import { cores } from './processes.ts';
+import { auditBy } from '../kit/audit.ts';
 
 const PAGE = 10_000;
 
@@ -144,7 +145,7 @@ function pass(rows: number, bytes: number, begun: number): Pass {
 async function fill(url: string, orgId: string, count: number): Promise<void> {
   const client = new pg.Client({ connectionString: (await prepareDatabase(url)).system });
   await client.connect();
-  const audit = new Audit(new SystemClock());
+  const audit = auditBy(new SystemClock());
   try {
     for (let done = 0; done < count; done += 10_000) {
       const sealed: unknown[][] = [];

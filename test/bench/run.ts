@@ -3,6 +3,7 @@ import { cpus, loadavg } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { auditedChanges } from './audited-changes.ts';
+import { events } from './events.ts';
 import { exports } from './export.ts';
 import { type Plan, printResult, type Result } from './figures.ts';
 import { footprint } from './footprint.ts';
@@ -15,7 +16,7 @@ import { generator } from './saturate.ts';
 import { signIns } from './sign-ins.ts';
 import { verification } from './verification.ts';
 
-/** `npm run bench -- [a b c d e f g v s] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
+/** `npm run bench -- [a b c d e f g n v s] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
 const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   a: read,
   b: signIns,
@@ -24,6 +25,7 @@ const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   e: exports,
   f: footprint,
   g: proofs,
+  n: events,
   s: secrets,
   v: verification,
 };

@@ -1,14 +1,14 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { Audit } from '#audit';
 import { Database, type DatabaseUrls, migrate, prepareDatabase } from '#database';
 import { SystemClock } from '#kernel';
-import { EmbeddedStore, MasterKey, OrgKeys } from '#secrets';
+import { EmbeddedStore, MasterKey, OrgKeys, SecretLog } from '#secrets';
 import { migrations } from '../../migrations/index.ts';
 import { callerIn, seedTenant } from '../kit/tenants.ts';
 import { TemporaryDatabase } from './deployment.ts';
 import { medianOf, type Plan, type Result } from './figures.ts';
 import { cores } from './processes.ts';
+import { auditBy } from '../kit/audit.ts';
 
 const CLIENTS = 16;
 /** What a connection string takes. */
@@ -38,9 +38,10 @@ export async function secrets({ rounds, seconds }: Plan): Promise<Result> {
     );
     database = new Database({ urls, poolSize: CLIENTS }, { settled: () => Promise.resolve() });
     await database.connect();
-    const audit = new Audit(new SystemClock());
+    const audit = auditBy(new SystemClock());
     const masterKey = new MasterKey(randomBytes(32));
-    const store = new EmbeddedStore(database, audit, new OrgKeys(masterKey, audit));
+    const keys = new OrgKeys(masterKey, audit);
+    const store = new EmbeddedStore(database, new SecretLog(database, audit, keys), keys);
     const caller = callerIn(tenant);
     const settings = { description: '', tags: {}, maxVersions: 10, casRequired: false };
     // One secret for each client, so that nobody waits for a row.

@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto';
-import { Audit } from '#audit';
 import type { SystemTx } from '#database';
 import { newId, SystemClock } from '#kernel';
 import { ExportCheck } from '../../apps/cli/audit/verify-export.ts';
 import { entry } from './export.ts';
 import { medianOf, type Plan, type Result } from './figures.ts';
+import { auditBy } from '../kit/audit.ts';
 
 const CHUNK = 65_536;
 
@@ -86,7 +86,7 @@ function timed(work: () => void): { cpu: number; wall: number } {
 
 /** Events as the product seals them, in lines as it exports them. */
 async function exportOf(count: number): Promise<Buffer> {
-  const audit = new Audit(new SystemClock());
+  const audit = auditBy(new SystemClock());
   const orgId = newId();
   const sealed: string[][] = [];
   const caught = {

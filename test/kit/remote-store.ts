@@ -1,3 +1,4 @@
+import type { SystemTx } from '#database';
 import type { Caller } from '#kernel';
 import {
   EmbeddedStore,
@@ -89,6 +90,10 @@ export class RemoteSecretStore extends SecretStore {
 
   destroy(caller: Caller, which: Which, versions?: readonly number[]): Promise<void> {
     return this.#linked(() => this.store.destroy(caller, which, versions));
+  }
+
+  forget(tx: SystemTx, caller: Caller, orgId: string): Promise<void> {
+    return this.store.forget(tx, caller, orgId);
   }
 
   find(caller: Caller, value: string): Promise<readonly FoundValue[]> {

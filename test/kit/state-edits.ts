@@ -146,6 +146,23 @@ export const editsOf = (
     () => [tenants().mine.apiKeyId],
   ],
   'API keys, deleted': ['app', 'DELETE FROM api_keys WHERE id = $1', () => [tenants().mine.apiKeyId]],
+  'capabilities, inserted': [
+    'app',
+    `INSERT INTO capabilities (org_id, id, name, version, product, manifest, digest)
+     VALUES ($1, $2, 'new', '1.0.0', 'new', '{}', decode(repeat('00', 32), 'hex'))`,
+    () => [tenants().mine.orgId, newId()],
+  ],
+  'capabilities, quarantined': [
+    'app',
+    `UPDATE capabilities SET state = 'quarantined' WHERE id = $1`,
+    () => [tenants().mine.capabilityId],
+  ],
+  'steps of capabilities, inserted': [
+    'app',
+    `INSERT INTO capability_steps (org_id, id, capability_id, action, to_state, actor_type, actor_id)
+     VALUES ($1, $2, $3, 'admit', 'admitted', 'user', 'x')`,
+    () => [tenants().mine.orgId, newId(), tenants().mine.capabilityId],
+  ],
   'hooks of Gitea, inserted': [
     'app',
     `INSERT INTO gitea_hooks (org_id, id, name, base_url, token_ref, secret_refs, repositories, branches, tags, opens,

@@ -26,6 +26,7 @@ const targets: Record<string, AuditEntry['target']> = {
   signing_key: { type: 'signing_key', id: 'kid' },
   key_pepper: { type: 'key_pepper', id: newId() },
   secret: { type: 'secret', id: newId() },
+  secret_store: { type: 'deployment', id: newId() },
   org_key: { type: 'org_key', id: newId() },
   master_key: { type: 'master_key', id: 'abcd0123' },
   audit_key: { type: 'audit_key', id: 'abcd0123' },
@@ -43,6 +44,8 @@ const targets: Record<string, AuditEntry['target']> = {
   intake: { type: 'gitea_hook', id: newId() },
   access: { type: 'route', id: 'GET /api/v1/x' },
   audit: { type: 'audit_log', id: newId() },
+  event: { type: 'event_destination', id: 'nats' },
+  capability: { type: 'capability', id: newId() },
 };
 
 const actors: AuditEntry['actor'][] = [

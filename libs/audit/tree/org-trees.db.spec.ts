@@ -6,9 +6,9 @@ import { cloneDatabase, run, type TestDatabase } from '../../../test/kit/databas
 import { fillLog, tamper } from '../../../test/kit/long-log.ts';
 import { rootOf } from '../../../test/kit/merkle.ts';
 import { callerIn, seedTenant, type SeededTenant } from '../../../test/kit/tenants.ts';
-import { Audit } from '../audit.ts';
 import { Findings } from './findings.ts';
 import { OrgTrees } from './org-trees.ts';
+import { auditBy } from '../../../test/kit/audit.ts';
 
 const WIDTH = 256;
 
@@ -22,7 +22,7 @@ async function process(): Promise<{ trees: OrgTrees }> {
   const made = new Database({ urls: own.urls, poolSize: 2 }, { settled: async () => undefined });
   open.push(made);
   await made.connect();
-  return { trees: new OrgTrees(made, new Findings(made, new Audit(new SystemClock()))) };
+  return { trees: new OrgTrees(made, new Findings(made, auditBy(new SystemClock()))) };
 }
 
 beforeAll(async () => {

@@ -45,6 +45,7 @@ class OneStore extends SecretStore {
   undelete = unused;
   destroy = unused;
   find = unused;
+  forget = unused;
 }
 function unused(): never {
   throw new Error('is not asked here');

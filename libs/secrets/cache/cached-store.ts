@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Audit } from '#audit';
-import type { Database, InvalidationListener, InvalidationStream } from '#database';
+import type { Database, InvalidationListener, InvalidationStream, SystemTx } from '#database';
 import { type Caller, type Clock, Fault } from '#kernel';
 import { printReference, type SecretReference } from '../reference.ts';
 import { recordRefused, recordResolved, type Served } from '../resolution.ts';
@@ -170,6 +170,11 @@ export class CachedStore extends SecretStore implements InvalidationListener {
 
   destroy(caller: Caller, which: Which, versions?: readonly number[]): Promise<void> {
     return this.#changing(caller, which, () => this.store.destroy(caller, which, versions));
+  }
+
+  /** With the organization each process forgets what it holds of it. */
+  forget(tx: SystemTx, caller: Caller, orgId: string): Promise<void> {
+    return this.store.forget(tx, caller, orgId);
   }
 
   find(caller: Caller, value: string): Promise<readonly FoundValue[]> {

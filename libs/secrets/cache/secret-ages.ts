@@ -21,6 +21,7 @@ const seconds: Readonly<Record<PurposeKind, readonly [refresh: number, maxStale:
   identity_provider: [30, 60],
   mail: [60, 600],
   command: [15, 30],
+  events: [60, 900],
 };
 
 export const secretAges: SecretAges = agesOf(seconds);

@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { Audit, type AuditAction, type Changes } from '#audit';
+import type { Changes } from '#audit';
 import { Database, type OrgTx, type SystemTx } from '#database';
 import { type Caller, Fault } from '#kernel';
+import type { OrgKey } from '../keys/org-key.ts';
+import { OrgKeys } from '../keys/org-keys.ts';
 import { requireFields, requirePath, requireTags } from '../secret-rules.ts';
 import {
   type Fields,
@@ -15,12 +17,10 @@ import {
   type Which,
 } from '../secret-store.ts';
 import type { SecretReference } from '../reference.ts';
-import { recordRefused, recordResolved } from '../resolution.ts';
 import { ResolvedSecret, Secret } from '../secret.ts';
 import { SecretFault } from '../secrets.faults.ts';
-import { findDigest, insertDigests, insertUse } from './digest.store.ts';
-import type { OrgKey } from './org-key.ts';
-import { OrgKeys } from './org-keys.ts';
+import { SecretLog } from '../uses/secret-log.ts';
+import { insertDigests } from '../uses/use.store.ts';
 import {
   deleteSecret,
   destroyVersions,
@@ -39,9 +39,6 @@ import {
   updateSecret,
 } from './secret.store.ts';
 
-/** Places of one value, and uses in each, that a search tells. */
-const MAX_FOUND = 100;
-
 type Opened = { id: string; path: string; version: number; fields: Fields; key: OrgKey };
 
 /** Secrets in the product's own database, encrypted by the key of their organization. */
@@ -49,7 +46,7 @@ type Opened = { id: string; path: string; version: number; fields: Fields; key: 
 export class EmbeddedStore extends SecretStore {
   constructor(
     private readonly database: Database,
-    private readonly audit: Audit,
+    private readonly log: SecretLog,
     private readonly keys: OrgKeys,
   ) {
     super();
@@ -94,7 +91,7 @@ export class EmbeddedStore extends SecretStore {
       const row = await insertSecret(tx, path, settings);
       if (!row) throw SecretFault.path_taken({ errors: [{ path: 'path', message: 'is taken' }] });
       const digests = await this.#addVersion(tx, caller, row, 1, fields);
-      await this.#record(tx, caller, 'secret.created', row, { path, version: 1, digests });
+      await this.log.changed(tx, caller, 'secret.created', row.id, { path, version: 1, digests });
       return metadataOf(row);
     });
   }
@@ -111,7 +108,12 @@ export class EmbeddedStore extends SecretStore {
       const digests = await this.#addVersion(tx, caller, row, version, fields);
       await setCurrentVersion(tx, row.id, version);
       const pruned = await pruneVersions(tx, row.id, row.max_versions);
-      await this.#record(tx, caller, 'secret.written', row, { path: row.path, version, digests, pruned });
+      await this.log.changed(tx, caller, 'secret.written', row.id, {
+        path: row.path,
+        version,
+        digests,
+        pruned,
+      });
       return metadataOf({ ...row, current_version: version });
     });
   }
@@ -128,29 +130,21 @@ export class EmbeddedStore extends SecretStore {
       for (const name of ['description', 'tags', 'maxVersions', 'casRequired'] as const) {
         if (settings[name] !== undefined) changes[name] = { from: before[name], to: now[name] };
       }
-      await this.#record(tx, caller, 'secret.updated', row, changes);
+      await this.log.changed(tx, caller, 'secret.updated', row.id, changes);
       return now;
     });
   }
 
   async reveal(caller: Caller, which: Which, version?: number): Promise<OpenedSecret> {
-    const request = { requestId: caller.request.id, usedBy: `${caller.kind}:${caller.id}` };
     const opened = await this.database.inOrg(caller, async (tx) => {
       const found = await this.#open(tx, caller.org.id, which, version);
       if ('fault' in found) {
         const { id, fault } = found;
-        if (id !== undefined) await this.#record(tx, caller, 'secret.revealed', { id }, {}, fault.code);
+        if (id !== undefined) await this.log.changed(tx, caller, 'secret.revealed', id, {}, fault.code);
         return fault;
       }
       const { key, ...secret } = found;
-      await insertUse(tx, caller.org.id, {
-        ...request,
-        secretId: secret.id,
-        version: secret.version,
-        field: undefined,
-        kind: 'revealed',
-      });
-      await this.#record(tx, caller, 'secret.revealed', secret, usedOf(secret, secret.fields, key));
+      await this.log.revealed(tx, caller, { ...secret, digests: key.digests(secret.fields) });
       return secret;
     });
     if (opened instanceof Fault) throw opened;
@@ -165,7 +159,7 @@ export class EmbeddedStore extends SecretStore {
       const value = 'fault' in found || !Object.hasOwn(found.fields, field) ? undefined : found.fields[field];
       if ('fault' in found || value === undefined) {
         const fault = 'fault' in found ? found.fault : SecretFault.field_not_found();
-        await recordRefused(tx, this.audit, resolver, reference, fault.code, found.id);
+        await this.log.refused(tx, resolver, reference, fault.code, found.id);
         return fault;
       }
       const secret = new ResolvedSecret(value, {
@@ -174,7 +168,7 @@ export class EmbeddedStore extends SecretStore {
         version: found.version,
         digest: found.key.digest(value),
       });
-      await recordResolved(tx, this.audit, resolver, field, secret.found);
+      await this.log.resolved(tx, resolver, field, secret.found);
       return secret;
     });
     if (answer instanceof Fault) throw answer;
@@ -184,36 +178,31 @@ export class EmbeddedStore extends SecretStore {
   async remove(caller: Caller, which: Which, versions?: readonly number[]): Promise<void> {
     await this.#change(caller, which, async (tx, row) => {
       requireFound(await setDeleted(tx, row.id, versions, true), versions);
-      await this.#record(tx, caller, 'secret.deleted', row, namesOf(row, versions));
+      await this.log.changed(tx, caller, 'secret.deleted', row.id, namesOf(row, versions));
     });
   }
 
   async undelete(caller: Caller, which: Which, versions?: readonly number[]): Promise<void> {
     await this.#change(caller, which, async (tx, row) => {
       requireFound(await setDeleted(tx, row.id, versions, false), versions);
-      await this.#record(tx, caller, 'secret.undeleted', row, namesOf(row, versions));
+      await this.log.changed(tx, caller, 'secret.undeleted', row.id, namesOf(row, versions));
     });
   }
 
   async destroy(caller: Caller, which: Which, versions?: readonly number[]): Promise<void> {
     await this.#change(caller, which, async (tx, row) => {
-      await this.#record(tx, caller, 'secret.destroyed', row, namesOf(row, versions));
+      await this.log.changed(tx, caller, 'secret.destroyed', row.id, namesOf(row, versions));
       if (versions === undefined) await deleteSecret(tx, row.id);
       else requireFound(await destroyVersions(tx, row.id, versions), versions);
     });
   }
 
-  async find(caller: Caller, value: string): Promise<readonly FoundValue[]> {
-    return this.database.inOrg(caller, async (tx) => {
-      const digest = (await this.keys.existing(tx))?.digest(value);
-      const rows = digest === undefined ? [] : await findDigest(tx, digest, MAX_FOUND);
-      await this.audit.append(tx, caller, {
-        action: 'secret.searched',
-        target: { type: 'organization', id: tx.orgId },
-        changes: { digest: digest ?? null, found: rows.length },
-      });
-      return rows.map(({ secret_id: secretId, ...found }) => ({ secretId, ...found }));
-    });
+  forget(tx: SystemTx, caller: Caller, orgId: string): Promise<void> {
+    return this.keys.destroy(tx, caller, orgId);
+  }
+
+  find(caller: Caller, value: string): Promise<readonly FoundValue[]> {
+    return this.log.find(caller, value);
   }
 
   /** With the secret's row locked. */
@@ -240,8 +229,8 @@ export class EmbeddedStore extends SecretStore {
     const key = await this.keys.current(tx, caller);
     const ciphertext = key.encrypt(fields, { orgId: tx.orgId, secretId, path, version });
     await insertVersion(tx, { secretId, version, keyId: key.id, ciphertext, fields: Object.keys(fields) });
-    const digests = digestsOf(fields, key);
-    await insertDigests(tx, { secretId, version, path }, digests);
+    const digests = key.digests(fields);
+    await insertDigests(tx, tx.orgId, { secretId, version, path }, digests);
     return digests;
   }
 
@@ -281,18 +270,6 @@ export class EmbeddedStore extends SecretStore {
       throw SecretFault.unreadable({ detail: `version ${version} of the secret ${id} does not open`, cause });
     }
   }
-
-  async #record(
-    tx: OrgTx,
-    caller: Caller,
-    action: AuditAction,
-    { id }: { id: string },
-    changes: Changes,
-    reason?: string,
-  ): Promise<void> {
-    const outcome = reason === undefined ? 'success' : 'failure';
-    await this.audit.append(tx, caller, { action, target: { type: 'secret', id }, changes, outcome, reason });
-  }
 }
 
 function metadataOf(row: SecretRow): SecretMetadata {
@@ -308,15 +285,6 @@ function metadataOf(row: SecretRow): SecretMetadata {
     updatedAt: row.updated_at,
     deletedAt: row.deleted_at ?? undefined,
   };
-}
-
-/** What the record of a use says: which values they were, to whoever has the key and the value. */
-function usedOf({ path, version }: Opened | Omit<Opened, 'key'>, fields: Fields, key: OrgKey): Changes {
-  return { path, version, digests: digestsOf(fields, key) };
-}
-
-function digestsOf(fields: Fields, key: OrgKey): Record<string, string> {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, key.digest(value)]));
 }
 
 function namesOf({ path }: SecretRow, versions: readonly number[] | undefined): Changes {

@@ -43,6 +43,11 @@ export class OrgKey {
     return JSON.parse(plain.toString()) as Record<string, string>;
   }
 
+  /** The digest of each value. */
+  digests(fields: Readonly<Record<string, string>>): Record<string, string> {
+    return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, this.digest(value)]));
+  }
+
   /** HMAC-SHA-256 of a value, base64url: tells equal values of one organization, and nothing without its key. */
   digest(value: string): string {
     return createHmac('sha256', this.#digest).update(value).digest('base64url');

@@ -10,11 +10,17 @@ export async function readOrgKey(tx: OrgTx | SystemTx, orgId: string): Promise<O
   return tx.one<OrgKeyRow>('SELECT id, wrapped_key FROM org_keys WHERE org_id = $1', [orgId]);
 }
 
-/** False where there is one already. */
-export async function insertOrgKey(tx: OrgTx, id: string, wrappedKey: string): Promise<boolean> {
+/** False where there is one already, or no such organization. */
+export async function insertOrgKey(
+  tx: OrgTx | SystemTx,
+  orgId: string,
+  id: string,
+  wrappedKey: string,
+): Promise<boolean> {
   const inserted = await tx.change(
-    'INSERT INTO org_keys (org_id, id, wrapped_key) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
-    [tx.orgId, id, wrappedKey],
+    `INSERT INTO org_keys (org_id, id, wrapped_key) SELECT o.id, $2, $3 FROM organizations o WHERE o.id = $1
+     ON CONFLICT DO NOTHING`,
+    [orgId, id, wrappedKey],
   );
   return inserted > 0;
 }

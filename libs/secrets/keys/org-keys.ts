@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { Audit } from '#audit';
+import { Audit, bySystem } from '#audit';
 import type { OrgTx, SystemTx } from '#database';
 import { type Caller, newId } from '#kernel';
 import { MasterKey } from '../master-key.ts';
 import { SecretFault } from '../secrets.faults.ts';
 import { OrgKey } from './org-key.ts';
-import { destroyOrgKey, insertOrgKey, readOrgKey } from './org-key.store.ts';
+import { destroyOrgKey, insertOrgKey, type OrgKeyRow, readOrgKey } from './org-key.store.ts';
 
 /**
  * The keys of organizations. None is remembered: a key comes with the row that it opens, and is opened for that
@@ -20,8 +20,25 @@ export class OrgKeys {
 
   /** The key of the caller's organization; made where it is needed first. Fault: `secrets.unreadable`. */
   async current(tx: OrgTx, caller: Caller): Promise<OrgKey> {
-    const row = (await readOrgKey(tx, tx.orgId)) ?? (await this.#create(tx, caller));
-    return this.open(tx.orgId, row.id, row.wrapped_key);
+    const { orgId } = tx;
+    const row = await this.#ensure(tx, orgId, (id) =>
+      this.audit.append(tx, caller, { action: 'org_key.created', target: { type: 'org_key', id } }),
+    );
+    return this.open(orgId, row.id, row.wrapped_key);
+  }
+
+  /** The same for the product itself. Fault, beside: `secrets.not_found`, where there is no such organization. */
+  async currentOf(tx: SystemTx, orgId: string): Promise<OrgKey> {
+    const row = await this.#ensure(tx, orgId, (id) =>
+      this.audit.record(tx, {
+        ...bySystem('secrets'),
+        orgId,
+        action: 'org_key.created',
+        target: { type: 'org_key', id },
+        outcome: 'success',
+      }),
+    );
+    return this.open(orgId, row.id, row.wrapped_key);
   }
 
   /** The same, or undefined where the organization has none yet. */
@@ -51,13 +68,17 @@ export class OrgKeys {
     });
   }
 
-  async #create(tx: OrgTx, caller: Caller): Promise<{ id: string; wrapped_key: string | null }> {
+  async #ensure(
+    tx: OrgTx | SystemTx,
+    orgId: string,
+    created: (id: string) => Promise<void>,
+  ): Promise<OrgKeyRow> {
+    const known = await readOrgKey(tx, orgId);
+    if (known) return known;
     const id = newId();
-    const made = await insertOrgKey(tx, id, OrgKey.wrapped(this.masterKey, tx.orgId, id));
-    if (made)
-      await this.audit.append(tx, caller, { action: 'org_key.created', target: { type: 'org_key', id } });
-    const row = await readOrgKey(tx, tx.orgId);
-    if (!row) throw SecretFault.unreadable({ detail: 'the key of the organization is gone' });
+    if (await insertOrgKey(tx, orgId, id, OrgKey.wrapped(this.masterKey, orgId, id))) await created(id);
+    const row = await readOrgKey(tx, orgId);
+    if (!row) throw SecretFault.not_found({ detail: 'the organization is gone' });
     return row;
   }
 }

@@ -2,14 +2,15 @@ import type { OrgTx, SystemTx } from '#database';
 import { newId } from '#kernel';
 
 export async function insertDigests(
-  tx: OrgTx,
+  tx: OrgTx | SystemTx,
+  orgId: string,
   of: { secretId: string; version: number; path: string },
   digests: Readonly<Record<string, string>>,
 ): Promise<void> {
   await tx.query(
     `INSERT INTO secret_digests (org_id, secret_id, version, path, field, digest)
      SELECT $1, $2, $3, $4, field, digest FROM unnest($5::text[], $6::text[]) AS d(field, digest)`,
-    [tx.orgId, of.secretId, of.version, of.path, Object.keys(digests), Object.values(digests)],
+    [orgId, of.secretId, of.version, of.path, Object.keys(digests), Object.values(digests)],
   );
 }
 
