@@ -220,12 +220,16 @@ async function playedBy(gitea: Gitea, client: Client, port: number): Promise<num
   await gitea.api('ada', 'POST', '/user/repos', { name: 'Ledger', auto_init: true, default_branch: 'main' });
   await gitea.api('ada', 'PUT', '/repos/ada/Ledger/collaborators/bob', { permission: 'write' });
   const intake = await Intake.open(client, gitea, token);
-  const { id: giteaHook } = (await gitea.api('ada', 'POST', '/repos/ada/Ledger/hooks', {
-    type: 'gitea',
-    active: true,
-    events: EVENTS,
-    config: { url: `http://127.0.0.1:${port}${intake.path}`, content_type: 'json', secret: SECRET },
-  })) as { id: number };
+  const webhook = async (secret: string): Promise<number> => {
+    const { id } = (await gitea.api('ada', 'POST', '/repos/ada/Ledger/hooks', {
+      type: 'gitea',
+      active: true,
+      events: EVENTS,
+      config: { url: `http://127.0.0.1:${port}${intake.path}`, content_type: 'json', secret },
+    })) as { id: number };
+    return id;
+  };
+  const giteaHook = await webhook(SECRET);
   await intake.reconcile();
   gitea.git('clone', '-q', `http://ada:Correct-Horse-1@127.0.0.1:${gitea.port}/ada/Ledger.git`, 'work');
   gitea.git('config', 'user.email', 'ada@x.example');
@@ -235,7 +239,8 @@ async function playedBy(gitea: Gitea, client: Client, port: number): Promise<num
   await intake.expect('push', `open push refs/heads/main ${one}`);
   gitea.git('checkout', '-qb', 'feature/x');
   const two = gitea.push('feature/x', 'two');
-  await intake.expect('push', `open push refs/heads/feature/x ${two}`);
+  // A new branch is told of twice; whichever is read first opens.
+  await intake.expect(/^(push|create)$/, `open push refs/heads/feature/x ${two}`);
   const pull = { title: 'x', head: 'feature/x', base: 'main' };
   await gitea.api('ada', 'POST', '/repos/ada/Ledger/pulls', pull);
   await intake.expect('pull_request', `open pull_request refs/pull/1/head ${two}`);
@@ -245,7 +250,7 @@ async function playedBy(gitea: Gitea, client: Client, port: number): Promise<num
   await intake.expect('pull_request_sync', `open pull_request refs/pull/1/head ${three}`);
   gitea.git('tag', 'v1');
   gitea.git('push', '-q', 'origin', 'v1');
-  await intake.expect('push', `open tag refs/tags/v1 ${three}`);
+  await intake.expect(/^(push|create)$/, `open tag refs/tags/v1 ${three}`);
   await gitea.api('ada', 'POST', '/repos/ada/Ledger/releases', { tag_name: 'v1', name: 'one' });
   await intake.expect('release', `open release refs/tags/v1 ${three}`);
   await gitea.api('ada', 'POST', `/repos/ada/Ledger/statuses/${one}`, { context: 'ci', state: 'success' });
@@ -272,11 +277,8 @@ async function playedBy(gitea: Gitea, client: Client, port: number): Promise<num
   await intake.reconcile();
   await intake.expect('reconcile', `open push refs/heads/main ${missed}`);
   const before = (await intake.lines()).length;
-  const url = `http://127.0.0.1:${port}${intake.path}`;
-  await gitea.api('ada', 'PATCH', `/repos/ada/Ledger/hooks/${giteaHook}`, {
-    active: true,
-    config: { url, content_type: 'json', secret: randomText(32) },
-  });
+  // Gitea's API changes the secret of no webhook, so this is another one.
+  await webhook(randomText(32));
   gitea.push('main', 'six');
   await intake.refused('wrong_signature');
   const lines = await intake.lines();
