@@ -12,10 +12,7 @@ interface RouteFacts {
  * content type is still JSON, and a body of more than `limit` bytes is refused before it is read to its end.
  */
 export function RawBody(limit: number): MethodDecorator {
-  return applyDecorators(
-    SetMetadata(RAW_BODY, limit),
-    RouteConfig({ rawBody: limit } satisfies RouteFacts) as MethodDecorator,
-  );
+  return applyDecorators(SetMetadata(RAW_BODY, limit), RouteConfig({ rawBody: limit } satisfies RouteFacts));
 }
 
 /** The limit of a route that keeps its body; undefined for all others. */

@@ -1,16 +1,19 @@
 import { createHmac, randomUUID } from 'node:crypto';
-import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Answered, expectStatus, owner, type SignedIn } from '../../test/kit/app-in-process.ts';
-import { GiteaIntake, NEXT_SECRET, SECRET, sendRaw } from '../../test/kit/gitea-intake.ts';
+import {
+  address,
+  changed,
+  freshHash,
+  GiteaIntake,
+  NEXT_SECRET,
+  SECRET,
+} from '../../test/kit/gitea-intake.ts';
 import { type Delivery, GiteaServer } from '../../test/kit/gitea-server.ts';
 
 /** Nothing works jobs off here: what was queued stays to be counted. */
 let intake: GiteaIntake;
 let hook: string;
-let calls = 0;
-/** Each call from an address of its own, so that no refusal is coalesced with another or meets a limit. */
-const address = (): string => `10.7.${((calls += 1) >> 8) & 255}.${calls & 255}`;
 
 beforeAll(async () => {
   intake = await GiteaIntake.start(false);
@@ -18,29 +21,10 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => intake.stop());
 
-const pushed = (): object => intake.gitea.pushed(intake.repo, 'refs/heads/main', '0'.repeat(40), fresh());
-/** A hash that no other delivery has. */
-const fresh = (): string => (calls += 1).toString(16).padStart(40, 'a');
-const signed = (secret: string | undefined = SECRET): Delivery =>
-  GiteaServer.deliver('push', pushed(), secret);
-const send = (delivery: Delivery, to: string | undefined = hook): Promise<Answered> =>
+const pushed = (): object => intake.pushed();
+const signed = (secret?: string): Delivery => intake.signed(secret);
+const send = (delivery: Delivery, to: string = hook): Promise<Answered> =>
   intake.send(to, delivery, address());
-const change = ({ headers, body }: Delivery, more: Record<string, string | undefined>): Delivery => ({
-  body,
-  headers: Object.fromEntries(
-    Object.entries({ ...headers, ...more }).filter((one): one is [string, string] => one[1] !== undefined),
-  ),
-});
-/** The record of a request, in whatever log. */
-async function record(
-  answer: Answered,
-): Promise<{ action: string; reason: string; outcome: string; org: string }> {
-  const [row] = await intake.app.sql(
-    `SELECT leaf FROM portcullis.audit_events WHERE leaf::jsonb -> 'request' ->> 'id' = $1 AND action <> 'secret.resolved'`,
-    [answer.headers['x-request-id']],
-  );
-  return JSON.parse(String(row?.['leaf'])) as never;
-}
 
 describe('a delivery that is signed', () => {
   it('is taken, kept, recorded and queued, once each', async () => {
@@ -58,7 +42,7 @@ describe('a delivery that is signed', () => {
       state: 'queued',
     });
     expect(line?.delivery).toBe(delivery.headers['x-gitea-delivery']);
-    expect(await record(answer)).toMatchObject({
+    expect(await intake.recordOf(answer)).toMatchObject({
       action: 'intake.delivery_accepted',
       outcome: 'success',
       actor: { type: 'system', id: `gitea_hook:${hook}` },
@@ -110,7 +94,7 @@ describe('a delivery that is signed', () => {
     expect(made.path).toBe('/api/v1/integrations/gitea/webhook');
     const answer = await intake.send(undefined, signed(), address());
     expectStatus(answer, 202);
-    expect((await record(answer)).org).toBe(orgId);
+    expect((await intake.recordOf(answer)).org).toBe(orgId);
   });
 });
 
@@ -132,7 +116,7 @@ describe('a delivery is refused with a code, on record, and nothing is queued:',
     expectStatus(answer, status, code);
     const own = action === 'intake.delivery_refused';
     const expected = { action, reason, outcome: 'denied' };
-    const leaf = await record(answer);
+    const leaf = await intake.recordOf(answer);
     expect(leaf).toMatchObject(expected);
     expect(leaf.org === intake.admin.organization.id).toBe(own);
   }
@@ -140,8 +124,8 @@ describe('a delivery is refused with a code, on record, and nothing is queued:',
 
   it('no signature, and the empty one that Gitea sends without a secret', async () => {
     const missing: [number, string] = [401, 'intake.signature_missing'];
-    await refused(await send(change(signed(), { 'x-gitea-signature': undefined })), missing, before_proof);
-    await refused(await send(change(signed(), { 'x-gitea-signature': '' })), missing, before_proof);
+    await refused(await send(changed(signed(), { 'x-gitea-signature': undefined })), missing, before_proof);
+    await refused(await send(changed(signed(), { 'x-gitea-signature': '' })), missing, before_proof);
     await refused(await send(GiteaServer.deliver('push', pushed(), undefined)), missing, before_proof);
   });
 
@@ -162,14 +146,14 @@ describe('a delivery is refused with a code, on record, and nothing is queued:',
       `${signature}0`,
       'x',
     ]) {
-      await refused(await send(change({ headers, body }, { 'x-gitea-signature': other })), wrong, as);
+      await refused(await send(changed({ headers, body }, { 'x-gitea-signature': other })), wrong, as);
     }
     const disagreeing = { 'x-hub-signature-256': `sha256=${'0'.repeat(64)}` };
-    await refused(await send(change({ headers, body }, disagreeing)), wrong, as);
-    await refused(await send(change({ headers, body }, { 'x-gogs-signature': '0'.repeat(64) })), wrong, as);
+    await refused(await send(changed({ headers, body }, disagreeing)), wrong, as);
+    await refused(await send(changed({ headers, body }, { 'x-gogs-signature': '0'.repeat(64) })), wrong, as);
     // SHA-1 is worth nothing, right or wrong.
     const sha1 = { 'x-gitea-signature': headers['x-hub-signature']?.slice(5) };
-    await refused(await send(change({ headers, body }, sha1)), wrong, as);
+    await refused(await send(changed({ headers, body }, sha1)), wrong, as);
   });
 
   it('a hook that does not exist, which answers as one whose signature is wrong', async () => {
@@ -194,7 +178,7 @@ describe('a delivery is refused with a code, on record, and nothing is queued:',
 
   it('no id of the delivery, or one that is none', async () => {
     for (const id of [undefined, '', 'x', '1315770d-3573-46fd-bea4']) {
-      const delivery = change(signed(), { 'x-gitea-delivery': id });
+      const delivery = changed(signed(), { 'x-gitea-delivery': id });
       await refused(await send(delivery), [400, 'intake.delivery_missing'], before_proof);
     }
   });
@@ -202,23 +186,23 @@ describe('a delivery is refused with a code, on record, and nothing is queued:',
   it('no event, or one that Gitea does not have, or another general name than its own', async () => {
     for (const name of ['x-gitea-event', 'x-gitea-event-type']) {
       await refused(
-        await send(change(signed(), { [name]: undefined })),
+        await send(changed(signed(), { [name]: undefined })),
         [400, 'intake.event_missing'],
         before_proof,
       );
     }
     for (const type of ['schedule', 'constructor', '__proto__', 'workflow_dispatch']) {
-      const delivery = change(signed(), { 'x-gitea-event': type, 'x-gitea-event-type': type });
+      const delivery = changed(signed(), { 'x-gitea-event': type, 'x-gitea-event-type': type });
       await refused(await send(delivery), [400, 'intake.unknown_event']);
     }
-    await refused(await send(change(signed(), { 'x-gitea-event': 'release' })), [
+    await refused(await send(changed(signed(), { 'x-gitea-event': 'release' })), [
       400,
       'intake.unknown_event',
     ]);
   });
 
   it('a body of another event than its headers name', async () => {
-    const delivery = change(signed(), { 'x-gitea-event': 'release', 'x-gitea-event-type': 'release' });
+    const delivery = changed(signed(), { 'x-gitea-event': 'release', 'x-gitea-event-type': 'release' });
     await refused(await send(delivery), [400, 'intake.bad_payload']);
     expect((await send(delivery)).body.errors).toEqual([
       { path: 'release.tag_name', message: 'must be text' },
@@ -238,11 +222,11 @@ describe('a delivery is refused with a code, on record, and nothing is queued:',
     ['workflow_run', 'workflow_run', { id: -1 }],
     ['release', 'release', { tag_name: '../x' }],
   ])('%s whose %s is %j', async (type, path, value) => {
-    const pull = intake.repo.openPull(7, 'main', fresh());
+    const pull = intake.repo.openPull(7, 'main', freshHash());
     const payloads: Record<string, object> = {
       push: pushed(),
       create: intake.gitea.named(intake.repo, 'branch', 'main'),
-      status: intake.gitea.statused(intake.repo, fresh(), 'ci', 'success'),
+      status: intake.gitea.statused(intake.repo, freshHash(), 'ci', 'success'),
       pull_request: intake.gitea.pulled(intake.repo, pull, 'opened'),
       workflow_run: intake.gitea.ran(intake.repo, 1),
       release: intake.gitea.released(intake.repo, 'v1', 'published'),
@@ -258,7 +242,7 @@ describe('a delivery is refused with a code, on record, and nothing is queued:',
       'multipart/form-data',
       undefined,
     ]) {
-      const delivery = change(signed(), { 'content-type': type });
+      const delivery = changed(signed(), { 'content-type': type });
       await refused(await send(delivery), [415, 'http.unsupported_media_type'], before_proof);
     }
   });
@@ -294,7 +278,7 @@ describe('a delivery is refused with a code, on record, and nothing is queued:',
 
   it('a repository that the hook is not for', async () => {
     const other = intake.gitea.repo('Eve/Ledger');
-    const payload = intake.gitea.pushed(other, 'refs/heads/main', '0'.repeat(40), fresh());
+    const payload = intake.gitea.pushed(other, 'refs/heads/main', '0'.repeat(40), freshHash());
     await refused(await send(GiteaServer.deliver('push', payload, SECRET)), [
       403,
       'intake.unknown_repository',
@@ -323,171 +307,4 @@ describe('a delivery is refused with a code, on record, and nothing is queued:',
     for (const secret of [SECRET, NEXT_SECRET, intake.gitea.token]) expect(text).not.toContain(secret);
     expect(text).toContain('secret://gitea#secret');
   });
-});
-
-describe('a replay', () => {
-  it('with the same delivery id is refused', async () => {
-    const first = signed();
-    const { id } = expectStatus(await send(first), 202);
-    const before = await intake.queued();
-    const again = GiteaServer.deliver('push', pushed(), SECRET, first.headers['x-gitea-delivery']);
-    const answer = await send(again);
-    expect(expectStatus(answer, 409, 'intake.replayed').data).toEqual({ delivery: id, same: 'delivery' });
-    expect(await record(answer)).toMatchObject({
-      action: 'intake.delivery_refused',
-      reason: 'intake.replayed',
-    });
-    expect(await intake.queued()).toBe(before);
-  });
-
-  it('with a fresh delivery id and the same body is refused', async () => {
-    const first = signed();
-    const { id } = expectStatus(await send(first), 202);
-    const before = await intake.queued();
-    const again = change(first, { 'x-gitea-delivery': randomUUID() });
-    const answer = await send(again);
-    expect(expectStatus(answer, 409, 'intake.replayed').data).toEqual({ delivery: id, same: 'body' });
-    expect(await intake.queued()).toBe(before);
-  });
-
-  it('of which twenty come at once is taken once', async () => {
-    const first = signed();
-    const before = await intake.queued();
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, () => send(change(first, { 'x-gitea-delivery': randomUUID() }))),
-    );
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([
-      202,
-      ...Array.from({ length: 19 }, () => 409),
-    ]);
-    expect(await intake.queued()).toBe(before + 1);
-  });
-
-  it('to another hook is one of that hook, whose secret it takes', async () => {
-    const other = await intake.hook({ secrets: ['secret://gitea#next'] });
-    const first = signed();
-    expectStatus(await send(first), 202);
-    expectStatus(await send(first, other), 401, 'intake.bad_signature');
-  });
-
-  it('of what was refused is one line with a count, and is taken once the reason is gone', async () => {
-    const own = await intake.hook({ repositories: ['ada/other'] });
-    const delivery = signed();
-    for (let n = 0; n < 5; n += 1) expectStatus(await send(delivery, own), 403, 'intake.unknown_repository');
-    const [line, ...more] = await intake.lines(own);
-    expect(line).toMatchObject({ verdict: 'refused', code: 'intake.unknown_repository', refusals: 5 });
-    expect(more).toEqual([]);
-    const patch = { ...intake.as, body: { repositories: ['ada/ledger'] } };
-    expectStatus(await intake.app.ask('PATCH', `${intake.base}/${own}`, patch), 200);
-    expectStatus(await send(delivery, own), 202);
-  });
-});
-
-describe('a flood', () => {
-  it('without a right signature fills neither the list, nor the log, nor the store’s', async () => {
-    const target = await intake.hook();
-    const count = async (): Promise<number> =>
-      Number((await intake.app.sql('SELECT count(*)::int AS n FROM portcullis.audit_events'))[0]?.['n']);
-    await intake.send(target, signed(), '192.0.2.77');
-    const before = await count();
-    for (let n = 0; n < 60; n += 1) {
-      await intake.send(target, signed('another secret of at least thirty-two bytes'), '192.0.2.77');
-    }
-    // Ten one by one; a secret is resolved again at most once in ten seconds.
-    expect((await count()) - before).toBeLessThanOrEqual(16);
-    expect(await intake.lines(target)).toHaveLength(1);
-  });
-
-  it('of one source meets the limit of the source, whatever the hook', async () => {
-    await intake.app.forgetAttempts();
-    const answers: Answered[] = [];
-    for (let n = 0; n < 40; n += 1) {
-      const many = Array.from({ length: 20 }, () => intake.send(randomUUID(), signed(), '192.0.2.99'));
-      answers.push(...(await Promise.all(many)));
-      if (answers.some(({ status }) => status === 429)) break;
-    }
-    expect(answers.some(({ status, body }) => status === 429 && body.code === 'auth.too_many_requests')).toBe(
-      true,
-    );
-    expectStatus(await intake.send(hook, signed(), '192.0.2.98'), 202);
-    await intake.app.forgetAttempts();
-  }, 60_000);
-});
-
-describe('anything at all', () => {
-  const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array));
-  const header = fc.oneof(fc.string({ maxLength: 80, unit: 'grapheme-ascii' }), fc.constant(''));
-
-  it('is never a 5xx and never queued: random bytes, signed or not', async () => {
-    const before = await intake.queued();
-    await fc.assert(
-      fc.asyncProperty(bytes, fc.boolean(), header, async (body, isSigned, junk) => {
-        const { headers } = signed();
-        const signature = isSigned ? createHmac('sha256', SECRET).update(body).digest('hex') : junk.trim();
-        const sent = {
-          ...change(
-            { headers, body: '' },
-            { 'x-gogs-signature': undefined, 'x-hub-signature-256': undefined },
-          ).headers,
-        };
-        const answer = await sendRaw(
-          intake.app,
-          hook,
-          { ...sent, 'x-gitea-signature': signature },
-          body,
-          address(),
-        );
-        expect([400, 401]).toContain(answer.status);
-      }),
-      { numRuns: 60 },
-    );
-    expect(await intake.queued()).toBe(before);
-  }, 60_000);
-
-  it('is never a 5xx and never queued: a delivery cut short or altered in one byte', async () => {
-    const before = await intake.queued();
-    const { headers, body } = signed();
-    const whole = Buffer.from(body);
-    await fc.assert(
-      fc.asyncProperty(
-        fc.nat(whole.length - 1),
-        fc.integer({ min: 1, max: 255 }),
-        fc.boolean(),
-        async (at, by, cut) => {
-          const sent = cut ? whole.subarray(0, at) : Buffer.from(whole);
-          if (!cut) sent[at] = (sent[at]! + by) % 256;
-          expectStatus(
-            await sendRaw(intake.app, hook, headers, sent, address()),
-            401,
-            'intake.bad_signature',
-          );
-        },
-      ),
-      { numRuns: 60 },
-    );
-    expect(await intake.queued()).toBe(before);
-  }, 60_000);
-
-  it('is never a 5xx: any JSON, rightly signed, under any name of an event', async () => {
-    const before = await intake.queued();
-    const types = fc.constantFrom(
-      'push',
-      'create',
-      'release',
-      'pull_request',
-      'status',
-      'workflow_run',
-      'fork',
-      'x',
-    );
-    await fc.assert(
-      fc.asyncProperty(fc.jsonValue({ maxDepth: 3 }), types, async (value, type) => {
-        const delivery = GiteaServer.deliver(type, value as object, SECRET);
-        const { status } = await send(delivery);
-        expect([400, 403, 409]).toContain(status);
-      }),
-      { numRuns: 60 },
-    );
-    expect(await intake.queued()).toBe(before);
-  }, 60_000);
 });

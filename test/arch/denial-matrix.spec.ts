@@ -8,15 +8,13 @@ import {
   attacks,
   declarationOf,
   everything,
-  forge,
-  forgeries,
   isGuarded,
-  isSigned,
   namesOrg,
   nextAddress,
   pathOf,
   play,
 } from './denial-matrix.ts';
+import { forge, forgeries, isSigned } from './forgeries.ts';
 
 class CanaryView {
   @Text() said: string;

@@ -1,5 +1,4 @@
 import { strict as assert } from 'node:assert';
-import { randomUUID } from 'node:crypto';
 import {
   asksForCaller,
   fitsKind,
@@ -13,7 +12,7 @@ import { newId } from '#kernel';
 import type { Answer, Harness, Org, Person } from '../kit/harness.ts';
 
 /** The request of one cell and how it must end. */
-interface Cell {
+export interface Cell {
   readonly token?: string;
   /** The organization its path names. */
   readonly orgId: string;
@@ -249,74 +248,6 @@ export const attacks: readonly Attack[] = [
   },
 ];
 
-/** Routes whose sender signs the body. */
-export function isSigned(route: Route): boolean {
-  return route.rule?.word === 'signed';
-}
-
-interface Forgery {
-  readonly headers: Record<string, string>;
-  readonly body: string;
-  readonly status: number;
-  readonly code: string;
-}
-
-const HEADERS: Record<string, string> = {
-  'content-type': 'application/json',
-  'x-gitea-delivery': randomUUID(),
-  'x-gitea-event': 'push',
-  'x-gitea-event-type': 'push',
-};
-const FALSE = { ...HEADERS, 'x-gitea-signature': '0'.repeat(64) };
-const UNSIGNED = { status: 401, code: 'intake.signature_missing', body: '{}' };
-
-/** Ways to send to a signed route what nobody has signed. */
-export const forgeries: Readonly<Record<string, Forgery>> = {
-  'no signature': { ...UNSIGNED, headers: HEADERS },
-  'an empty signature': { ...UNSIGNED, headers: { ...HEADERS, 'x-gitea-signature': '' } },
-  'a credential instead of a signature': {
-    ...UNSIGNED,
-    headers: { ...HEADERS, authorization: 'Bearer whatever' },
-  },
-  'a signature by nobody’s secret': {
-    headers: FALSE,
-    body: '{}',
-    status: 401,
-    code: 'intake.bad_signature',
-  },
-  'another type of content': {
-    headers: { ...FALSE, 'content-type': 'text/plain' },
-    body: '{}',
-    status: 415,
-    code: 'http.unsupported_media_type',
-  },
-  'more than is taken': {
-    headers: FALSE,
-    body: 'x'.repeat(1_048_577),
-    status: 413,
-    code: 'http.too_large',
-  },
-};
-
-/** Sends one forgery to each signed route. Answers how many there were and what was wrong, in words. */
-export async function forge(
-  harness: Harness,
-  { headers, body, status, code }: Forgery,
-): Promise<{ cells: number; problems: string[] }> {
-  const problems: string[] = [];
-  const routes = harness.routes.filter(isSigned);
-  for (const route of routes) {
-    const path = pathOf(route, harness.tenant.id);
-    const answer = await harness.call(route.method, path, { headers, body, ip: nextAddress() });
-    const cell = { orgId: harness.tenant.id, status, code, log: harness.platform, actor: 'anonymous' };
-    const id = answer.headers['x-request-id'] ?? '';
-    const record = (await denials(harness, [id])).get(id);
-    const found = [...answerProblems(cell, answer), ...recordProblems(cell, route, record)];
-    problems.push(...found.map((problem) => `${route.method} ${route.path}: ${problem}`));
-  }
-  return { cells: routes.length, problems };
-}
-
 let calls = 0;
 
 /** Each call from an address of its own, so that no refusal is coalesced with another. */
@@ -359,7 +290,7 @@ export async function play(
   return { cells: played.length, problems };
 }
 
-function answerProblems(cell: Cell, { status, headers, body, text }: Answer): string[] {
+export function answerProblems(cell: Cell, { status, headers, body, text }: Answer): string[] {
   if (status !== cell.status || body?.code !== cell.code) {
     return [`answered ${status} ${body?.code ?? text.slice(0, 80)} and not ${cell.status} ${cell.code}`];
   }
@@ -383,7 +314,7 @@ interface Leaf {
   changes?: { permission?: { to?: string } };
 }
 
-function recordProblems(cell: Cell, route: Route, leaf: Leaf | undefined): string[] {
+export function recordProblems(cell: Cell, route: Route, leaf: Leaf | undefined): string[] {
   if (!leaf) return ['left no record'];
   const expected = {
     org: cell.log.id,
@@ -410,7 +341,7 @@ function recordProblems(cell: Cell, route: Route, leaf: Leaf | undefined): strin
 }
 
 /** The records of these requests in all logs, as far as they are sealed into a position. */
-async function denials(harness: Harness, requestIds: string[]): Promise<Map<string, Leaf>> {
+export async function denials(harness: Harness, requestIds: string[]): Promise<Map<string, Leaf>> {
   const rows = await harness.sql(
     `SELECT e.leaf FROM portcullis.audit_events e
        JOIN portcullis.audit_positions p ON p.org_id = e.org_id AND p.event_id = e.id

@@ -8,7 +8,8 @@ import {
   startApp,
   until,
 } from './app-in-process.ts';
-import { type Delivery, type GiteaRepo, GiteaServer } from './gitea-server.ts';
+import type { GiteaRepo } from './gitea-repo.ts';
+import { type Delivery, GiteaServer } from './gitea-server.ts';
 import { RolloutRecorder } from './rollout-recorder.ts';
 
 export const SECRET = 'a secret of at least thirty-two bytes 1';
@@ -139,6 +140,27 @@ export class GiteaIntake {
     return this.ended(hookId, delivery);
   }
 
+  /** A push that no other delivery tells of, as its sender signs it. */
+  signed(secret: string | undefined = SECRET): Delivery {
+    return GiteaServer.deliver('push', this.pushed(), secret);
+  }
+
+  pushed(): object {
+    return this.gitea.pushed(this.repo, 'refs/heads/main', '0'.repeat(40), freshHash());
+  }
+
+  /** The record of a request, in whatever log. */
+  async recordOf(
+    answer: Answered,
+  ): Promise<{ action: string; reason: string; outcome: string; org: string }> {
+    const [row] = await this.app.sql(
+      `SELECT leaf FROM portcullis.audit_events
+        WHERE leaf::jsonb -> 'request' ->> 'id' = $1 AND action <> 'secret.resolved'`,
+      [answer.headers['x-request-id']],
+    );
+    return JSON.parse(String(row?.['leaf'])) as never;
+  }
+
   /** Jobs that wait or are under way. */
   async queued(): Promise<number> {
     const [row] = await this.app.sql(
@@ -146,6 +168,21 @@ export class GiteaIntake {
     );
     return Number(row?.['n']);
   }
+}
+
+let made = 0;
+/** An address that no other call has, so that no refusal is coalesced with another or meets a limit. */
+export const address = (): string => `10.7.${((made += 1) >> 8) & 255}.${made & 255}`;
+/** The hash of a commit that no other delivery has. */
+export const freshHash = (): string => (made += 1).toString(16).padStart(40, 'a');
+
+/** The delivery with other headers; without those that are undefined. */
+export function changed({ headers, body }: Delivery, more: Record<string, string | undefined>): Delivery {
+  const all = Object.entries({ ...headers, ...more });
+  return {
+    body,
+    headers: Object.fromEntries(all.filter((one): one is [string, string] => one[1] !== undefined)),
+  };
 }
 
 /** Bytes as they are, whatever they are. */

@@ -1,32 +1,9 @@
-import { createHash, createHmac, randomUUID } from 'node:crypto';
+import { createHmac, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-
-/**
- * A Gitea of a few repositories: the part of its API that the product asks, in the shapes of its 1.26 (compared with a
- * running one by test/oracles/gitea.ts), and the webhooks it sends. Strict: whatever its API does not know is a 404 and
- * stands in `strange`.
- */
-export interface Review {
-  id: number;
-  state: 'APPROVED' | 'REQUEST_CHANGES' | 'COMMENT' | 'PENDING';
-  by: string;
-  commit: string;
-  official: boolean;
-  dismissed: boolean;
-}
-
-export interface Pull {
-  number: number;
-  base: string;
-  head: string;
-  state: 'open' | 'closed';
-  merged: boolean;
-  mergeCommit: string | null;
-  updated: number;
-  reviews: Review[];
-}
+import { GiteaRepo, type Pull } from './gitea-repo.ts';
+import { branchOf, compare, reviewOf, runOf, statusOf, tagOf, user } from './gitea-shapes.ts';
 
 /** What is done to an answer instead of sending it as it is. */
 export type Mishap =
@@ -49,83 +26,11 @@ export interface Delivery {
 
 const ZERO = '0'.repeat(40);
 
-export class GiteaRepo {
-  readonly commits = new Map<string, string[]>();
-  readonly branches = new Map<string, string>();
-  readonly tags = new Map<string, string>();
-  readonly releases = new Map<string, { id: number; draft: boolean }>();
-  readonly pulls = new Map<number, Pull>();
-  readonly statuses = new Map<string, Map<string, string>>();
-  readonly runs = new Map<number, { commit: string; status: string; conclusion?: string }>();
-  /** Job to run. */
-  readonly jobs = new Map<number, number>();
-  #made = 0;
-
-  constructor(
-    readonly fullName: string,
-    readonly id: number,
-  ) {}
-
-  /** A new commit on top of these. */
-  commit(...parents: string[]): string {
-    const sha = createHash('sha1')
-      .update(`${this.fullName} ${(this.#made += 1)}`)
-      .digest('hex');
-    this.commits.set(sha, parents);
-    return sha;
-  }
-
-  /** A commit on the branch, or its first one. */
-  push(branch: string): string {
-    const head = this.branches.get(branch);
-    const sha = head === undefined ? this.commit() : this.commit(head);
-    this.branches.set(branch, sha);
-    return sha;
-  }
-
-  /** Another history, which has nothing of the branch's last commit. */
-  forcePush(branch: string): string {
-    const head = this.branches.get(branch) ?? '';
-    const sha = this.commit(...(this.commits.get(head) ?? []));
-    this.branches.set(branch, sha);
-    return sha;
-  }
-
-  openPull(number: number, base: string, head: string): Pull {
-    const pull: Pull = {
-      number,
-      base,
-      head,
-      state: 'open',
-      merged: false,
-      mergeCommit: null,
-      updated: 1,
-      reviews: [],
-    };
-    this.pulls.set(number, pull);
-    return pull;
-  }
-
-  review(pull: Pull, state: Review['state'], more: Partial<Review> = {}): Review {
-    const id = 100 * pull.number + pull.reviews.length;
-    const made = { id, state, by: 'bob', commit: pull.head, official: true, dismissed: false, ...more };
-    pull.reviews.push(made);
-    pull.updated += 1;
-    return made;
-  }
-
-  reachable(from: string): Set<string> {
-    const found = new Set<string>();
-    const open = [from];
-    for (let sha = open.pop(); sha !== undefined; sha = open.pop()) {
-      if (found.has(sha)) continue;
-      found.add(sha);
-      open.push(...(this.commits.get(sha) ?? []));
-    }
-    return found;
-  }
-}
-
+/**
+ * A Gitea of a few repositories: the part of its API that the product asks, in the shapes of its 1.26 (compared with a
+ * running one by test/oracles/gitea.ts), and the webhooks it sends. Strict: whatever its API does not know is a 404 and
+ * stands in `strange`.
+ */
 export class GiteaServer {
   readonly repos = new Map<string, GiteaRepo>();
   readonly requests: string[] = [];
@@ -416,69 +321,6 @@ export class GiteaServer {
       author: user('ada'),
     };
   }
-}
-
-const user = (login: string): object => ({
-  id: login.length,
-  login,
-  full_name: '',
-  email: `${login}@x.example`,
-  username: login,
-});
-const branchOf = (repo: GiteaRepo, name: string): object => ({
-  name,
-  commit: { id: repo.branches.get(name), message: 'one\n' },
-  protected: false,
-});
-const tagOf = (repo: GiteaRepo, name: string): object => ({
-  name,
-  id: repo.tags.get(name),
-  commit: { sha: repo.tags.get(name), url: '', created: '2026-11-22T00:00:00Z' },
-});
-const reviewOf = (pull: Pull, { id, state, by, commit, official, dismissed }: Review): object => ({
-  id,
-  user: user(by),
-  team: null,
-  state,
-  body: 'ok',
-  commit_id: commit,
-  stale: commit !== pull.head,
-  official,
-  dismissed,
-  html_url: `#${id}`,
-});
-const runOf = (
-  id: number,
-  { commit, status, conclusion }: { commit: string; status: string; conclusion?: string },
-): object => ({
-  id,
-  head_sha: commit,
-  status,
-  ...(conclusion !== undefined && { conclusion }),
-  html_url: `#${id}`,
-});
-
-function statusOf(repo: GiteaRepo, sha: string): object {
-  const statuses = [...(repo.statuses.get(sha) ?? [])];
-  return {
-    state: 'pending',
-    sha,
-    total_count: statuses.length,
-    // Null where there are none.
-    statuses:
-      statuses.length === 0
-        ? null
-        : statuses.map(([context, status], id) => ({ id, context, status, target_url: '' })),
-  };
-}
-
-/** `base...head`: the commits of head that base does not have. */
-function compare(repo: GiteaRepo, basehead: string): object | undefined {
-  const [base = '', head = ''] = basehead.split('...');
-  if (!repo.commits.has(base) || !repo.commits.has(head)) return undefined;
-  const has = repo.reachable(base);
-  const commits = [...repo.reachable(head)].filter((sha) => !has.has(sha)).map((sha) => ({ sha }));
-  return { total_commits: commits.length, commits };
 }
 
 function send(

@@ -6,7 +6,8 @@ import { childEnvironment, isId } from '#kernel';
 import { Deployment, owner, signIn } from '../bench/deployment.ts';
 import { cores, ROOT } from '../bench/processes.ts';
 import { fillLog } from '../kit/long-log.ts';
-import { buildGitea, verifyGitea } from './gitea.ts';
+import { verifyGitea } from './gitea.ts';
+import { buildGitea } from './running-gitea.ts';
 
 /**
  * `npm run test:oracles`: the running product against verifiers that nobody here wrote. Where one cannot be built,
