@@ -17,10 +17,18 @@ import { KeepAuditTiles1763769600020 } from './1763769600020-keep-audit-tiles.ts
 import { CreateSecrets1763769600021 } from './1763769600021-create-secrets.ts';
 import { CreateAuditSinks1763769600022 } from './1763769600022-create-audit-sinks.ts';
 import { AllowErasureAndRetention1763769600023 } from './1763769600023-allow-erasure-and-retention.ts';
+import { EndAuditFindings1763769600024 } from './1763769600024-end-audit-findings.ts';
+import { EraseEverywhere1763769600025 } from './1763769600025-erase-everywhere.ts';
 import { CreateVaultSecrets1763769600026 } from './1763769600026-create-vault-secrets.ts';
 import { ForgetSecrets1763769600027 } from './1763769600027-forget-secrets.ts';
+import { ScheduleRotations1763769600028 } from './1763769600028-schedule-rotations.ts';
+import { RecordFoundVersions1763769600029 } from './1763769600029-record-found-versions.ts';
+import { CreateProjection1763769600030 } from './1763769600030-create-projection.ts';
+import { KeepSystemState1763769600031 } from './1763769600031-keep-system-state.ts';
 import { CreateEvents1763769600034 } from './1763769600034-create-events.ts';
 import { CreateCapabilities1763769600035 } from './1763769600035-create-capabilities.ts';
+import { CreateRollouts1763769600040 } from './1763769600040-create-rollouts.ts';
+import { CreateEvidenceAndRisks1763769600041 } from './1763769600041-create-evidence-and-risks.ts';
 import { CreateGiteaIntake1763769600045 } from './1763769600045-create-gitea-intake.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
@@ -44,9 +52,17 @@ export const migrations = [
   CreateSecrets1763769600021,
   CreateAuditSinks1763769600022,
   AllowErasureAndRetention1763769600023,
+  EndAuditFindings1763769600024,
+  EraseEverywhere1763769600025,
   CreateVaultSecrets1763769600026,
   ForgetSecrets1763769600027,
+  ScheduleRotations1763769600028,
+  RecordFoundVersions1763769600029,
+  CreateProjection1763769600030,
+  KeepSystemState1763769600031,
   CreateEvents1763769600034,
   CreateCapabilities1763769600035,
+  CreateRollouts1763769600040,
+  CreateEvidenceAndRisks1763769600041,
   CreateGiteaIntake1763769600045,
 ];

@@ -1,5 +1,5 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
-import { AccessModule } from '#access';
+import { AccessModule, Openings } from '#access';
 import { AuditConfig, AuditModule, RecordFollower, SinkConfig, SinkSecrets } from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
@@ -11,7 +11,9 @@ import { JobsConfig, JobsModule } from '#jobs';
 import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
-import { PlatformModule } from '#platform';
+import { PlatformModule, WatchConfig } from '#platform';
+import { ProjectionModule } from '#projection';
+import { type Postures, RolloutModule } from '#rollout';
 import { DEPLOYMENT, type MasterKey, SecretReferences, SecretsModule, type SecretsOptions } from '#secrets';
 
 export interface AppParts {
@@ -30,8 +32,14 @@ export interface AppParts {
   readonly egressAllow?: readonly string[];
   /** Which store of secrets, and how long what lies elsewhere is used without it. */
   readonly secrets?: SecretsOptions;
+  /** Whether summaries of the deployment’s posture are for everyone; guarded where unsaid. */
+  readonly summary?: 'public' | 'guarded';
+  /** What is watched for states in which nothing may be changed. */
+  readonly watch?: WatchConfig;
   /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
+  /** For tests: what the projection says of surfaces. */
+  readonly postures?: Postures;
   /** Where events go besides their log, and how long they are kept. */
   readonly events?: EventConfig;
   /** For tests; until there are rollouts nothing hears of what Gitea says. */
@@ -57,8 +65,11 @@ export class AppModule {
     sinks = new SinkConfig(),
     egressAllow = [],
     secrets,
+    summary = 'guarded',
+    watch = new WatchConfig(),
     sinkSecrets,
     events = new EventConfig(),
+    postures,
     rolloutPrompts = new NoRollouts(),
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
@@ -69,6 +80,7 @@ export class AppModule {
           module: PortsModule,
           providers: [
             { provide: Clock, useValue: clock },
+            { provide: Openings, useValue: new Openings(summary === 'public' ? ['summary'] : []) },
             { provide: RolloutPrompts, useValue: rolloutPrompts },
             sinkSecrets
               ? { provide: SinkSecrets, useValue: sinkSecrets }
@@ -82,7 +94,7 @@ export class AppModule {
               inject: [SecretReferences],
             },
           ],
-          exports: [Clock, EventSecrets, RecordFollower, RolloutPrompts, SinkSecrets],
+          exports: [Clock, EventSecrets, Openings, RecordFollower, RolloutPrompts, SinkSecrets],
         },
         DatabaseModule.with(database),
         SecretsModule.with(masterKey, secrets),
@@ -94,8 +106,10 @@ export class AppModule {
         AuditModule.with(new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir), sinks),
         EventsModule.with(events),
         OrgsModule.with(new OrgConfig(publicUrl)),
+        ProjectionModule,
+        RolloutModule.with({ postures }),
         IntakeModule,
-        PlatformModule,
+        PlatformModule.with(watch),
         HttpModule,
       ],
     };

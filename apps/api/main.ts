@@ -7,10 +7,11 @@ import { AppLogger, batchedSink, createHttpApp } from '#http';
 import { Jobs } from '#jobs';
 import { ConfigError, readPrivateFile, readProcessConfig, StartError, type Values } from '#kernel';
 import { mailConfig } from '#mail';
-import { Housekeeping, Setup, SystemState } from '#platform';
-import { MasterKey } from '#secrets';
+import { Housekeeping, Setup, SystemState, SystemWatch, WatchConfig } from '#platform';
+import { inVault, MasterKey } from '#secrets';
 import { AppModule } from './app.module.ts';
-import { openDatabase } from './open-database.ts';
+import { type OpenDatabase, openDatabase } from './open-database.ts';
+import { databaseLogins, type MasterKeys, type OpenVault, openVault, readMasterKeys } from './open-vault.ts';
 import { settings } from './settings.ts';
 
 type Config = Values<typeof settings>;
@@ -39,7 +40,7 @@ async function migrateOnly(config: Config): Promise<void> {
 /** Starts the product. Stops everything, the embedded database last, on SIGTERM, SIGINT or a failure. */
 async function serve(config: Config): Promise<void> {
   const logger = new AppLogger(batchedSink(), config.logLevel);
-  const database = await openDatabase(config, (line) => logger.log(line, 'database'));
+  const { database, server, keys } = await openStores(config, logger);
   let stopping: Promise<void> | undefined;
   let close = async (): Promise<void> => undefined;
   const stop = (code: number): void => {
@@ -61,14 +62,16 @@ async function serve(config: Config): Promise<void> {
     const publicUrl =
       config.publicUrl ?? `${config.tlsCertFile ? 'https' : 'http'}://${config.host}:${config.port}`;
     mkdirSync(config.dataDir, { recursive: true });
+    close = async () => server?.vault.close();
     const app = await createHttpApp(
       AppModule.with({
-        database: { urls: database.urls, poolSize: config.databasePoolSize },
-        masterKey: MasterKey.fromFile(
-          config.masterKeyFile ?? join(config.dataDir, 'master.key'),
-          !config.masterKeyFile,
-          config.previousMasterKeyFile,
-        ),
+        database: {
+          urls: database.urls,
+          poolSize: config.databasePoolSize,
+          credentials: databaseLogins(config, server),
+          report: (error) => logger.warn(error, 'database'),
+        },
+        masterKey: keys.found ?? (await keys.make()),
         publicUrl,
         issuer: config.publicUrl,
         mail: mailConfig(config),
@@ -76,10 +79,15 @@ async function serve(config: Config): Promise<void> {
           checkpointSeconds: config.auditCheckpointSeconds,
           anchorDir: config.auditAnchorDir,
         },
-        secrets: { ages: config.secretAges },
+        secrets: {
+          ages: config.secretAges,
+          remote: server && config.secretStore === 'vault' ? inVault(server.vault, server.config) : undefined,
+        },
         sinks: new SinkConfig(config.auditFileDir),
         egressAllow: config.egressAllow,
         events: eventConfig(config),
+        summary: config.summary,
+        watch: new WatchConfig(config.dataDir, config.diskReserveMegabytes),
       }),
       {
         logger,
@@ -88,10 +96,20 @@ async function serve(config: Config): Promise<void> {
         onlyPaths: config.role === 'worker' ? ['/health'] : undefined,
       },
     );
-    close = () => app.close();
+    close = async () => {
+      await app.close();
+      await server?.vault.close();
+    };
     await app.get(SystemState).open();
     await app.init();
-    void app.get(CheckpointRounds).compare((error) => logger.error(error, 'audit'));
+    const watch = app.get(SystemWatch);
+    await watch.start((error) => logger.error(error, 'system-watch'));
+    void app
+      .get(CheckpointRounds)
+      .compare((error) => logger.error(error, 'audit'))
+      // What it found closes the system at once.
+      .then(() => watch.look())
+      .catch((error: unknown) => logger.error(error, 'system-watch'));
     await app.get(Jobs).start({
       works: config.role !== 'api',
       report: (failure) => logger.error(failure, 'jobs'),
@@ -112,6 +130,28 @@ async function serve(config: Config): Promise<void> {
   } catch (error) {
     console.error(explain(error));
     stop(1);
+  }
+}
+
+/** The database, the server of secrets and the master key. Before all fit together nothing is migrated. */
+async function openStores(
+  config: Config,
+  logger: AppLogger,
+): Promise<{ database: OpenDatabase; server: OpenVault | undefined; keys: MasterKeys }> {
+  let server: OpenVault | undefined;
+  let keys: MasterKeys | undefined;
+  const log = (line: string): void => logger.log(line, 'database');
+  try {
+    const database = await openDatabase(config, log, async (checkValue, urls) => {
+      server = await openVault(config, urls, logger);
+      keys = await readMasterKeys(config, server);
+      MasterKey.requireFitting(keys.found, keys.path, checkValue);
+    });
+    if (!keys) throw new Error('the database was opened without its key');
+    return { database, server, keys };
+  } catch (error) {
+    await server?.vault.close();
+    throw error;
   }
 }
 

@@ -5,6 +5,7 @@ import {
   type EmbeddedServer,
   migrate,
   prepareDatabase,
+  readKeyCheck,
   startEmbeddedServer,
 } from '#database';
 import type { Values } from '#kernel';
@@ -16,10 +17,14 @@ export interface OpenDatabase {
   readonly server: EmbeddedServer | undefined;
 }
 
-/** The external database, or the embedded one; prepared and migrated. */
+/**
+ * The external database, or the embedded one; prepared and migrated. `fits` is asked before it is migrated, with the
+ * check value of the master key that it is of, and rejects where this process has not that one.
+ */
 export async function openDatabase(
   config: Values<typeof settings>,
   log: (line: string) => void,
+  fits: (checkValue: string | undefined, urls: DatabaseUrls) => Promise<void> = async () => undefined,
 ): Promise<OpenDatabase> {
   const server =
     config.databaseUrl === undefined
@@ -29,6 +34,7 @@ export async function openDatabase(
     const adminUrl = config.databaseUrl ?? server?.adminUrl ?? '';
     if (server) offerUrl(config.dataDir, adminUrl);
     const urls = await prepareDatabase(adminUrl, givenUrls(config));
+    await fits(await readKeyCheck(urls.owner), urls);
     const { applied } = await migrate(urls.owner, migrations);
     if (applied.length > 0) log(`applied ${applied.length} migrations`);
     return { urls, server };

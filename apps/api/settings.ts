@@ -6,6 +6,7 @@ import { httpSettings } from '#http';
 import { setting } from '#kernel';
 import { mailSettings } from '#mail';
 import { secretAgeSettings, secretSettings } from '#secrets';
+import { platformSettings } from '#platform';
 
 /** Everything the product reads from the environment. An unknown PORTCULLIS_ variable stops the start. */
 export const settings = {
@@ -17,6 +18,7 @@ export const settings = {
   ...eventSettings,
   ...secretAgeSettings,
   ...secretSettings,
+  ...platformSettings,
   dataDir: setting.required('PORTCULLIS_DATA_DIR', 'Where the product keeps its files.', './.portcullis'),
   role: setting.choice(
     'PORTCULLIS_ROLE',

@@ -23,11 +23,15 @@ export type AccessRule =
       /** The path parameter that names the organization, or PLATFORM, or OWN. */
       readonly org: string;
       readonly fresh?: StepUp | undefined;
+      /** What the operator may have opened to everyone; the rule stands where they have not. */
+      readonly open?: Opening | undefined;
     }
   | { readonly word: 'signed_in'; readonly why: string; readonly fresh?: StepUp | undefined }
   | { readonly word: 'signed'; readonly scheme: string; readonly why: string }
   | { readonly word: 'public'; readonly why: string; readonly duringSetup: boolean };
 
+/** What an operator may open to everyone by configuration: summaries, which hold no secret and change nothing. */
+export type Opening = 'summary';
 /** The rules that ask who calls. */
 export type CallerRule = Extract<AccessRule, { word: 'access' | 'signed_in' }>;
 
@@ -42,15 +46,18 @@ export const ACCESS_RULE = 'portcullis:access';
  * PLATFORM or OWN. An organization that is not the caller's does not exist for them (404).
  */
 export function Access(
-  rule: { permission: Permission | Permission[]; org: string } & (StepUp | { stepUp?: undefined }),
+  rule: { permission: Permission | Permission[]; org: string; open?: Opening } & (
+    StepUp | { stepUp?: undefined }
+  ),
 ): MethodDecorator {
   const permissions = Array.isArray(rule.permission) ? rule.permission : [rule.permission];
-  const { org } = rule;
+  const { org, open } = rule;
   return SetMetadata<string, AccessRule>(ACCESS_RULE, {
     word: 'access',
     permissions,
     org,
     fresh: freshOf(rule),
+    open,
   });
 }
 
@@ -102,4 +109,24 @@ export function Unattended(why: string): MethodDecorator {
 /** The access word of a job handler; undefined where none was declared. */
 export function jobRuleOf(handler: object): JobRule | undefined {
   return Reflect.getMetadata(JOB_RULE, handler) as JobRule | undefined;
+}
+
+const GOES_ON = 'portcullis:goes-on';
+
+/**
+ * For a route that changes something and goes on while the system is read-only. `why` says why it must: it ends
+ * authority, or it is the way to whoever can end that state. Every other change waits.
+ */
+export function WhileReadOnly(why: string): MethodDecorator {
+  return SetMetadata(GOES_ON, why);
+}
+
+/** The reason a handler goes on while the system is read-only; undefined where it does not. */
+export function goesOnOf(handler: object): string | undefined {
+  return Reflect.getMetadata(GOES_ON, handler) as string | undefined;
+}
+
+/** Whether a request by this method may change something (RFC 9110 section 9.2.1). */
+export function isWrite(method: string): boolean {
+  return method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS';
 }

@@ -1,8 +1,16 @@
 import { type CanActivate, type ExecutionContext, Injectable, Optional } from '@nestjs/common';
 import { type Caller, isId } from '#kernel';
-import { type AccessRule, accessRuleOf, type CallerRule, OWN, PLATFORM } from './access-rule.ts';
+import {
+  type AccessRule,
+  accessRuleOf,
+  type CallerRule,
+  goesOnOf,
+  isWrite,
+  OWN,
+  PLATFORM,
+} from './access-rule.ts';
 import { AccessFault } from './access.faults.ts';
-import { type AccessRequest, Authenticator, SignedRequests, SystemGate } from './ports.ts';
+import { type AccessRequest, Authenticator, Openings, SignedRequests, SystemGate } from './ports.ts';
 
 /**
  * Stands before every route. Order: the access word, the state of the system, the credential, the organization,
@@ -13,16 +21,18 @@ export class AccessGuard implements CanActivate {
   constructor(
     private readonly authenticator: Authenticator,
     private readonly gate: SystemGate,
+    private readonly openings: Openings,
     @Optional() private readonly signed?: SignedRequests,
   ) {}
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
-    const rule = accessRuleOf(context.getHandler());
+    const handler = context.getHandler();
+    const rule = accessRuleOf(handler);
     if (rule === undefined) throw AccessFault.undeclared();
     const request = context.switchToHttp().getRequest<AccessRequest>();
     const refusal = this.gate.refusal({
       duringSetup: rule.word === 'public' && rule.duringSetup,
-      method: request.facts.method,
+      write: isWrite(request.facts.method) && goesOnOf(handler) === undefined,
     });
     if (refusal instanceof Promise) {
       return refusal.then((fault) => {
@@ -36,6 +46,7 @@ export class AccessGuard implements CanActivate {
 
   private admit(rule: AccessRule, request: AccessRequest): boolean | Promise<boolean> {
     if (rule.word === 'public') return true;
+    if (rule.word === 'access' && rule.open !== undefined && this.openings.has(rule.open)) return true;
     if (rule.word === 'signed') return this.verify(rule.scheme, request);
     const caller = this.authenticator.authenticate(request);
     if (caller instanceof Promise) return caller.then((found) => this.check(rule, request, found));

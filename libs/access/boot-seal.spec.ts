@@ -51,6 +51,11 @@ describe('a declaration is sound', () => {
       { rule: { word: 'public', why: 'because', duringSetup: false }, inputs: [param('orgId')] },
     ],
     ['that reads its organization too', { inputs: [param('orgId', false)] }],
+    [
+      'of a summary',
+      { path: '/x', parameters: [], inputs: [], rule: { ...read, org: PLATFORM, open: 'summary' } },
+    ],
+    ['that goes on while the system is read-only', { method: 'POST', goesOn: 'because' }],
     ['that takes a body and a query with schemas', { inputs: [body(Schema), query(Schema)] }],
   ])('%s', (_name, change) => {
     expect(routeOffences({ ...sound, ...change })).toEqual([]);
@@ -119,10 +124,32 @@ describe('an offence is found:', () => {
     ['a query of a class without rules', { inputs: [query(NoSchema)] }, /takes query without a schema/],
     ['one member of a query', { inputs: [query(String, 'limit')] }, /takes query limit without a schema/],
     ['no answer', { answers: undefined }, /does not declare what it answers/],
+    ['a summary of a tenant', { rule: { ...read, open: 'summary' } }, /may be opened to everyone/],
+    [
+      'a summary that changes something',
+      { method: 'POST', path: '/x', parameters: [], rule: { ...read, org: PLATFORM, open: 'summary' } },
+      /may be opened to everyone/,
+    ],
+    [
+      'a summary that takes input',
+      {
+        path: '/x',
+        parameters: [],
+        inputs: [query(Schema)],
+        rule: { ...read, org: PLATFORM, open: 'summary' },
+      },
+      /may be opened to everyone/,
+    ],
+    [
+      'a change that goes on for no reason',
+      { method: 'POST', goesOn: ' ' },
+      /@WhileReadOnly without a reason/,
+    ],
+    ['a read that goes on', { goesOn: 'because' }, /@WhileReadOnly, which every read does/],
   ])('%s', (_name, change, offence) => {
     const found = routeOffences({ ...sound, ...change });
     expect(found).toContainEqual(expect.stringMatching(offence));
-    expect(found[0]).toMatch(/^GET \/\S* \(Sample\.read\) /);
+    expect(found[0]).toMatch(/^(GET|POST) \/\S* \(Sample\.read\) /);
   });
 
   test('each of a route that has many', () => {

@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { getMetadataStorage } from 'class-validator';
-import { asksForCaller, OWN, PLATFORM } from './access-rule.ts';
+import { asksForCaller, isWrite, OWN, PLATFORM } from './access-rule.ts';
 import { JobCatalogue, type JobHandler } from './job-catalogue.ts';
 import { isPermission, permissionNames } from './permissions.ts';
 import { SignedRequests } from './ports.ts';
@@ -47,9 +47,12 @@ export class BootSeal implements OnApplicationBootstrap {
 /** Everything that is wrong with the declaration of one route. */
 export function routeOffences(route: Route): string[] {
   const at = nameOf(route);
-  return [...accessOffences(route), ...inputOffences(route), ...answerOffences(route)].map(
-    (offence) => `${at} ${offence}`,
-  );
+  return [
+    ...accessOffences(route),
+    ...openOffences(route),
+    ...inputOffences(route),
+    ...answerOffences(route),
+  ].map((offence) => `${at} ${offence}`);
 }
 
 function nameOf({ method, path, controller, handlerName }: Route): string {
@@ -80,6 +83,21 @@ function accessOffences({ rule, parameters, inputs, rawBody }: Route): string[] 
   if (rule.org !== PLATFORM && rule.org !== OWN && !parameters.includes(rule.org)) {
     offences.push(`takes its organization from the path parameter ${rule.org}, which does not exist`);
   }
+  return offences;
+}
+
+/** What may be opened to everyone, or go on in a system that is read-only, is narrow. */
+function openOffences({ method, rule, goesOn, inputs, parameters }: Route): string[] {
+  const offences: string[] = [];
+  if (rule?.word === 'access' && rule.open !== undefined) {
+    const bare = rule.org === PLATFORM && rule.fresh === undefined && inputs.length + parameters.length === 0;
+    if (isWrite(method) || !bare) {
+      offences.push('may be opened to everyone, which is for reads of the platform that take no input');
+    }
+  }
+  if (goesOn !== undefined && goesOn.trim() === '') offences.push('says @WhileReadOnly without a reason');
+  if (goesOn !== undefined && !isWrite(method))
+    offences.push('says @WhileReadOnly, which every read does anyway');
   return offences;
 }
 

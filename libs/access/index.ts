@@ -8,6 +8,7 @@ export {
   Signed,
   SignedIn,
   Unattended,
+  WhileReadOnly,
 } from './access-rule.ts';
 export { AccessFault } from './access.faults.ts';
 export { AccessModule } from './access.module.ts';
@@ -30,6 +31,7 @@ export {
   callerOf,
   type Denial,
   Denials,
+  Openings,
   SignedRequests,
   SystemGate,
 } from './ports.ts';

@@ -202,6 +202,11 @@ export const permissions = {
       'Place a legal hold on the audit log, and lift it: while it stands nothing is erased or pruned.',
     roles: [],
   },
+  'audit:erase-everywhere': {
+    description: 'Erase what is personal of one person from the audit logs of all organizations.',
+    roles: [],
+    platform: true,
+  },
   'audit:acknowledge': {
     description:
       'Acknowledge that an audit log does not continue what was published of it, as after a restore.',
@@ -212,6 +217,113 @@ export const permissions = {
     description: 'Rotate the key that signs checkpoints of audit logs.',
     roles: ['admin'],
     platform: true,
+  },
+  'platform:read': {
+    description: 'See the posture and the state of the deployment itself.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+    platform: true,
+  },
+  'system:control': {
+    description: 'Make the whole deployment read-only, and end that.',
+    roles: ['admin'],
+    platform: true,
+  },
+  'surface:read': {
+    description: 'See surfaces, what is desired of them, who owns the truth about them, and what was told.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+  },
+  'surface:write': {
+    description: 'Create, change and delete surfaces.',
+    roles: ['admin'],
+  },
+  'authority:write': {
+    description: 'Say which service account owns which kind of truth about surfaces, and end that.',
+    roles: ['admin'],
+  },
+  'fact:write': {
+    description: 'Tell facts of the kinds of truth that the key’s service account owns.',
+    roles: ['admin'],
+  },
+  'projection:read': {
+    description: 'Read the posture of surfaces, its history, and the signed documents of it.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+  },
+  'rollout:read': {
+    description: 'See rollouts, their plans, gates, sign-offs, steps and reports.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+  },
+  'rollout:plan': {
+    description: 'Write rollouts, plan them, ask for their review, and withdraw them.',
+    roles: ['admin', 'operator'],
+  },
+  'rollout:sign-off': {
+    description: 'Sign off, or deny, the rollouts of others.',
+    roles: ['admin'],
+  },
+  'rollout:apply': {
+    description: 'Arm, execute, pause, resume and stop rollouts that were signed off.',
+    roles: ['admin', 'operator'],
+  },
+  'rollout:verify': {
+    description: 'Say whether a rollout that was carried out does what it should.',
+    roles: ['admin', 'auditor'],
+  },
+  'rollout:recover': {
+    description: 'Roll back, and decide how a rollout goes on that needs an operator.',
+    roles: ['admin', 'operator'],
+  },
+  'rollout:break-glass': {
+    description: 'Execute a rollout before it is signed off; on record, and reviewed by somebody else.',
+    roles: [],
+  },
+  'rollout:policy': {
+    description:
+      'Say what is asked of rollouts: quorums, duties, gates, hooks, and which accounts are one person.',
+    roles: ['admin'],
+  },
+  'target:read': {
+    description: 'See the targets of rollouts.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+  },
+  'target:write': {
+    description: 'Name the targets of rollouts.',
+    roles: ['admin', 'operator'],
+  },
+  'target:report': {
+    description: 'Report what state a target is in, as its inventory does.',
+    roles: ['admin'],
+  },
+  'evidence:read': {
+    description: 'See evidence, attachments, and the keys that sign evidence.',
+    roles: ['admin', 'auditor', 'operator'],
+  },
+  'evidence:write': {
+    description: 'Record evidence and attachments.',
+    roles: ['admin', 'operator'],
+  },
+  'evidence:trust': {
+    description: 'Say whose keys may sign evidence.',
+    roles: ['admin'],
+  },
+  'risk:read': {
+    description: 'See the register of residual risks.',
+    roles: ['admin', 'auditor', 'operator'],
+  },
+  'risk:write': {
+    description: 'Raise, rate and close residual risks.',
+    roles: ['admin', 'operator'],
+  },
+  'risk:accept': {
+    description: 'Accept residual risks that one’s own authority outranks.',
+    roles: ['admin', 'operator'],
+  },
+  'freeze:read': {
+    description: 'See when nothing may be rolled out.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+  },
+  'freeze:write': {
+    description: 'Say when nothing may be rolled out.',
+    roles: ['admin'],
   },
 } as const satisfies Record<string, Entry>;
 

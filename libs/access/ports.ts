@@ -1,5 +1,5 @@
 import type { Caller, Fault, RequestFacts } from '#kernel';
-import type { StepUp } from './access-rule.ts';
+import type { Opening, StepUp } from './access-rule.ts';
 import { AccessFault } from './access.faults.ts';
 
 /** What the guard sees of a request, whatever web server stands behind it. */
@@ -56,8 +56,22 @@ export abstract class SystemGate {
   /** The fault that answers every request in this state, or undefined when the gate is open. */
   abstract refusal(request: {
     duringSetup: boolean;
-    method: string;
+    /** Whether it may change something and does not go on while the system is read-only. */
+    write: boolean;
   }): Fault | undefined | Promise<Fault | undefined>;
+}
+
+/** What the operator has opened to everyone. */
+export class Openings {
+  readonly #open: ReadonlySet<Opening>;
+
+  constructor(open: readonly Opening[]) {
+    this.#open = new Set(open);
+  }
+
+  has(opening: Opening): boolean {
+    return this.#open.has(opening);
+  }
 }
 
 /** One refused request. */

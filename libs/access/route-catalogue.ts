@@ -2,7 +2,7 @@ import { Injectable, RequestMethod } from '@nestjs/common';
 import { METHOD_METADATA, PATH_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import type { FaultMaker } from '#kernel';
-import { type AccessRule, accessRuleOf } from './access-rule.ts';
+import { type AccessRule, accessRuleOf, goesOnOf } from './access-rule.ts';
 
 /** What a route answers when it succeeds, and the faults it may answer instead. Set by `@Answers`. */
 export interface AnswerDeclaration {
@@ -38,6 +38,8 @@ export interface Route {
   readonly handlerName: string;
   readonly handler: object;
   readonly rule: AccessRule | undefined;
+  /** Why it goes on while the system is read-only; undefined where it does not. */
+  readonly goesOn?: string | undefined;
   readonly inputs: readonly RouteInput[];
   readonly answers: AnswerDeclaration | undefined;
   /** The most bytes of its body, where that is kept as it came. */
@@ -95,6 +97,7 @@ function readRoutes(controller: new (...args: never[]) => object, handlerName: s
         handlerName,
         handler,
         rule: accessRuleOf(handler),
+        goesOn: goesOnOf(handler),
         inputs,
         answers: Reflect.getMetadata(ANSWERS, handler) as AnswerDeclaration | undefined,
         rawBody: Reflect.getMetadata(RAW_BODY, handler) as number | undefined,

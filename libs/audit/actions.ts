@@ -1,13 +1,13 @@
+import type { ActionEntry } from './action-entry.ts';
+import { eventActions } from './event-actions.ts';
+import { rolloutActions } from './rollout-actions.ts';
+import { secretActions } from './secret-actions.ts';
+
 /**
  * The catalogue of audit actions: everything the log can speak of. Append-only, held by a snapshot test; each
  * format's mapping (ocsf.ts) and action-data.ts must name every entry. `retention` is a class for whoever keeps exports:
  * an organization's own policy is one number, for only the beginning of a log can go.
  */
-interface Entry {
-  readonly description: string;
-  readonly retention: 'security' | 'administration' | 'access';
-}
-
 export const auditActions = {
   'system.set_up': {
     description: 'The deployment was set up and got its first organizations.',
@@ -183,63 +183,7 @@ export const auditActions = {
     description: 'The digest of an API key was computed anew under the current pepper; the key is the same.',
     retention: 'security',
   },
-  'secret.change_started': {
-    description:
-      'A change of a secret was sent to the store outside; a record with the same changes.change tells its end.',
-    retention: 'security',
-  },
-  'secret.adopted': {
-    description: 'A secret that somebody put into the store outside was found there, and got an id.',
-    retention: 'security',
-  },
-  'secret_store.theft_suspected': {
-    description:
-      'The wrapped secret-id that this process logs in to the store of secrets by was opened before, or is another’s.',
-    retention: 'security',
-  },
-  'secret_store.organization_erased': {
-    description: 'What the store outside held of an organization that was deleted is gone.',
-    retention: 'security',
-  },
-  'secret.created': { description: 'A secret was created, with its first version.', retention: 'security' },
-  'secret.written': { description: 'A new version of a secret was written.', retention: 'security' },
-  'secret.updated': {
-    description: 'What is told of a secret, or how its versions are kept, was changed.',
-    retention: 'administration',
-  },
-  'secret.revealed': {
-    description:
-      'A person or a key got the values of a secret; changes.digests tells which, to who has them.',
-    retention: 'security',
-  },
-  'secret.resolved': {
-    description: 'The product itself got a value of a secret for the purpose that the actor names.',
-    retention: 'access',
-  },
-  'secret.deleted': {
-    description: 'A secret, or versions of it, was hidden until it is undeleted.',
-    retention: 'security',
-  },
-  'secret.undeleted': {
-    description: 'A secret, or versions of it, was brought back.',
-    retention: 'security',
-  },
-  'secret.destroyed': {
-    description: 'A secret, or versions of it, was erased for ever.',
-    retention: 'security',
-  },
-  'secret.searched': {
-    description: 'Somebody asked where a value stands or stood; changes.digest tells which value.',
-    retention: 'security',
-  },
-  'org_key.created': {
-    description: 'The key that encrypts the secrets of an organization was made.',
-    retention: 'security',
-  },
-  'org_key.destroyed': {
-    description: 'The key of an organization was destroyed: its secrets are unreadable for ever.',
-    retention: 'security',
-  },
+  ...secretActions,
   'master_key.rewrapped': {
     description: 'What the master key wraps was wrapped anew by the current one; changes counts it.',
     retention: 'security',
@@ -293,6 +237,10 @@ export const auditActions = {
   },
   'audit.alteration_found': {
     description: 'The audit log is not what was written; the reason says how, changes.pos where.',
+    retention: 'security',
+  },
+  'audit.alteration_resolved': {
+    description: 'All of the audit log was verified and changes.pos is as it was written again.',
     retention: 'security',
   },
   'audit.fork_detected': {
@@ -353,44 +301,54 @@ export const auditActions = {
     description: 'An operator of the platform acknowledged a fork; the log goes on from here.',
     retention: 'security',
   },
-  'event.retried': {
-    description:
-      'Somebody had events published once more that a destination had refused, counted in changes.',
-    retention: 'administration',
-  },
-  'capability.proposed': {
-    description: 'A version of a capability was proposed by its manifest.',
-    retention: 'administration',
-  },
-  'capability.admission_tried': {
-    description: 'Somebody looked whether a capability can be admitted, and admitted nothing.',
-    retention: 'access',
-  },
-  'capability.admitted': {
-    description: 'A version of a capability was admitted: it may be activated.',
-    retention: 'security',
-  },
-  'capability.activated': {
-    description: 'A version of a capability became the active one; what is bound to it may act.',
-    retention: 'security',
-  },
-  'capability.deactivated': {
-    description: 'A version of a capability is no longer active, for another one is.',
-    retention: 'security',
-  },
-  'capability.quarantined': {
-    description: 'A version of a capability was quarantined: what is bound to it stopped at once.',
-    retention: 'security',
-  },
-  'capability.revoked': {
-    description: 'A version of a capability was revoked for ever.',
-    retention: 'security',
-  },
+  ...eventActions,
   'audit_key.created': { description: 'The key that signs checkpoints was made.', retention: 'security' },
   'audit_key.rotated': {
     description: 'The key that signs checkpoints got a successor.',
     retention: 'security',
   },
-} as const satisfies Record<string, Entry>;
+  'system.made_read_only': {
+    description: 'An operator made the deployment read-only, or changed the reason for it.',
+    retention: 'security',
+  },
+  'system.made_operational': {
+    description: 'An operator ended that the deployment is read-only.',
+    retention: 'security',
+  },
+  'surface.created': { description: 'A surface was created.', retention: 'administration' },
+  'surface.updated': {
+    description: 'What is desired of a surface, or what is told of it, was changed.',
+    retention: 'administration',
+  },
+  'surface.deleted': {
+    description: 'A surface was deleted, with its facts and its history.',
+    retention: 'administration',
+  },
+  'authority.named': {
+    description: 'A service account became the owner of a kind of truth about surfaces.',
+    retention: 'security',
+  },
+  'authority.ended': {
+    description: 'An authority ended: what it told counts for nothing.',
+    retention: 'security',
+  },
+  'fact.told': {
+    description: 'The owner of a kind of truth told a fact of a surface; changes.digest tells which.',
+    retention: 'access',
+  },
+  'fact.conflicted': {
+    description: 'The owner told another content under a revision that had one: the surface is blocked.',
+    retention: 'security',
+  },
+  'fact.refused': {
+    description: 'Somebody who does not own the kind of truth tried to tell a fact of it.',
+    retention: 'security',
+  },
+  'projection.changed': {
+    description: 'The posture of a surface changed; the reason says by what.',
+    retention: 'security',
+  },
+  ...rolloutActions,
+} as const satisfies Record<string, ActionEntry>;
 
 export type AuditAction = keyof typeof auditActions;

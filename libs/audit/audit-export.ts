@@ -4,6 +4,7 @@ import pgCopy from 'pg-copy-streams';
 import { Database, type OrgTx } from '#database';
 import { type Caller, Clock } from '#kernel';
 import { AuditFault } from './audit.faults.ts';
+import { CopiedLines } from './copied-lines.ts';
 import { nativeLines, readHead, readRange } from './audit.store.ts';
 import { type ExportFormat, lineOf } from './formats/format.ts';
 import { readOpenFork } from './fork/fork.store.ts';
@@ -30,8 +31,15 @@ export interface Export {
   readonly lines: AsyncIterable<Buffer>;
 }
 
+/** Positions after `after` up to `upTo`. */
+interface Range {
+  readonly after: number;
+  readonly upTo: number;
+  readonly format: ExportFormat;
+}
+
 /** Events read in one short transaction: a slow reader holds no connection between batches. */
-const BATCH = 2_000;
+const BATCH = 2_500;
 const POLL_MS = 200;
 
 /**
@@ -50,62 +58,85 @@ export class AuditExport {
   async start(caller: Caller, request: ExportRequest): Promise<Export> {
     const changes = { after: { to: request.after }, format: { to: request.format } };
     await this.readings.record(caller, 'audit.exported', changes);
-    await this.#requireWhole(caller, request.after);
-    const { size, root } = await this.#headOf(caller, await this.#waited(caller, request));
-    if (request.after > size) {
+    const size = await this.#waited(caller, request);
+    const { after, format } = request;
+    if (after > size) {
       throw AuditFault.beyond_log({
         errors: [{ path: 'after', message: `must be at most ${size}` }],
         data: { treeSize: size },
       });
     }
-    const next = Math.min(request.after + request.limit, size);
-    return { next, treeSize: size, root, lines: this.#lines(caller, request.after, next, request.format) };
+    const next = Math.min(after + request.limit, size);
+    // Under way while the root is read.
+    const first = this.#begin(caller, { after, upTo: next, format });
+    const root = await this.#rootOf(caller, size);
+    return { next, treeSize: size, root, lines: this.#lines(caller, first, { after, upTo: next, format }) };
   }
 
-  /** A log that forked is exported once that is acknowledged; what is pruned is not again. */
-  async #requireWhole(caller: Caller, after: number): Promise<void> {
-    await this.database.inOrg(caller, async (tx) => {
-      const fork = await readOpenFork(tx, caller.org.id);
-      if (fork) {
-        const sizes = { pos: Number(fork.old_size), size: Number(fork.new_size) };
-        throw AuditFault.fork_detected({ data: { kind: 'fork', ...sizes } });
-      }
-      await requireKept(tx, after);
-    });
-  }
-
-  /** The size of the log, after waiting up to `wait` seconds for something beyond `after`. */
+  /**
+   * The size of the log, after waiting up to `wait` seconds for something beyond `after`. A log that forked is exported
+   * once that is acknowledged; what is pruned is not again.
+   */
   async #waited(caller: Caller, { after, wait }: ExportRequest): Promise<number> {
     const until = this.clock.monotonic() + wait * 1_000;
+    let look = async (tx: OrgTx): Promise<number> => {
+      await requireNoFork(tx);
+      await requireKept(tx, after);
+      return readHead(tx);
+    };
     for (;;) {
-      const size = await this.database.inOrg(caller, readHead);
+      const size = await this.database.inOrg(caller, look);
       if (size > after || this.clock.monotonic() >= until) return size;
       await sleep(POLL_MS);
+      look = readHead;
     }
   }
 
   /** A log that was tampered with is still exported, for that is the evidence; only its root is not vouched for. */
-  async #headOf(caller: Caller, size: number): Promise<{ size: number; root: string | undefined }> {
+  async #rootOf(caller: Caller, size: number): Promise<string | undefined> {
     try {
-      const root = await this.trees.read(caller, (tree) => tree.rootAt(size));
-      return { size, root: root.toString('hex') };
+      return (await this.trees.read(caller, (tree) => tree.rootAt(size))).toString('hex');
     } catch (error) {
-      if (isAltered(error)) return { size, root: undefined };
+      if (isAltered(error)) return undefined;
       throw error;
     }
   }
 
-  async *#lines(caller: Caller, after: number, upTo: number, format: ExportFormat): AsyncGenerator<Buffer> {
+  /** One batch is read ahead while the one before it leaves: the database and this process work at the same time. */
+  async *#lines(
+    caller: Caller,
+    first: Promise<Buffer[]>,
+    { after, upTo, format }: Range,
+  ): AsyncGenerator<Buffer> {
+    let ahead = first;
     for (let from = after; from < upTo; from += BATCH) {
-      const to = Math.min(from + BATCH, upTo);
-      yield await this.database.inOrg(caller, async (tx) => {
-        const lines = await (format === 'native' ? copyNative(tx, from, to) : mapped(tx, from, to, format));
-        // What went meanwhile breaks the stream off: an answer is never short and silent about it.
-        await requireKept(tx, from);
-        return lines;
-      });
+      const lines = await ahead;
+      if (from + BATCH < upTo) ahead = this.#begin(caller, { after: from + BATCH, upTo, format });
+      yield* lines;
     }
   }
+
+  /** The first batch of the range. */
+  #begin(caller: Caller, { after, upTo, format }: Range): Promise<Buffer[]> {
+    if (after >= upTo) return Promise.resolve([]);
+    const to = Math.min(after + BATCH, upTo);
+    const batch = this.database.inOrg(caller, async (tx) => {
+      const lines = await (format === 'native' ? copyNative(tx, after, to) : mapped(tx, after, to, format));
+      // What went meanwhile breaks the stream off: an answer is never short and silent about it.
+      await requireKept(tx, after);
+      return lines;
+    });
+    // Nobody may ask for it any more; whoever does hears why it failed.
+    batch.catch(() => undefined);
+    return batch;
+  }
+}
+
+async function requireNoFork(tx: OrgTx): Promise<void> {
+  const fork = await readOpenFork(tx, tx.orgId);
+  if (!fork) return;
+  const sizes = { pos: Number(fork.old_size), size: Number(fork.new_size) };
+  throw AuditFault.fork_detected({ data: { kind: 'fork', ...sizes } });
 }
 
 async function requireKept(tx: OrgTx, after: number): Promise<void> {
@@ -113,19 +144,16 @@ async function requireKept(tx: OrgTx, after: number): Promise<void> {
   if (after < prunedUpTo) throw AuditFault.pruned({ data: { prunedUpTo } });
 }
 
-/**
- * COPY as CSV with a quote and a delimiter that canonical JSON can never hold, so the bytes come out as they are:
- * the fastest way out of PostgreSQL, with no parsing here.
- */
-async function copyNative(tx: OrgTx, after: number, upTo: number): Promise<Buffer> {
+/** As COPY gives it, in its buffers: the fastest way out of PostgreSQL, with no parsing here. */
+async function copyNative(tx: OrgTx, after: number, upTo: number): Promise<Buffer[]> {
   const copy = tx.client.query(
-    pgCopy.to(
-      `COPY (${nativeLines(tx.orgId, after, upTo)}) TO STDOUT WITH (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')`,
-    ),
+    pgCopy.to(`COPY (${nativeLines(tx.orgId, after, upTo)}) TO STDOUT WITH (FORMAT binary)`),
   );
-  const chunks: Buffer[] = [];
-  for await (const chunk of copy) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
+  const copied = new CopiedLines();
+  const lines: Buffer[] = [];
+  for await (const chunk of copy) lines.push(...copied.take(chunk as Buffer));
+  copied.finish();
+  return lines;
 }
 
 async function mapped(
@@ -133,7 +161,7 @@ async function mapped(
   after: number,
   upTo: number,
   format: Exclude<ExportFormat, 'native'>,
-): Promise<Buffer> {
+): Promise<Buffer[]> {
   const rows = await readRange(tx, after, upTo);
-  return Buffer.from(rows.map((row) => `${lineOf(format, row)}\n`).join(''));
+  return [Buffer.from(rows.map((row) => `${lineOf(format, row)}\n`).join(''))];
 }

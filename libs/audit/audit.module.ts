@@ -12,7 +12,8 @@ import { Checkpoints } from './checkpoint/checkpoints.ts';
 import { AuditKeysController, ProofsController } from './checkpoint/proofs.controller.ts';
 import { Proofs } from './checkpoint/proofs.ts';
 import { ErasureWork } from './erasure/erasure-work.ts';
-import { ErasuresController } from './erasure/erasures.controller.ts';
+import { ErasuresController, ErasuresEverywhereController } from './erasure/erasures.controller.ts';
+import { ErasuresEverywhere } from './erasure/erasures-everywhere.ts';
 import { Erasures } from './erasure/erasures.ts';
 import { DenialLog } from './denial-log.ts';
 import { Readings } from './readings.ts';
@@ -48,6 +49,7 @@ export class AuditModule {
         ProofsController,
         AuditKeysController,
         ErasuresController,
+        ErasuresEverywhereController,
         RetentionController,
         ForksController,
       ],
@@ -62,6 +64,7 @@ export class AuditModule {
         DenialLog,
         { provide: Denials, useExisting: DenialLog },
         Erasures,
+        ErasuresEverywhere,
         ErasureWork,
         Findings,
         LogVerification,
@@ -78,7 +81,7 @@ export class AuditModule {
         Retention,
         SearchIndex,
       ],
-      exports: [Audit, CheckpointRounds, Denials, Forks, LogVerification, SinkRelays],
+      exports: [Audit, CheckpointRounds, Denials, Forks, LogVerification, SinkConfig, SinkRelays],
     };
   }
 }

@@ -52,16 +52,24 @@ export async function readRange(tx: OrgTx, after: number, upTo: number): Promise
   );
 }
 
+/** Lines that stand in one value, so that neither the database nor this process has much to do for each of them. */
+const LINES = 250;
+
 /**
- * The SQL whose result is the export itself, one native event a line: the stored leaf with the members that
- * follow from its place spliced in before its closing brace. Positions are checked numbers, for COPY takes no
- * parameters; row-level security confines it to the transaction's organization. The brace is cut off as bytes:
- * left() counts the characters of every leaf, and that was half the time of an export.
+ * The SQL whose result is the export itself, native: bytes, of up to 250 lines a row. A line is the stored leaf with the
+ * members that follow from its place spliced in before its closing brace. Positions are checked numbers, for COPY takes
+ * no parameters; row-level security confines it to the transaction's organization. All of it is done in bytes, for of
+ * text the database would count characters; and LIMIT keeps the planner to the primary keys, however long it believes
+ * the ranges to be.
  */
 export function nativeLines(orgId: string, after: number, upTo: number): string {
-  return `SELECT convert_from(substring(convert_to(e.leaf, 'UTF8') FROM 1 FOR octet_length(e.leaf) - 1), 'UTF8')
-      || (',"pos":' || p.pos || ',"leafHash":"' || encode(p.leaf_hash, 'hex')
-      || '","prevHash":"' || encode(p.prev_hash, 'hex') || '","personal":') || e.personal || '}'
-    FROM audit_positions p JOIN audit_events e ON e.org_id = p.org_id AND e.id = p.event_id
-   WHERE p.org_id = '${orgId}' AND p.pos > ${after} AND p.pos <= ${upTo} ORDER BY p.pos`;
+  return `SELECT (
+      SELECT string_agg(line, ''::bytea) FROM (
+        SELECT substring(textsend(e.leaf) FROM 1 FOR octet_length(e.leaf) - 1)
+               || textsend(',"pos":' || p.pos || ',"leafHash":"' || encode(p.leaf_hash, 'hex')
+                           || '","prevHash":"' || encode(p.prev_hash, 'hex') || '","personal":' || e.personal || E'}\\n') AS line
+          FROM audit_positions p JOIN audit_events e ON e.org_id = p.org_id AND e.id = p.event_id
+         WHERE p.org_id = '${orgId}' AND p.pos > start AND p.pos <= least(start + ${LINES}, ${upTo})
+         ORDER BY p.pos LIMIT ${LINES}) lines)
+    FROM generate_series(${after}::bigint, ${upTo - 1}::bigint, ${LINES}) AS start`;
 }

@@ -102,7 +102,8 @@ afterAll(async () => {
 async function linesIn(format: ExportFormat): Promise<string[]> {
   if (format === 'native') {
     const rows = await run(testDatabase.urls.system, nativeLines(org, 0, events.length));
-    return rows.map((row) => String(Object.values(row)[0]));
+    const bytes = Buffer.concat(rows.map((row) => Object.values(row)[0] as Buffer));
+    return bytes.toString('utf8').split('\n').slice(0, -1);
   }
   const rows = await database.acrossOrgs('record_denial', (tx) =>
     readRange(Object.assign(Object.create(tx) as object, { orgId: org }) as never, 0, events.length),

@@ -1,5 +1,5 @@
 import { Body, Controller, Delete, Get, Param, Post, Query, Req } from '@nestjs/common';
-import { AccessFault, type AccessRequest, callerOf, Public, SignedIn } from '#access';
+import { AccessFault, type AccessRequest, callerOf, Public, SignedIn, WhileReadOnly } from '#access';
 import { Answers, IdPipe, PageQuery } from '#http';
 import {
   JwksView,
@@ -19,6 +19,9 @@ import { SignIn } from './sign-in/sign-in.ts';
 import { SwitchOrganization } from './sessions/switch-organization.ts';
 import { SigningKeys } from './signing/signing-keys.ts';
 
+const SIGN_IN = 'who can end that state must be able to sign in, and reads go on';
+const ENDS = 'it ends authority, which waits for nothing';
+
 @Controller('api/v1/auth')
 export class AuthController {
   constructor(
@@ -29,6 +32,7 @@ export class AuthController {
   ) {}
 
   @Post('login')
+  @WhileReadOnly(SIGN_IN)
   @Public('the password is the credential')
   @Answers(TokensView, {
     faults: [
@@ -66,6 +70,7 @@ export class AuthController {
   }
 
   @Post('refresh')
+  @WhileReadOnly(SIGN_IN)
   @Public('the refresh token is the credential')
   @Answers(TokensView, {
     faults: [AuthFault.invalid_refresh_token, AuthFault.too_many_requests],
@@ -76,6 +81,7 @@ export class AuthController {
   }
 
   @Post('switch')
+  @WhileReadOnly(SIGN_IN)
   @SignedIn('everyone may enter the organizations they belong to')
   @Answers(TokensView, {
     faults: [
@@ -94,6 +100,7 @@ export class AuthController {
   }
 
   @Post('logout')
+  @WhileReadOnly(ENDS)
   @SignedIn('everyone may end the session they use')
   @Answers(undefined, { faults: [AuthFault.sessions_only], description: 'End the session that asks.' })
   logout(@Req() request: AccessRequest): Promise<void> {
@@ -118,6 +125,7 @@ export class AuthController {
   }
 
   @Delete('sessions/:sessionId')
+  @WhileReadOnly(ENDS)
   @SignedIn('everyone may end their own sessions')
   @Answers(undefined, {
     faults: [AuthFault.session_not_found, AuthFault.sessions_only],
@@ -128,6 +136,7 @@ export class AuthController {
   }
 
   @Delete('sessions')
+  @WhileReadOnly(ENDS)
   @SignedIn('everyone may end their own sessions')
   @Answers(RevokedView, {
     faults: [AuthFault.sessions_only],

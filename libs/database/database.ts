@@ -1,17 +1,23 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import type { Client, PoolClient } from 'pg';
-import { DataSource, getMetadataArgsStorage, type QueryRunner } from 'typeorm';
+import type { Client, PoolClient, QueryConfig } from 'pg';
+import type { DataSource, QueryRunner } from 'typeorm';
 import { type Caller, isId } from '#kernel';
+import type { DatabaseCredentials } from './credentials.ts';
 import { DatabaseFault } from './database.faults.ts';
 import { isOutage, sqlState } from './outage.ts';
 import type { DatabaseUrls } from './prepare.ts';
 import { platformReasons, type SystemReason } from './reasons.ts';
+import { RolePool } from './role-pool.ts';
 import { ask, type Asked, makeTx, type OrgTx, type SystemTx } from './tx.ts';
 
 export interface DatabaseOptions {
   readonly urls: DatabaseUrls;
   /** Connections per role. */
   readonly poolSize: number;
+  /** Gives the pools their logins; those of `urls` where unsaid. */
+  readonly credentials?: DatabaseCredentials | undefined;
+  /** Hears why a pool was not renewed. */
+  readonly report?: (error: unknown) => void;
 }
 
 /** Waits until no replica acts on what an invalidation took away; see invalidation-stream.ts. */
@@ -19,13 +25,8 @@ export abstract class Settlement {
   abstract settled(position: bigint): Promise<void>;
 }
 
-/** How long a request may wait for a connection before it is answered 503. */
-const CONNECT_TIMEOUT_MS = 2_000;
 /** BEGIN is the first thing on a connection that may have gone silent in the pool. */
 const BEGIN_TIMEOUT_MS = 2_000;
-const LOCK_TIMEOUT_MS = 3_000;
-/** Below the time that `ask` waits, so that a server that still talks says itself what was too slow. */
-const STATEMENT_TIMEOUT_MS = 4_000;
 
 /**
  * Every way into the database. `inOrg` is the only maker of an OrgTx; `acrossOrgs` needs a reason from a closed
@@ -34,25 +35,26 @@ const STATEMENT_TIMEOUT_MS = 4_000;
  */
 @Injectable()
 export class Database implements OnApplicationShutdown {
-  private readonly app: DataSource;
-  private readonly system: DataSource;
+  private readonly app: RolePool;
+  private readonly system: RolePool;
 
   constructor(
-    options: DatabaseOptions,
+    { urls, poolSize: size, credentials, report = () => undefined }: DatabaseOptions,
     private readonly settlement: Settlement,
   ) {
-    this.app = dataSource(options.urls.app, options.poolSize, 'portcullis app');
-    this.system = dataSource(options.urls.system, options.poolSize, 'portcullis system');
+    const parts = { size, credentials, report };
+    this.app = new RolePool({ ...parts, url: urls.app, role: 'app' });
+    this.system = new RolePool({ ...parts, url: urls.system, role: 'system' });
   }
 
   async connect(): Promise<void> {
-    await this.app.initialize();
-    await this.system.initialize();
+    await this.app.open();
+    await this.system.open();
   }
 
   async onApplicationShutdown(): Promise<void> {
-    if (this.app.isInitialized) await this.app.destroy();
-    if (this.system.isInitialized) await this.system.destroy();
+    await this.app.close();
+    await this.system.close();
   }
 
   /**
@@ -92,57 +94,69 @@ export class Database implements OnApplicationShutdown {
    */
   alone(_reason: SystemReason): Asked {
     return {
-      prepared: async <Row>(name: string, sql: string, parameters: unknown[]) => {
-        const runner = this.system.createQueryRunner();
-        try {
-          const client = (await runner.connect()) as PoolClient;
-          try {
-            return (await ask(client, { name, text: sql, values: parameters })).rows as Row[];
-          } catch (error) {
-            // Where the server did not speak, whoever got the connection next would wait behind what hangs.
-            if (sqlState(error) === undefined)
-              void (client as unknown as Client).end().catch(() => undefined);
-            throw error;
-          }
-        } catch (error) {
-          throw asFault(error);
-        } finally {
-          await runner.release();
-        }
-      },
+      prepared: async <Row>(name: string, sql: string, parameters: unknown[]) =>
+        this.system
+          .use((source) => askAlone<Row>(source, { name, text: sql, values: parameters }))
+          .catch((error: unknown) => {
+            throw asFault(error);
+          }),
     };
   }
 
   private async run<T>(
-    source: DataSource,
+    pool: RolePool,
     begin: string,
     work: (runner: QueryRunner, client: PoolClient) => Promise<T>,
   ): Promise<T> {
-    const runner = source.createQueryRunner();
     try {
-      const client = (await runner.connect()) as PoolClient;
-      let invalidated: bigint | undefined;
-      let result: T;
-      try {
-        await ask(client, { text: begin }, BEGIN_TIMEOUT_MS);
-        // BEGIN is ours, to save a round trip: TypeORM must know, or it would open and commit its own inside.
-        Object.assign(runner, { isTransactionActive: true, transactionDepth: 1 });
-        result = await work(runner, client);
-        invalidated = await commit(client);
-      } catch (error) {
-        await abandon(client, error);
-        throw error;
-      } finally {
-        Object.assign(runner, { isTransactionActive: false, transactionDepth: 0 });
-      }
-      await runner.release();
+      const { result, invalidated } = await pool.use((source) => transaction(source, begin, work));
       if (invalidated !== undefined) await this.settlement.settled(invalidated);
       return result;
     } catch (error) {
       throw asFault(error);
-    } finally {
-      if (!runner.isReleased) await runner.release();
     }
+  }
+}
+
+/** What `work` answers, and the position of what the transaction took away. */
+async function transaction<T>(
+  source: DataSource,
+  begin: string,
+  work: (runner: QueryRunner, client: PoolClient) => Promise<T>,
+): Promise<{ result: T; invalidated: bigint | undefined }> {
+  const runner = source.createQueryRunner();
+  try {
+    const client = (await runner.connect()) as PoolClient;
+    try {
+      await ask(client, { text: begin }, BEGIN_TIMEOUT_MS);
+      // BEGIN is ours, to save a round trip: TypeORM must know, or it would open and commit its own inside.
+      Object.assign(runner, { isTransactionActive: true, transactionDepth: 1 });
+      const result = await work(runner, client);
+      return { result, invalidated: await commit(client) };
+    } catch (error) {
+      await abandon(client, error);
+      throw error;
+    } finally {
+      Object.assign(runner, { isTransactionActive: false, transactionDepth: 0 });
+    }
+  } finally {
+    await runner.release();
+  }
+}
+
+async function askAlone<Row>(source: DataSource, statement: QueryConfig): Promise<Row[]> {
+  const runner = source.createQueryRunner();
+  try {
+    const client = (await runner.connect()) as PoolClient;
+    try {
+      return (await ask(client, statement)).rows as Row[];
+    } catch (error) {
+      // Where the server did not speak, whoever got the connection next would wait behind what hangs.
+      if (sqlState(error) === undefined) void (client as unknown as Client).end().catch(() => undefined);
+      throw error;
+    }
+  } finally {
+    await runner.release();
   }
 }
 
@@ -185,30 +199,13 @@ async function abandon(client: PoolClient, error: unknown): Promise<void> {
 /** Integrity violations that no use case foresaw, deadlocks and serialization failures: somebody else was faster. */
 const CHANGED_MEANWHILE = /^(23|40)/;
 
+/** The server does not take our login any more; whoever manages it may mend that. */
+const LOGIN_REFUSED = /^28/;
+
 function asFault(error: unknown): unknown {
   if (sqlState(error) === 'PC401') return DatabaseFault.credential_ended({ cause: error });
   if (CHANGED_MEANWHILE.test(sqlState(error) ?? '')) return DatabaseFault.conflict({ cause: error });
-  if (isOutage(error)) return DatabaseFault.unavailable({ cause: error, retryAfter: 1 });
+  if (isOutage(error) || LOGIN_REFUSED.test(sqlState(error) ?? ''))
+    return DatabaseFault.unavailable({ cause: error, retryAfter: 1 });
   return error;
-}
-
-function dataSource(url: string, poolSize: number, applicationName: string): DataSource {
-  return new DataSource({
-    type: 'postgres',
-    url,
-    applicationName,
-    poolSize,
-    entities: getMetadataArgsStorage().tables.map((table) => table.target),
-    schema: 'portcullis',
-    logging: false,
-    // What the pool reports about idle connections that broke; requests see their own errors.
-    poolErrorHandler: () => undefined,
-    extra: {
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
-      lock_timeout: LOCK_TIMEOUT_MS,
-      idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
-      keepAlive: true,
-    },
-  });
 }

@@ -1,3 +1,4 @@
+export { DatabaseCredentials, type DatabaseLogin, type ServingRole } from './credentials.ts';
 export { Database, type DatabaseOptions } from './database.ts';
 export { databaseSettings } from './database.settings.ts';
 export { DatabaseModule } from './database.module.ts';
@@ -6,6 +7,7 @@ export { ProvenCache } from './proven-cache.ts';
 export { isOutage } from './outage.ts';
 export { type SystemReason, systemReasons } from './reasons.ts';
 export type { Asked, OrgTx, SystemTx } from './tx.ts';
+export { readKeyCheck } from './key-check.ts';
 export { lockHolder } from './directory-lock.ts';
 export { type EmbeddedServer, type EmbeddedServerOptions, startEmbeddedServer } from './embedded-server.ts';
 export { migrate, type MigrationList } from './migrate.ts';

@@ -30,6 +30,7 @@ export const systemReasons = {
   audit_checkpoints: 'Checkpoints of every log are signed by one process, with the deployment’s key.',
   audit_verification: 'Every log is verified by one job, whether or not somebody of its organization asks.',
   audit_erasure: 'An erasure goes on after its request has ended, with nobody signed in.',
+  erase_person: 'Platform operators have a person erased from the logs of all organizations.',
   audit_retention: 'Events that every organization keeps no longer are dropped by one process.',
   audit_search: 'What a log is searched by is made of it, which the app may only read.',
   audit_forks: 'Whether any log does not continue what was published of it is asked of all.',
@@ -41,9 +42,14 @@ export const systemReasons = {
   event_relay: 'Workers publish the events of every organization to the deployment’s destinations.',
   capability_state: 'Whether a capability is active is asked by what is bound to it, before it acts.',
   resolve_secrets: 'The product itself needs a secret of an organization, with nobody signed in.',
+  rotate_secrets: 'What members have scheduled is done with nobody signed in.',
   settle_secrets:
     'Changes of secrets that were sent to another store are ended by whoever finds them, with nobody signed in.',
   secret_store: 'The login to the store of secrets belongs to the deployment.',
+  control_system: 'Platform operators make the whole deployment read-only, and end that.',
+  projection_sweep: 'That facts of any organization have expired is recorded by one job.',
+  rollouts: 'Workers carry out the rollouts of every organization, and end what has expired.',
+  rollout_callback: 'An external gate is known by its hook before the organization is.',
   gitea_intake:
     'A delivery of Gitea is known by its hook and signature; what it prompts goes on with nobody signed in.',
   housekeeping: 'Expired rows of every organization are removed.',
@@ -58,4 +64,6 @@ export const platformReasons: ReadonlySet<SystemReason> = new Set([
   'deployment_keys',
   'rotate_audit_key',
   'acknowledge_fork',
+  'erase_person',
+  'control_system',
 ]);

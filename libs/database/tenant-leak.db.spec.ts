@@ -75,8 +75,10 @@ async function visit(tenant: SeededTenant, trouble: string, through = database):
 
 /** What the connection itself still shows to a query that entered no organization. */
 function leftBehind(through: Database): Promise<unknown[]> {
-  const { app } = through as unknown as { app: { query(sql: string): Promise<unknown[]> } };
-  return app.query('SELECT 1 FROM roles');
+  type Source = { query(sql: string): Promise<unknown[]> };
+  type Pool = { use(work: (source: Source) => Promise<unknown[]>): Promise<unknown[]> };
+  const { app } = through as unknown as { app: Pool };
+  return app.use((source) => source.query('SELECT 1 FROM roles'));
 }
 
 test.each(Object.keys(troubles))(

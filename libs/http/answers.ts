@@ -1,7 +1,8 @@
 import { applyDecorators, Header, HttpCode, SetMetadata } from '@nestjs/common';
-import { RouteSchema } from '@nestjs/platform-fastify';
+import { RouteConfig, RouteSchema } from '@nestjs/platform-fastify';
 import { ANSWERS, type AnswerDeclaration } from '#access';
 import type { FaultMaker } from '#kernel';
+import { CONDITIONAL } from './conditional.ts';
 import { schemaOf, type ViewClass } from './fields.ts';
 
 export interface AnswerOptions {
@@ -13,6 +14,8 @@ export interface AnswerOptions {
   description?: string;
   /** For a body that is not JSON of a view: text, a stream, a file. */
   contentType?: string;
+  /** Whether a request that names the entity tag of the answer in If-None-Match is answered 304 (RFC 9110, 13.1.2). */
+  conditional?: boolean;
 }
 
 /**
@@ -21,13 +24,14 @@ export interface AnswerOptions {
  * no interceptor, and a field that the class does not declare is not sent.
  */
 export function Answers(view: ViewClass | undefined, options: AnswerOptions = {}): MethodDecorator {
-  const { contentType, faults = [], description = '' } = options;
+  const { contentType, faults = [], description = '', conditional = false } = options;
   const status = options.status ?? (view || contentType !== undefined ? 200 : 204);
   const declaration: AnswerDeclaration = { status, view, contentType, faults, description };
   return applyDecorators(
     SetMetadata(ANSWERS, declaration),
     HttpCode(status),
     ...(view ? [RouteSchema({ response: { [status]: schemaOf(view) } })] : []),
+    ...(conditional ? [RouteConfig(CONDITIONAL)] : []),
     ...(contentType === undefined ? [] : [Header('content-type', contentType)]),
   );
 }

@@ -5,6 +5,7 @@ import type { AccessRequest } from '#access';
 import { type Fault, newId, type RequestFacts } from '#kernel';
 import { accessLog, type LoggedRequest } from './access-log.ts';
 import type { AppLogger } from './app-logger.ts';
+import { answerConditionally } from './conditional.ts';
 import { HttpFault } from './http.faults.ts';
 import { faultOf } from './problem.filter.ts';
 import { problemHeaders, problemOf } from './problem.ts';
@@ -105,9 +106,11 @@ export function fastifyServer(
   jsonBodies(instance);
 
   const routes = new RouteMethods();
-  instance.addHook('onRoute', ({ url, method }) =>
-    routes.add(url, Array.isArray(method) ? method : [method]),
-  );
+  instance.addHook('onRoute', (route) => {
+    const { url, method } = route;
+    routes.add(url, Array.isArray(method) ? method : [method]);
+    answerConditionally(route);
+  });
   return { instance, routes };
 }
 

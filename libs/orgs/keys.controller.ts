@@ -1,5 +1,5 @@
 import { Body, Controller, Delete, Get, Param, Patch, Post, Query, Req } from '@nestjs/common';
-import { Access, type AccessRequest, callerOf } from '#access';
+import { Access, type AccessRequest, callerOf, WhileReadOnly } from '#access';
 import { Answers, IdPipe, PageQuery } from '#http';
 import { Keys } from './keys.ts';
 import {
@@ -16,6 +16,8 @@ import {
 } from './org.contract.ts';
 import { OrgFault } from './org.faults.ts';
 import { ServiceAccounts } from './service-accounts.ts';
+
+const ENDS = 'it ends authority, which waits for nothing';
 
 @Controller('api/v1/orgs/:orgId/service-accounts')
 export class ServiceAccountsController {
@@ -62,6 +64,7 @@ export class ServiceAccountsController {
   }
 
   @Delete(':accountId')
+  @WhileReadOnly(ENDS)
   @Access({ permission: 'key:write', org: 'orgId' })
   @Answers(undefined, {
     faults: [OrgFault.service_account_not_found],
@@ -116,6 +119,7 @@ export class ApiKeysController {
   }
 
   @Delete(':keyId')
+  @WhileReadOnly(ENDS)
   @Access({ permission: 'key:write', org: 'orgId' })
   @Answers(undefined, {
     faults: [OrgFault.key_not_found],

@@ -1,5 +1,5 @@
 import { Body, Controller, Delete, Get, Param, Patch, Post, Query, Req } from '@nestjs/common';
-import { Access, type AccessRequest, callerOf, Public, SignedIn } from '#access';
+import { Access, type AccessRequest, callerOf, Public, SignedIn, WhileReadOnly } from '#access';
 import { AuthFault } from '#auth';
 import { Answers, IdPipe, PageQuery } from '#http';
 import { Invitations } from './invitations.ts';
@@ -20,6 +20,8 @@ import {
   UpdateMemberRequest,
 } from './org.contract.ts';
 import { OrgFault } from './org.faults.ts';
+
+const ENDS = 'it ends authority, which waits for nothing';
 
 @Controller('api/v1/orgs/:orgId/members')
 export class MembersController {
@@ -69,6 +71,7 @@ export class MembersController {
   }
 
   @Delete(':userId')
+  @WhileReadOnly(ENDS)
   @Access({ permission: 'member:remove', org: 'orgId' })
   @Answers(undefined, {
     faults: [OrgFault.member_not_found, OrgFault.grant_ceiling, OrgFault.last_owner],
@@ -121,6 +124,7 @@ export class InvitationsController {
   }
 
   @Delete(':invitationId')
+  @WhileReadOnly(ENDS)
   @Access({ permission: 'member:create', org: 'orgId' })
   @Answers(undefined, { faults: [OrgFault.invitation_not_found], description: 'Take an invitation back.' })
   revoke(@Req() request: AccessRequest, @Param('invitationId', IdPipe) invitationId: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { Body, Controller, Delete, Get, Param, Patch, Post, Query, Req } from '@nestjs/common';
-import { Access, type AccessRequest, callerOf, PLATFORM, SignedIn } from '#access';
+import { Access, type AccessRequest, callerOf, PLATFORM, SignedIn, WhileReadOnly } from '#access';
 import { AuthFault, OrganizationView } from '#auth';
 import { Answers, IdPipe, PageQuery } from '#http';
 import {
@@ -13,6 +13,8 @@ import {
 import { OrgFault } from './org.faults.ts';
 import { Orgs } from './orgs.ts';
 import { Ownership } from './ownership.ts';
+
+const ENDS = 'it ends authority, which waits for nothing';
 
 @Controller('api/v1/orgs')
 export class OrgsController {
@@ -86,6 +88,7 @@ export class OrgsController {
   }
 
   @Post(':orgId/suspend')
+  @WhileReadOnly(ENDS)
   @Access({ permission: 'org:suspend', org: PLATFORM })
   @Answers(OrganizationView, {
     faults: [OrgFault.not_found, OrgFault.platform_is_kept],

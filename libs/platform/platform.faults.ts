@@ -20,5 +20,9 @@ export const SystemFault = faults('system', {
     'unauthenticated',
     'The set-up token is not right; it lies in the file setup-token of the data directory.',
   ],
+  read_only: [
+    'unavailable',
+    'The system is read-only for now: nothing was changed. data.reasons says why; reads go on.',
+  ],
   not_ready: ['unavailable', 'Not every component is ready; data.components tells which.'],
 });

@@ -4,7 +4,7 @@ import { Database, InvalidationStream } from '#database';
 import type { ComponentView, ReadinessView } from './platform.contract.ts';
 import { StorePosture } from '#secrets';
 import { SystemFault } from './platform.faults.ts';
-import { SystemState } from './system-state.ts';
+import { SystemState } from './state/system-state.ts';
 
 /** What serving goes on without: only what needs a secret is refused while their store is away. */
 const dispensable: ReadonlySet<string> = new Set(['secrets']);

@@ -8,7 +8,7 @@ import { type CallerOrg, randomText, type RequestFacts, tokenDigest } from '#ker
 import { insertMember, Orgs } from '#orgs';
 import type { SetupRequest, SetupView } from './platform.contract.ts';
 import { SystemFault } from './platform.faults.ts';
-import { SystemState } from './system-state.ts';
+import { SystemState } from './state/system-state.ts';
 
 /** The set-up token of this process, and what it is good for: making the first organizations and their owner. */
 @Injectable()

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   type Answered,
@@ -12,6 +12,7 @@ import {
 import { RouteCatalogue } from '#access';
 import { canonicalJson } from '#kernel';
 import { SecretReferences } from './references.ts';
+import { RotationWork } from './schedule/rotation-work.ts';
 
 /** Values that stand nowhere by chance. Each is planted by its own way in. */
 const canaries = {
@@ -45,6 +46,8 @@ let other: SignedIn;
 const answers: { what: string; answer: Answered }[] = [];
 const asked = new Set<string>();
 let revealed = '';
+/** What the product made itself. */
+let generated = '';
 
 beforeAll(async () => {
   app = await startApp();
@@ -104,6 +107,21 @@ async function exercise(): Promise<void> {
   expectStatus(await send('POST', '/search-digest', { value: canaries.created }), 200);
   expectStatus(await send('POST', '/search-digest', { value: canaries.searched }), 200);
   expectStatus(await send('POST', '/search-digest', { value: [canaries.searched] }), 400);
+  const rotation = { field: 'key', overlapSeconds: 60 };
+  expectStatus(await send('PUT', `/${id}/rotation`, rotation), 200);
+  const misplaced = { url: 'https://x.example/', hmacKey: canaries.misplaced };
+  expectStatus(await send('PUT', `/${id}/rotation`, { ...rotation, hook: misplaced }), 400);
+  expectStatus(await send('PUT', `/${id}/rotation`, { ...rotation, field: `${canaries.misplaced} ` }), 400);
+  expectStatus(await send('GET', `/${id}/rotation`, undefined), 200);
+  expectStatus(await send('POST', `/${id}/rotate`, undefined), 202);
+  // As a worker does it; the value is nobody's until it is revealed.
+  const { runs } = expectStatus(await send('GET', `/${id}/rotation`, undefined), 200);
+  const job = { orgId: admin.organization.id, runId: runs[0].id as string };
+  await app.app.get(RotationWork).run(job, { id: 'job', attempt: 0 });
+  const shown = expectStatus(await send('POST', `/${id}/reveal`, {}), 200);
+  generated = shown.fields.key;
+  expectStatus(await send('DELETE', `/${id}/rotation`, undefined), 204);
+  expectStatus(await send('GET', '?format=plain', undefined), 400, 'secrets.plain_refused');
   expectStatus(await send('POST', `/${id}/versions/delete`, { versions: [1] }), 204);
   expectStatus(await send('POST', `/${id}/undelete`, { versions: [1] }), 204);
   expectStatus(await send('POST', `/${id}/destroy`, { versions: [1] }), 204);
@@ -125,6 +143,15 @@ async function exercise(): Promise<void> {
     UPDATE portcullis.secret_versions SET ciphertext = set_byte(ciphertext, 13, get_byte(ciphertext, 13) # 1)
      WHERE secret_id = '${made.id}'; COMMIT`);
   expectStatus(await send('POST', `/${made.id}/reveal`, {}), 503, 'secrets.unreadable');
+}
+
+/** Empty where the process has ended, or is not ours to read. */
+function readProcess(pid: string, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'latin1');
+  } catch {
+    return '';
+  }
 }
 
 /** Every row of every table there is, of the job queues too. */
@@ -184,9 +211,23 @@ describe('planted values', () => {
     }
   });
 
-  it('are on no command line and in no environment of the product', () => {
-    const own = ['cmdline', 'environ'].map((name) => readFileSync(`/proc/self/${name}`, 'latin1'));
-    expect(found(own.join('\n'), planted)).toEqual([]);
+  it('are on no command line and in no environment of any process, its children among them', () => {
+    const shown = readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .flatMap((pid) => ['cmdline', 'environ'].map((name) => readProcess(pid, name)));
+    expect(shown.filter((text) => text !== '').length).toBeGreaterThan(2);
+    expect(found(shown.join('\n'), [...planted, generated])).toEqual([]);
+  });
+
+  it('that the product generates are nowhere either', async () => {
+    expect(generated).toMatch(/^[A-Za-z0-9]{40}$/);
+    expect(found(revealed, [generated])).toEqual([generated]);
+    const elsewhere = [
+      await dump(),
+      app.log.join('\n'),
+      ...answers.map(({ answer }) => answer.raw.toString()),
+    ];
+    expect(found(elsewhere.join('\n'), [generated])).toEqual([]);
   });
 
   it('cannot be guessed by what tells repeats of a request', async () => {

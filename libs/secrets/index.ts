@@ -1,3 +1,4 @@
+export { CachedStore } from './cache/cached-store.ts';
 export { type SecretAges, secretAgeSettings } from './cache/secret-ages.ts';
 export { StorePosture } from './cache/store-posture.ts';
 export { EmbeddedStore } from './embedded/embedded-store.ts';
@@ -23,6 +24,11 @@ export { ResolvedSecret, Secret } from './secret.ts';
 export { SecretsModule, type SecretsOptions } from './secrets.module.ts';
 export { SecretLog } from './uses/secret-log.ts';
 export { inVault } from './vault/in-vault.ts';
+export { recordTheft } from './vault/theft.ts';
+export { TransitKey } from './vault/transit.ts';
+export { makeWrappedKey, readWrappedKey } from './vault/wrapped-master-key.ts';
+export { vaultPath } from './vault/path.ts';
 export { type VaultConfig, vaultConfig, vaultOf } from './vault/vault.config.ts';
 export { secretSettings } from './vault/vault.settings.ts';
 export type { Vault } from './vault/vault.ts';
+export { type DatabaseLoginKind, VaultDatabaseLogins } from './vault/vault-database-logins.ts';

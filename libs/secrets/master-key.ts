@@ -3,6 +3,14 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { readPrivateFile, sameSecret, StartError } from '#kernel';
 import { deriveKey, KEY_BYTES, seal, unseal } from './aead.ts';
 
+export interface KeyFiles {
+  readonly path: string;
+  /** Whether one is made where there is none. */
+  readonly create: boolean;
+  /** Of the key that this one takes over from. */
+  readonly previousPath: string | undefined;
+}
+
 /**
  * The key that every secret in the database is wrapped by. It lies in a file of its own, never in the database:
  * a stolen database alone opens nothing.
@@ -27,16 +35,25 @@ export class MasterKey {
   }
 
   /**
-   * Reads the key file (base64url, mode 0600 or 0640), or makes one where `create` allows it; and the file of the
-   * previous key, where one is named.
+   * Reads the key file (base64url, mode 0600 or 0640), and the file of the previous key where one is named. Writes
+   * nothing. Undefined where there is no file and one may be made (`create`); a StartError for all else.
    */
-  static fromFile(path: string, create: boolean, previousPath?: string): MasterKey {
+  static read({ path, create, previousPath }: KeyFiles): MasterKey | undefined {
     if (!existsSync(path)) {
-      if (!create || previousPath !== undefined)
-        throw new StartError(`the master key file ${path} does not exist`);
-      writeFileSync(path, `${randomBytes(KEY_BYTES).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
+      if (create && previousPath === undefined) return undefined;
+      throw new StartError(`the master key file ${path} does not exist`);
     }
     return new MasterKey(readKey(path), previousPath === undefined ? undefined : readKey(previousPath));
+  }
+
+  /** Makes a key and its file, where no other process has meanwhile; else reads that one. */
+  static make(path: string): MasterKey {
+    try {
+      writeFileSync(path, `${randomBytes(KEY_BYTES).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    return new MasterKey(readKey(path));
   }
 
   /** A key for one purpose (HKDF, RFC 5869); another one after a rotation, so only for what is short-lived. */
@@ -56,6 +73,22 @@ export class MasterKey {
     );
     if (found) this.#established = found;
     return found !== undefined;
+  }
+
+  /**
+   * The same before anything is written: a StartError where this process has not the key that a database is of.
+   * `checkValue` is undefined for one that is of none yet.
+   */
+  static requireFitting(key: MasterKey | undefined, path: string, checkValue: string | undefined): void {
+    if (checkValue === undefined) return;
+    if (!key) {
+      throw new StartError(
+        `the master key file ${path} does not exist, and this database was set up with one: bring it back, or name ` +
+          'it by PORTCULLIS_MASTER_KEY_FILE; nothing was written',
+      );
+    }
+    if (key.establish(checkValue)) return;
+    throw new StartError('the master key is not the one this database was set up with; nothing was written');
   }
 
   /** Whether the current key is still to take over from the previous one. */
@@ -94,6 +127,11 @@ export class MasterKey {
   rewrap(wrapped: string, context: string): string | undefined {
     const [id] = split(wrapped);
     return id === this.#current.id ? undefined : this.wrapByCurrent(this.unwrap(wrapped, context), context);
+  }
+
+  /** Names the current key in front of what it has wrapped. */
+  get currentId(): string {
+    return this.#current.id;
   }
 
   /** For what a rotation writes before the current key has taken over. */

@@ -55,6 +55,20 @@ export interface OpenedSecret {
   readonly fields: ReadonlyMap<string, Secret>;
 }
 
+/** What a rotation wrote, and what was the newest version before. */
+export interface Rotated {
+  readonly path: string;
+  readonly from: number;
+  readonly to: number;
+  /** Of the field that changed. */
+  readonly digests: Readonly<Record<string, string>>;
+}
+
+export interface Retired {
+  readonly path: string;
+  readonly versions: readonly number[];
+}
+
 /** Where a value stands or stood, and who got it there. */
 export interface FoundValue {
   readonly secretId: string;
@@ -123,6 +137,26 @@ export abstract class SecretStore {
 
   /** With the organization, in the same transaction: nothing of it is given from then on. */
   abstract forget(tx: SystemTx, caller: Caller, orgId: string): Promise<void>;
+
+  /**
+   * The next version, written by the product itself: the newest one with one field changed; the one before is kept.
+   * `alongside` runs in the transaction of what is recorded: where it rejects, this does, and nothing is written.
+   */
+  abstract rotate(
+    what: {
+      readonly orgId: string;
+      readonly secretId: string;
+      readonly field: string;
+      readonly value: string;
+    },
+    alongside: (tx: SystemTx, done: Rotated) => Promise<void>,
+  ): Promise<void>;
+
+  /** Hides the versions before the one that a rotation wrote, as `remove` does: those that are left. */
+  abstract retire(
+    what: { readonly orgId: string; readonly secretId: string; readonly before: number },
+    alongside: (tx: SystemTx, done: Retired) => Promise<void>,
+  ): Promise<void>;
 
   /**
    * Whether a store that lies elsewhere answers, without opening anything: rejects where it does not. The embedded

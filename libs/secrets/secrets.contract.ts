@@ -13,6 +13,9 @@ export class SecretsQuery {
 
   @Text({ max: 400, optional: true, description: 'Continues where the page ended whose `next` this is.' })
   cursor?: string;
+
+  @Text({ max: 20, optional: true, description: 'None is known: values leave one at a time, by reveal.' })
+  format?: string;
 }
 
 export class CreateSecretRequest {

@@ -25,7 +25,10 @@ export class SecretsController {
 
   @Get()
   @Access({ permission: 'secret:list', org: 'orgId' })
-  @Answers(SecretPage, { faults: [SecretFault.bad_path], description: 'Secrets by path, without values.' })
+  @Answers(SecretPage, {
+    faults: [SecretFault.bad_path, SecretFault.plain_refused],
+    description: 'Secrets by path, without values.',
+  })
   list(@Req() request: AccessRequest, @Query() query: SecretsQuery): Promise<SecretPage> {
     return this.secrets.list(callerOf(request), query);
   }

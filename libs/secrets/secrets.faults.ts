@@ -23,6 +23,13 @@ export const SecretFault = faults('secrets', {
     'unavailable',
     'The store of secrets does not answer, and what was known of the secret is too old to go by.',
   ],
+  no_rotation: ['not_found', 'The secret has no rotation; PUT one.'],
+  rotation_running: ['conflict', 'A rotation of this secret is under way.'],
+  bad_rotation: ['invalid', 'The rotation cannot be set; errors says why.'],
+  plain_refused: [
+    'invalid',
+    'Secrets are neither exported nor imported in plain text; reveal gives one at a time.',
+  ],
   wrong_master_key: [
     'unavailable',
     'This process does not have the master key that the database is of; it must be started anew with it.',

@@ -10,6 +10,10 @@ import { OrgKeys } from './keys/org-keys.ts';
 import { MasterKey } from './master-key.ts';
 import { MasterKeyController } from './rotation/rotation.controller.ts';
 import { MasterKeyRotation } from './rotation/master-key-rotation.ts';
+import { RotationHooks } from './schedule/rotation-hook.ts';
+import { Rotations } from './schedule/rotations.ts';
+import { RotationsController } from './schedule/rotations.controller.ts';
+import { RotationWork } from './schedule/rotation-work.ts';
 import { SecretReferences } from './references.ts';
 import { SecretStore } from './secret-store.ts';
 import { SecretsController } from './secrets.controller.ts';
@@ -40,7 +44,7 @@ export class SecretsModule {
     return {
       module: SecretsModule,
       global: true,
-      controllers: [SecretsController, MasterKeyController],
+      controllers: [SecretsController, RotationsController, MasterKeyController],
       providers: [
         { provide: MasterKey, useValue: key },
         MasterKeyRotation,
@@ -72,6 +76,9 @@ export class SecretsModule {
           : [{ provide: SecretStore, useExisting: EmbeddedStore }]),
         SecretReferences,
         Secrets,
+        RotationHooks,
+        Rotations,
+        RotationWork,
       ],
       exports: [MasterKey, OrgKeys, SecretReferences, SecretStore, StorePosture],
     };

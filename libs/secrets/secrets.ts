@@ -28,7 +28,8 @@ const KEPT_VERSIONS = 10;
 export class Secrets {
   constructor(private readonly store: SecretStore) {}
 
-  async list(caller: Caller, { prefix, limit, cursor }: SecretsQuery): Promise<Page<SecretView>> {
+  async list(caller: Caller, { prefix, limit, cursor, format }: SecretsQuery): Promise<Page<SecretView>> {
+    if (format !== undefined) throw SecretFault.plain_refused();
     if (prefix !== undefined) requirePath(prefix);
     const after = cursor === undefined ? undefined : pathOf(cursor);
     const rows = await this.store.list(caller, {

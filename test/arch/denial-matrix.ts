@@ -258,7 +258,9 @@ export function nextAddress(): string {
 
 /** The path with this organization in it, and a new id for every other parameter. */
 export function pathOf(route: Route, orgId: string): string {
-  return route.path.replaceAll(/:(\w+)/g, (_, name: string) => (name === 'orgId' ? orgId : newId()));
+  return route.path.replaceAll(/:(\w+)/g, (_, name: string) =>
+    name === 'orgId' ? orgId : name === 'kind' ? 'auth' : newId(),
+  );
 }
 
 /** Plays one attack against these routes. Answers how many cells there were and what was wrong, in words. */
@@ -353,8 +355,10 @@ export async function denials(harness: Harness, requestIds: string[]): Promise<M
 }
 
 /** The declaration of a route as one line of text. */
-export function declarationOf({ method, path, rule }: Route): string {
-  if (rule?.word !== 'access') return `${method} ${path} | ${rule?.word} | ${rule?.why}`;
+export function declarationOf({ method, path, rule, goesOn }: Route): string {
+  const readOnly = goesOn === undefined ? '' : ` | goes on while read-only: ${goesOn}`;
+  if (rule?.word !== 'access') return `${method} ${path} | ${rule?.word} | ${rule?.why}${readOnly}`;
   const org = rule.org === PLATFORM || rule.org === OWN ? rule.org : `:${rule.org}`;
-  return `${method} ${path} | ${rule.permissions.join(' and ')} | ${org}`;
+  const open = rule.open === undefined ? '' : ` | may be opened: ${rule.open}`;
+  return `${method} ${path} | ${rule.permissions.join(' and ')} | ${org}${open}${readOnly}`;
 }

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import type { ExecutionContext } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -28,6 +29,15 @@ const withoutStore: Record<string, string> = {
   'GET /api/v1/permissions': 'the same for everyone',
   'GET /api/v1/audit/actions': 'the same for everyone',
   'GET /api/v1/events/types': 'the same for everyone',
+  'GET /api/v1/projection/reasons': 'the same for everyone',
+  // Rows of no organization; an operator may open them to everybody.
+  'GET /api/v1/platform/services': 'what the deployment is, not what is in it',
+  'GET /api/v1/platform/summary': 'the same',
+  'GET /api/v1/observability/readiness': 'the same',
+  'GET /api/v1/security/readiness': 'the same',
+  'GET /api/v1/recovery/readiness': 'the same',
+  'GET /api/v1/signoff/readiness': 'the same',
+  'GET /api/v1/docs/readiness': 'the same',
 };
 
 const nameOf = ({ method, path }: Route): string => `${method} ${path}`;
@@ -90,11 +100,39 @@ function queryFor(route: Route): string {
 
 type Schema = Record<string, unknown>;
 
+/** Times that must lie before others, just now, or ahead. */
+const TIMES: Record<string, string> = {
+  from: '2026-01-01T00:00:00Z',
+  observedAt: new Date().toISOString(),
+  validUntil: new Date(Date.now() + 3_600_000).toISOString(),
+  expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+};
+
+/** What a schema alone does not tell. */
+const SAMPLES: Record<string, unknown> = {
+  start: '20260101T000000',
+  timeZone: 'UTC',
+  // `{}` as base64.
+  content: 'e30=',
+  publicKey: generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+  statement: {
+    _type: 'https://in-toto.io/Statement/v1',
+    subject: [{ digest: { sha256: 'a'.repeat(64) } }],
+    predicateType: 'urn:sample',
+    predicate: {
+      verifier: { id: 'sample' },
+      timeVerified: '2026-01-01T00:00:00Z',
+      verificationResult: 'PASSED',
+    },
+  },
+};
+
 function sampleOf(name: string, schema: Schema): unknown {
   if (name === 'permissions') return ['org:read'];
   if (name === 'version') return '1.0.0';
   if (name === 'range') return '^1.0.0';
   if (name === 'fields') return { key: 'sample' };
+  if (Object.hasOwn(SAMPLES, name)) return SAMPLES[name];
   // Of a sink of the first kind.
   if (name === 'settings') return { host: 'logs.example' };
   // Of a hook of Gitea.
@@ -110,8 +148,9 @@ function sampleOf(name: string, schema: Schema): unknown {
         ...((schema['required'] as string[] | undefined) ?? []),
         'role',
         'description',
-        // A filter must say something.
+        // A filter must say something, and so must evidence.
         'assurance',
+        'statement',
       ]);
       const fields = Object.entries((schema['properties'] ?? {}) as Record<string, Schema>);
       return Object.fromEntries(
@@ -120,11 +159,14 @@ function sampleOf(name: string, schema: Schema): unknown {
     }
     case 'array':
       return [sampleOf(name, schema['items'] as Schema)];
+    case 'boolean':
+      return true;
     case 'integer':
       return schema['minimum'] ?? 0;
     default:
       if (schema['format'] === 'email') return `${newId()}@x.example`;
       if (schema['format'] === 'uuid') return newId();
+      if (schema['format'] === 'date-time') return TIMES[name] ?? '2026-01-02T00:00:00Z';
       return name === 'role' ? 'viewer' : `sample-${newId()}`;
   }
 }
@@ -132,7 +174,8 @@ function sampleOf(name: string, schema: Schema): unknown {
 /** Calls a route as if it were the victim's: their organization and their objects in its path. */
 function callAtVictim(route: Route): Promise<Answer> {
   const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId } = victim;
-  const { deviceId, factorId, secretId, sinkId, hookId, erasureId, eventId, capabilityId } = victim;
+  const { deviceId, factorId, secretId, sinkId, giteaHookId, erasureId, eventId, capabilityId } = victim;
+  const { surfaceId, authorityId } = victim;
   const ids: Record<string, string> = {
     orgId,
     userId,
@@ -144,13 +187,18 @@ function callAtVictim(route: Route): Promise<Answer> {
     deviceId,
     secretId,
     sinkId,
-    hookId,
+    giteaHookId,
     kid: 'k'.repeat(43),
     factorId,
     erasureId,
     eventId,
     capabilityId,
+    surfaceId,
+    authorityId,
+    kind: 'auth',
     organizationId: orgId,
+    sha256: 'a'.repeat(64),
+    ...victim.rollouts,
   };
   const path = route.path.replaceAll(/:(\w+)/g, (_, name: string) => ids[name] ?? `unknown-${name}`);
   return harness.call(route.method, `${path}${queryFor(route)}`, { body: bodyFor(route) });
@@ -211,7 +259,7 @@ const credentials: Record<string, () => Promise<Caller>> = {
     }),
 };
 
-describe('without the guard', () => {
+describe('without the guard', { timeout: 120_000 }, () => {
   for (const [name, make] of Object.entries(credentials)) {
     it(`the database refuses ${name} on every route`, async () => {
       const caller = await make();
@@ -222,7 +270,8 @@ describe('without the guard', () => {
       for (const route of routes) {
         const { status, body, text } = await callAtVictim(route);
         // Some look at the caller first: what only a person may do is not for keys.
-        const refused = status === 401 || ['auth.sessions_only'].includes(body?.code as string);
+        const refused =
+          status === 401 || ['auth.sessions_only', 'rollout.needs_person'].includes(body?.code as string);
         if (!refused || text.includes(victim.mark))
           let_in.push(`${nameOf(route)}: ${status} ${text.slice(0, 120)}`);
       }

@@ -17,6 +17,7 @@ export const withoutOrgPolicy: Record<string, string> = {
   setup_tokens: 'from before the first organization; the app has no privilege on it at all',
   invalidations: 'a stream for all replicas, of ids only; the app has no privilege on it at all',
   replicas: 'processes, not organizations; the app has no privilege on it at all',
+  read_only_order: 'of the whole deployment; the app has no privilege on it at all',
   migrations: 'TypeORM’s own; no role but the owner has a privilege on it',
 };
 

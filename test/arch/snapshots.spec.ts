@@ -6,6 +6,14 @@ import { actionData, type AuditAction, auditActions } from '#audit';
 import { systemReasons } from '#database';
 import { eventCatalogue } from '#events';
 import { faultCatalogue } from '#kernel';
+import {
+  conditionStatuses,
+  conditionTypes,
+  factKinds,
+  reasonCatalogue,
+  surfaceVocabulary,
+  verdicts,
+} from '#projection';
 import { type AppInProcess, expectStatus, startApp } from '../kit/app-in-process.ts';
 
 /**
@@ -36,6 +44,14 @@ const rendered: Record<string, () => string[]> = {
     ),
   'system-reasons.txt': () =>
     Object.entries(systemReasons).map(([name, description]) => `${name} | ${description}`),
+  'projection-vocabulary.txt': () =>
+    Object.entries({ ...surfaceVocabulary, factKinds, verdicts, conditionTypes, conditionStatuses }).flatMap(
+      ([field, words]) => words.map((word) => `${field}.${word} | -`),
+    ),
+  'projection-reasons.txt': () =>
+    reasonCatalogue.items.map(
+      ({ code, verdict, actor, meaning }) => `${code} | ${verdict} | ${actor} | ${meaning}`,
+    ),
   'faults.txt': () => faultCatalogue().map(({ code, kind, message }) => `${code} | ${kind} | ${message}`),
 };
 
@@ -94,6 +110,20 @@ describe('docs/event-types.md', () => {
       '# Event types\n\nWritten by `test/arch/snapshots.spec.ts --update` from `libs/events/event-types.ts`; the same as\n' +
       '`GET /api/v1/events/types`. How events are read and published: [events](events.md).\n';
     const file = fileURLToPath(new URL('../../docs/event-types.md', import.meta.url));
+    await expect([head, ...entries].join('\n')).toMatchFileSnapshot(file);
+  });
+});
+
+describe('docs/projection-reasons.md', () => {
+  it('is the registry of reasons', async () => {
+    const entries = reasonCatalogue.items.map(
+      ({ code, verdict, meaning, actor, action }) =>
+        `## ${code}\n\n${meaning}\n\nAt best ${verdict}. Must act: ${actor}. What to do: ${action}\n`,
+    );
+    const head =
+      '# Reasons\n\nWritten by `test/arch/snapshots.spec.ts --update` from `libs/projection/verdict/reasons.ts`; the ' +
+      'same as\n`GET /api/v1/projection/reasons`. The registry is append-only.\n';
+    const file = fileURLToPath(new URL('../../docs/projection-reasons.md', import.meta.url));
     await expect([head, ...entries].join('\n')).toMatchFileSnapshot(file);
   });
 });

@@ -14,7 +14,20 @@ export class Client {
 
   constructor(readonly port: number) {}
 
-  call(method: string, path: string, token?: string, body?: unknown): Promise<Answer> {
+  async call(method: string, path: string, token?: string, body?: unknown): Promise<Answer> {
+    const chunks: Buffer[] = [];
+    const answer = await this.stream(method, path, (chunk) => chunks.push(chunk), token, body);
+    return { ...answer, body: Buffer.concat(chunks) };
+  }
+
+  /** The same; the body goes to `take` as it comes. */
+  stream(
+    method: string,
+    path: string,
+    take: (chunk: Buffer) => void,
+    token?: string,
+    body?: unknown,
+  ): Promise<Omit<Answer, 'body'>> {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const headers: Record<string, string> = {
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
@@ -28,13 +41,11 @@ export class Client {
       const sent = request(
         { host: '127.0.0.1', port: this.port, method, path, headers, agent: this.#agent },
         (response) => {
-          const chunks: Buffer[] = [];
-          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('data', take);
           response.on('error', reject);
           response.on('end', () =>
             resolve({
               status: response.statusCode ?? 0,
-              body: Buffer.concat(chunks),
               headers: response.headers,
               ms: performance.now() - sentAt,
             }),

@@ -61,8 +61,7 @@ export class Deployment {
 
   private constructor(
     readonly database: TemporaryDatabase,
-    /** Settings beside those that every process of it has. */
-    private readonly settings: Readonly<Record<string, string>>,
+    private readonly env: Record<string, string>,
   ) {
     this.dataDir = join(database.directory, 'product');
     mkdirSync(this.dataDir);
@@ -71,9 +70,9 @@ export class Deployment {
   static async start(
     databaseOn: Cores,
     productOn: Cores,
-    settings: Readonly<Record<string, string>> = {},
+    env: Record<string, string> = {},
   ): Promise<{ deployment: Deployment; first: Replica }> {
-    const deployment = new Deployment(await TemporaryDatabase.start(databaseOn), settings);
+    const deployment = new Deployment(await TemporaryDatabase.start(databaseOn), env);
     try {
       const first = await deployment.replica(productOn, 'all');
       const token = readFileSync(join(deployment.dataDir, 'setup-token'), 'utf8').trim();
@@ -93,11 +92,11 @@ export class Deployment {
     const child = start(on, [process.execPath, ...nodeOptions, 'apps/start.mjs'], {
       log,
       env: {
+        ...this.env,
         PORT: String(port),
         PORTCULLIS_DATA_DIR: this.dataDir,
         PORTCULLIS_ROLE: role,
         DATABASE_URL: this.database.server.adminUrl,
-        ...this.settings,
       },
     });
     const fresh = !existsSync(join(this.dataDir, 'setup-token')) && role === 'all';

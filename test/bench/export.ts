@@ -70,7 +70,7 @@ function figures(all: Round[], cold: Pass): Result['figures'] {
       unit: 'rows/s',
       limit: { what: 'COPY (SELECT leaf)', value: medianOf(all, (round) => round.leaves.rowsPerSecond) },
       ratio,
-      aim: { text: '>= 0.3', met: ratio >= 0.3 },
+      aim: { text: '>= 0.5', met: ratio >= 0.5 },
     },
     {
       what: 'the same',
@@ -99,27 +99,22 @@ async function exportAll({ client }: Replica): Promise<Pass> {
   let rows = 0;
   let bytes = 0;
   for (let after = 0; ;) {
-    const { status, body, headers } = await client.call(
-      'GET',
-      `${path}?after=${after}&limit=${PAGE}`,
-      accessToken,
-    );
-    if (status !== 200) throw new Error(`the export answered ${status}: ${body.toString().slice(0, 500)}`);
+    let lines = 0;
+    const take = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) lines += 1;
+    };
+    const page = `${path}?after=${after}&limit=${PAGE}`;
+    const { status, headers } = await client.stream('GET', page, take, accessToken);
+    if (status !== 200) throw new Error(`the export answered ${status}`);
     const next = Number(headers['x-audit-next']);
     if (next === after) break;
-    rows += countLines(body, next - after);
-    bytes += body.length;
+    // The whole page came: as many lines as positions.
+    if (lines !== next - after) throw new Error(`a page of ${next - after} positions has ${lines} lines`);
+    rows += lines;
     after = next;
   }
   return pass(rows, bytes, begun);
-}
-
-/** The whole page came: as many lines as positions. */
-function countLines(body: Buffer, expected: number): number {
-  let lines = 0;
-  for (let at = body.indexOf(10); at !== -1; at = body.indexOf(10, at + 1)) lines += 1;
-  if (lines !== expected) throw new Error(`a page of ${expected} positions has ${lines} lines`);
-  return lines;
 }
 
 async function copy(url: string, select: string): Promise<Pass> {

@@ -22,6 +22,8 @@ export interface Plan {
   /** Seconds that one measurement lasts. */
   readonly seconds: number;
   readonly quick: boolean;
+  /** Long logs as long as they are promised to work. */
+  readonly full: boolean;
 }
 
 export function median(values: readonly number[]): number {

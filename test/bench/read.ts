@@ -97,7 +97,8 @@ function figures(all: Record<Target['name'], Saturated>[]): Result['figures'] {
   ];
 }
 
-async function startBare(
+/** A server that guards nothing and answers the same. */
+export async function startBare(
   name: 'nest' | 'fastify',
 ): Promise<{ name: typeof name; child: ReturnType<typeof start>; port: number }> {
   const child = start(cores.server, [process.execPath, program('bare-server'), name]);

@@ -8,15 +8,19 @@ import { exports } from './export.ts';
 import { type Plan, printResult, type Result } from './figures.ts';
 import { footprint } from './footprint.ts';
 import { canPin, ROOT } from './processes.ts';
+import { projections } from './projections.ts';
 import { proofs } from './proofs.ts';
 import { read } from './read.ts';
+import { resolutions } from './resolutions.ts';
 import { revocation } from './revocation.ts';
+import { rollouts } from './rollouts.ts';
 import { secrets } from './secrets.ts';
 import { generator } from './saturate.ts';
 import { signIns } from './sign-ins.ts';
+import { sinks } from './sinks.ts';
 import { verification } from './verification.ts';
 
-/** `npm run bench -- [a b c d e f g n v s] [--quick] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
+/** `npm run bench -- [a b c d e f g h n p r s v w] [--quick | --full] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
 const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   a: read,
   b: signIns,
@@ -26,14 +30,19 @@ const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   f: footprint,
   g: proofs,
   n: events,
+  h: sinks,
+  p: projections,
+  r: resolutions,
   s: secrets,
   v: verification,
+  w: rollouts,
 };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     quick: { type: 'boolean', default: false },
+    full: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     json: { type: 'string', default: join(ROOT, '.cache/bench.json') },
   },
@@ -42,12 +51,12 @@ const unknown = positionals.filter((name) => !(name in benchmarks));
 const rounds = Number(values.rounds ?? 3);
 if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
   console.error(
-    `usage: npm run bench -- [${Object.keys(benchmarks).join('|')} ...] [--quick] [--rounds N] [--json FILE]`,
+    `usage: npm run bench -- [${Object.keys(benchmarks).join('|')} ...] [--quick | --full] [--rounds N] [--json FILE]`,
   );
   process.exit(2);
 }
 
-const plan: Plan = { rounds, seconds: values.quick ? 2 : 5, quick: values.quick };
+const plan: Plan = { rounds, seconds: values.quick ? 2 : 5, quick: values.quick, full: values.full };
 const machine = {
   date: new Date().toISOString(),
   node: process.version,

@@ -7,6 +7,7 @@ import { migrations } from '../../migrations/index.ts';
 import { callerIn, seedTenant } from '../kit/tenants.ts';
 import { TemporaryDatabase } from './deployment.ts';
 import { medianOf, type Plan, type Result } from './figures.ts';
+import { loop, perSecond } from './per-second.ts';
 import { cores } from './processes.ts';
 import { auditBy } from '../kit/audit.ts';
 
@@ -60,9 +61,9 @@ export async function secrets({ rounds, seconds }: Plan): Promise<Result> {
     for (let i = 0; i < rounds; i += 1) {
       all.push({
         bare: await bareInserts(urls, seconds),
-        audited: await perSecond(seconds, record),
-        resolves: await perSecond(seconds, resolve),
-        writes: await perSecond(seconds, write),
+        audited: await perSecond(CLIENTS, seconds, record),
+        resolves: await perSecond(CLIENTS, seconds, resolve),
+        writes: await perSecond(CLIENTS, seconds, write),
         ...cryptoAlone(masterKey, seconds),
       });
     }
@@ -104,18 +105,6 @@ function figures(all: Round[]): Result['figures'] {
   ];
 }
 
-async function perSecond(seconds: number, work: (client: number) => Promise<void>): Promise<number> {
-  const begun = performance.now();
-  const until = begun + seconds * 1000;
-  let done = 0;
-  await Promise.all(
-    Array.from({ length: CLIENTS }, async (_, client) => {
-      for (; performance.now() < until; done += 1) await work(client);
-    }),
-  );
-  return (done / (performance.now() - begun)) * 1000;
-}
-
 async function onOwner(urls: DatabaseUrls, sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: urls.owner });
   await client.connect();
@@ -132,7 +121,7 @@ async function bareInserts(urls: DatabaseUrls, seconds: number): Promise<number>
   await Promise.all(clients.map((client) => client.connect()));
   const value = randomBytes(VALUE.length + 40);
   try {
-    return await perSecond(seconds, async (n) => {
+    return await perSecond(CLIENTS, seconds, async (n) => {
       await clients[n]?.query({
         name: 'bare',
         text: 'INSERT INTO bench_bare (value) VALUES ($1)',
@@ -160,12 +149,4 @@ function cryptoAlone(masterKey: MasterKey, seconds: number): Pick<Round, 'crypto
       return Buffer.concat([opened.update(sealed), opened.final()]);
     }),
   };
-}
-
-function loop(seconds: number, work: () => Buffer): number {
-  const begun = performance.now();
-  const until = begun + (seconds * 1000) / 2;
-  let done = 0;
-  for (; performance.now() < until; done += 1) work();
-  return (done / (performance.now() - begun)) * 1000;
 }

@@ -209,7 +209,8 @@ export class AppInProcess {
 
   /** What every process does first, with a master key of its own. */
   async openWith(masterKey: MasterKey): Promise<void> {
-    await new SystemState(this.app.get(Database), masterKey, this.clock).open();
+    const stream = this.app.get(InvalidationStream, { strict: false });
+    await new SystemState(this.app.get(Database), masterKey, this.clock, stream).open();
   }
 
   /** Fails where a record was written that the catalogue of actions does not describe. */

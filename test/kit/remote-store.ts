@@ -92,6 +92,14 @@ export class RemoteSecretStore extends SecretStore {
     return this.#linked(() => this.store.destroy(caller, which, versions));
   }
 
+  rotate(...what: Parameters<SecretStore['rotate']>): Promise<void> {
+    return this.#linked(() => this.store.rotate(...what));
+  }
+
+  retire(...what: Parameters<SecretStore['retire']>): Promise<void> {
+    return this.#linked(() => this.store.retire(...what));
+  }
+
   forget(tx: SystemTx, caller: Caller, orgId: string): Promise<void> {
     return this.store.forget(tx, caller, orgId);
   }

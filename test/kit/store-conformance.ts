@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import type { Caller } from '#kernel';
+import { type AuditEntry, bySystem } from '#audit';
+import type { SystemTx } from '#database';
+import { type Caller, SystemClock } from '#kernel';
 import {
   DEPLOYMENT,
   type OpenedSecret,
@@ -9,6 +11,7 @@ import {
   type SecretSettings,
   type SecretStore,
 } from '#secrets';
+import { auditBy } from './audit.ts';
 
 /** A store and two callers of different organizations, as a specification made them. */
 export interface StoreUnderTest {
@@ -21,6 +24,14 @@ export interface StoreUnderTest {
 
 const settings: SecretSettings = { description: '', tags: {}, maxVersions: 10, casRequired: false };
 const purpose = 'sink:conformance';
+
+const rotated = (orgId: string, id: string): AuditEntry => ({
+  ...bySystem('secret-rotation'),
+  orgId,
+  action: 'secret.rotation_told',
+  target: { type: 'secret', id },
+  outcome: 'success',
+});
 
 const revealed = ({ fields }: OpenedSecret): Record<string, string> =>
   Object.fromEntries([...fields].map(([name, secret]) => [name, secret.reveal()]));
@@ -170,6 +181,56 @@ export function conforms(at: () => StoreUnderTest): void {
       await refused(reveal(path), 'secrets.not_found');
       await create(path, { n: 'anew' });
       expect(await reveal(path)).toEqual({ n: 'anew' });
+    });
+
+    it('writes the next version for the product, with what goes alongside or not at all, and hides what was before', async () => {
+      const path = freshPath();
+      const { store, caller } = at();
+      const { id: secretId } = await create(path, { user: 'app', password: 'one' });
+      const orgId = caller.org.id;
+      // A state table wants a record of the change; who rotates brings it.
+      const record = (tx: SystemTx) => auditBy(new SystemClock()).record(tx, rotated(orgId, secretId));
+      expect(await resolve(path, 'password')).toBe('one');
+      const what = { orgId, secretId, field: 'password', value: 'rotated-two' };
+      const done: unknown[] = [];
+      await store.rotate(what, async (tx, facts) => {
+        await record(tx);
+        done.push(facts);
+      });
+      expect(done).toMatchObject([{ path, from: 1, to: 2, digests: { password: expect.any(String) } }]);
+      expect([await reveal(path), await resolve(path, 'password')]).toEqual([
+        { user: 'app', password: 'rotated-two' },
+        'rotated-two',
+      ]);
+      expect([await resolve(path, 'password', 1), await resolve(path, 'user')]).toEqual(['one', 'app']);
+      expect(await store.find(caller, 'rotated-two')).toMatchObject([
+        { secretId, version: 2, field: 'password' },
+      ]);
+
+      const hidden: unknown[] = [];
+      await store.retire({ orgId, secretId, before: 2 }, async (tx, facts) => {
+        await record(tx);
+        hidden.push(facts);
+      });
+      expect(hidden).toEqual([{ path, versions: [1] }]);
+      await refused(resolve(path, 'password', 1), 'secrets.deleted');
+      expect(await resolve(path, 'password')).toBe('rotated-two');
+
+      const nothing = { ...what, secretId: randomUUID() };
+      await refused(
+        store.rotate(nothing, async () => undefined),
+        'secrets.not_found',
+      );
+      const theirs = { ...what, orgId: at().stranger.org.id, value: 'theirs' };
+      await refused(
+        store.rotate(theirs, async () => undefined),
+        'secrets.not_found',
+      );
+      await store.remove(caller, { path });
+      await refused(
+        store.rotate(what, async () => undefined),
+        'secrets.deleted',
+      );
     });
 
     it('tells of secrets without their values, by prefix and page', async () => {

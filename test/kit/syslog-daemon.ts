@@ -1,12 +1,23 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+/** Also where this runs built, from dist/test/kit. */
+const ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/[/\\]dist[/\\]$/, '');
 /** Where .ci/run unpacks syslog-ng, which Debian does not install beside rsyslog. */
 const UNPACKED = join(ROOT, '.cache/syslog-ng');
 
@@ -94,8 +105,29 @@ export class SyslogDaemon {
 
   /** Whole lines it has written for this organization. */
   lines(org: string): string[] {
-    const file = join(this.dir, 'out', `${org}.ndjson`);
+    const file = this.#fileOf(org);
     return existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [];
+  }
+
+  /** How long what it has written for this organization is. */
+  bytes(org: string): number {
+    return statSync(this.#fileOf(org), { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  /** What it has written for this organization after so many bytes. */
+  added(org: string, after: number): Buffer {
+    const more = Buffer.alloc(this.bytes(org) - after);
+    if (more.length === 0) return more;
+    const file = openSync(this.#fileOf(org), 'r');
+    try {
+      return more.subarray(0, readSync(file, more, 0, more.length, after));
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  #fileOf(org: string): string {
+    return join(this.dir, 'out', `${org}.ndjson`);
   }
 }
 

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { type Caller, newId } from '#kernel';
+import { seedRollouts } from './rollout-rows.ts';
 
 /** One organization with at least one row in every table that holds rows of organizations. */
 export interface SeededTenant {
@@ -13,11 +14,15 @@ export interface SeededTenant {
   readonly deviceId: string;
   readonly secretId: string;
   readonly sinkId: string;
-  readonly hookId: string;
+  readonly giteaHookId: string;
   readonly factorId: string;
   readonly erasureId: string;
   readonly eventId: string;
   readonly capabilityId: string;
+  readonly surfaceId: string;
+  readonly authorityId: string;
+  /** Ids of what belongs to rollouts, by the names that paths give them. */
+  readonly rollouts: Readonly<Record<string, string>>;
   /** Stands in every text of this tenant's rows. */
   readonly mark: string;
 }
@@ -26,9 +31,11 @@ export interface SeededTenant {
 export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
   const [orgId, userId, roleId, sessionId] = [newId(), newId(), newId(), newId()];
   const [serviceAccountId, apiKeyId, invitationId] = [newId(), newId(), newId()];
-  const [secretId, sinkId, hookId, capabilityId] = [newId(), newId(), newId(), newId()];
+  const [secretId, sinkId, giteaHookId, capabilityId] = [newId(), newId(), newId(), newId()];
   const [deviceId, factorId, erasureId, eventId] = [newId(), newId(), newId(), newId()];
+  const [surfaceId, authorityId] = [newId(), newId()];
   const mark = `mark-${newId()}`;
+  let rollouts: Record<string, string> = {};
   await asRole(adminUrl, async (query) => {
     await query('BEGIN');
     await appendRecord(query, orgId);
@@ -136,7 +143,13 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       [orgId, sinkId, mark],
     );
     await seedSecret(query, orgId, secretId, mark);
-    await seedHook(query, orgId, hookId, mark);
+    await query('INSERT INTO vault_secrets (org_id, id, path) VALUES ($1, $2, $3)', [orgId, secretId, mark]);
+    await query(
+      `INSERT INTO vault_changes (org_id, id, secret_id, path, kind, intent) VALUES ($1, $2, $3, $4, 'written', $5)`,
+      [orgId, newId(), secretId, mark, { mark }],
+    );
+    rollouts = await seedRollouts(query, { orgId, userId, mark });
+    await seedHook(query, orgId, giteaHookId, mark);
     await query('INSERT INTO audit_holds (org_id, reason, placed_by) VALUES ($1, $2, $3)', [
       orgId,
       mark,
@@ -163,6 +176,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     );
     await seedEvent(query, orgId, eventId, mark);
     await seedCapability(query, orgId, capabilityId, mark);
+    await seedSurface(query, { orgId, surfaceId, authorityId, serviceAccountId, mark });
     await query('COMMIT');
   });
   return {
@@ -177,10 +191,13 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     factorId,
     secretId,
     sinkId,
-    hookId,
+    giteaHookId,
     erasureId,
     eventId,
     capabilityId,
+    surfaceId,
+    authorityId,
+    rollouts,
     mark,
   };
 }
@@ -199,6 +216,21 @@ async function seedSecret(query: Query, orgId: string, secretId: string, mark: s
     `INSERT INTO secret_digests (org_id, secret_id, version, field, path, digest) VALUES ($1, $2, 1, 'f', $3, $3)`,
     [orgId, secretId, mark],
   );
+  await query('INSERT INTO vault_secrets (org_id, id, path) VALUES ($1, $2, $3)', [orgId, secretId, mark]);
+  await query(
+    `INSERT INTO vault_changes (org_id, id, secret_id, path, kind, intent) VALUES ($1, $2, $3, $4, 'written', '{}')`,
+    [orgId, newId(), secretId, mark],
+  );
+  await query(
+    `INSERT INTO secret_rotations (org_id, secret_id, field, length, alphabet, overlap_seconds)
+     VALUES ($1, $2, $3, 40, 'hex', 0)`,
+    [orgId, secretId, mark],
+  );
+  await query(
+    `INSERT INTO secret_rotation_runs (org_id, id, secret_id, state, ended_at, failure)
+     VALUES ($1, $2, $3, 'failed', now(), $4)`,
+    [orgId, newId(), secretId, mark],
+  );
   await query(
     `INSERT INTO secret_uses (org_id, id, secret_id, version, kind, used_by, request_id)
      VALUES ($1, $2, $3, 1, 'revealed', $4, $4)`,
@@ -207,27 +239,27 @@ async function seedSecret(query: Query, orgId: string, secretId: string, mark: s
 }
 
 /** A hook of a Gitea, with what came in by it. */
-async function seedHook(query: Query, orgId: string, hookId: string, mark: string): Promise<void> {
+async function seedHook(query: Query, orgId: string, giteaHookId: string, mark: string): Promise<void> {
   await query(
     `INSERT INTO gitea_hooks (org_id, id, name, base_url, token_ref, secret_refs, repositories, branches, tags, opens,
                               created_by)
      VALUES ($1, $2, $3, 'https://gitea.example', $3, ARRAY[$3], ARRAY[$3], '{*}', '{}', '{}', $3)`,
-    [orgId, hookId, mark],
+    [orgId, giteaHookId, mark],
   );
   await query(
     `INSERT INTO gitea_deliveries (org_id, id, hook_id, source, delivery, event, repository, body_sha256, verdict, state)
      VALUES ($1, $3, $2, 'webhook', $3, 'push', $4, $4, 'accepted', 'queued')`,
-    [orgId, hookId, newId(), mark],
+    [orgId, giteaHookId, newId(), mark],
   );
   await query('INSERT INTO gitea_repositories (org_id, hook_id, name, gitea_id) VALUES ($1, $2, $3, 1)', [
     orgId,
-    hookId,
+    giteaHookId,
     mark,
   ]);
   await query(
     `INSERT INTO gitea_refs (org_id, hook_id, repository, kind, name, commit, state)
      VALUES ($1, $2, $3, 'branch', $3, $3, $3)`,
-    [orgId, hookId, mark],
+    [orgId, giteaHookId, mark],
   );
 }
 
@@ -278,6 +310,56 @@ async function seedCapability(query: Query, orgId: string, id: string, mark: str
     `INSERT INTO capability_steps (org_id, id, capability_id, action, to_state, actor_type, actor_id, reason)
      VALUES ($1, $2, $3, 'propose', 'proposed', 'user', $4, $4)`,
     [orgId, newId(), id, mark],
+  );
+}
+
+/** A surface of which one fact was told. */
+async function seedSurface(
+  query: Query,
+  of: { orgId: string; surfaceId: string; authorityId: string; serviceAccountId: string; mark: string },
+): Promise<void> {
+  const { orgId, surfaceId, authorityId, serviceAccountId, mark } = of;
+  const factId = newId();
+  await query(
+    `INSERT INTO surfaces (org_id, id, key, name, auth_mode, onboarding_status, session_handoff, admin_posture)
+     VALUES ($1, $2, $3, $3, 'oidc', 'onboarded', 'oidc_interactive', 'none')`,
+    [orgId, surfaceId, mark],
+  );
+  await query(
+    `INSERT INTO fact_authorities (org_id, id, kind, name, service_account_id) VALUES ($1, $2, 'auth', $3, $4)`,
+    [orgId, authorityId, mark, serviceAccountId],
+  );
+  await query(
+    `INSERT INTO surface_facts (org_id, id, surface_id, kind, authority_id, revision, generation, observed_at,
+                                received_at, ttl_seconds, data, digest)
+     VALUES ($1, $2, $3, 'auth', $4, 1, 1, now(), now(), 60, jsonb_build_object('tenant', $5::text), $5)`,
+    [orgId, factId, surfaceId, authorityId, mark],
+  );
+  await query(`INSERT INTO current_facts (org_id, surface_id, kind, fact_id) VALUES ($1, $2, 'auth', $3)`, [
+    orgId,
+    surfaceId,
+    factId,
+  ]);
+  const value = { stale: false };
+  const values = { authMode: value, onboardingStatus: value, sessionHandoff: value, adminPosture: value };
+  const desired = { authMode: mark, onboardingStatus: mark, sessionHandoff: mark, adminPosture: mark };
+  const snapshot = {
+    verdict: 'blocked',
+    reasons: [],
+    generation: 1,
+    desired,
+    effective: values,
+    conditions: [],
+  };
+  await query('INSERT INTO projection_states (org_id, surface_id, snapshot) VALUES ($1, $2, $3)', [
+    orgId,
+    surfaceId,
+    JSON.stringify(snapshot),
+  ]);
+  await query(
+    `INSERT INTO projection_transitions (org_id, id, surface_id, at, cause, snapshot)
+     VALUES ($1, $2, $3, now(), '{"type":"surface"}', $4)`,
+    [orgId, newId(), surfaceId, JSON.stringify(snapshot)],
   );
 }
 

@@ -29,6 +29,8 @@ export type Trouble =
   | { readonly status: number; readonly errors?: readonly string[]; readonly retryAfter?: number };
 
 export interface VaultServerOptions {
+  /** Any free one where unsaid. */
+  port?: number;
   /** The one namespace there is besides the root. */
   namespace?: string;
   tls?: { readonly cert: string; readonly key: string };
@@ -69,6 +71,7 @@ export class VaultServer {
   readonly rootToken = `root-${randomUUID()}`;
 
   private constructor(private readonly options: VaultServerOptions) {
+    this.#port = options.port ?? 0;
     if (options.databaseUrl !== undefined)
       this.#database = new DatabaseEngine(options.databaseUrl, () => this.#now());
     const root = {
@@ -96,6 +99,10 @@ export class VaultServer {
 
   get url(): string {
     return `${this.options.tls ? 'https' : 'http'}://127.0.0.1:${this.#port}`;
+  }
+
+  get port(): number {
+    return this.#port;
   }
 
   get database(): DatabaseEngine {

@@ -21,7 +21,7 @@ export interface VaultUnderTest {
 }
 
 /** The stand-in; or the server at VAULT_ADDR, where VAULT_TOKEN may set one up. */
-export async function vaultUnderTest(allowReal = false): Promise<VaultUnderTest> {
+export async function vaultUnderTest(allowReal = false, timeoutMs = 5_000): Promise<VaultUnderTest> {
   const folder = mkdtempSync(join(tmpdir(), 'portcullis-vault-'));
   const tokenFile = join(folder, 'token');
   const { VAULT_ADDR: address, VAULT_TOKEN: root } = process.env;
@@ -33,6 +33,7 @@ export async function vaultUnderTest(allowReal = false): Promise<VaultUnderTest>
   writeFileSync(tokenFile, token, { mode: 0o600 });
   const config = vaultConfig({
     ...unset,
+    vaultTimeoutMs: timeoutMs,
     vaultAddress: real?.address ?? fake?.url,
     vaultTokenFile: tokenFile,
     vaultKvMount: kvMount,
@@ -54,10 +55,11 @@ export async function vaultUnderTest(allowReal = false): Promise<VaultUnderTest>
 }
 
 const unset = {
+  databaseCredentials: 'url',
+  vaultDatabaseMount: 'database',
   secretStore: 'vault',
   vaultNamespace: undefined,
   vaultCaFile: process.env['VAULT_CACERT'],
-  vaultTimeoutMs: 5_000,
   vaultAuth: 'token',
   vaultAuthMount: undefined,
   vaultRole: 'portcullis',

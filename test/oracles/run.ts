@@ -6,6 +6,8 @@ import { childEnvironment, isId } from '#kernel';
 import { Deployment, owner, signIn } from '../bench/deployment.ts';
 import { cores, ROOT } from '../bench/processes.ts';
 import { fillLog } from '../kit/long-log.ts';
+import { verifyFormats } from './formats.ts';
+import { askRustyVault } from './rusty-vault.ts';
 import { verifyGitea } from './gitea.ts';
 import { buildGitea } from './running-gitea.ts';
 
@@ -18,9 +20,11 @@ const folder = mkdtempSync(join(tmpdir(), 'portcullis-oracle-'));
 const program = join(folder, 'tlog-oracle');
 
 try {
+  process.exitCode = verifyFormats(folder);
   const reason = build();
-  if (reason === undefined) process.exitCode = await verifyTransparencyLog();
+  if (reason === undefined) process.exitCode = (await verifyTransparencyLog()) || process.exitCode;
   else console.log(`skipped: golang.org/x/mod/sumdb (${reason})`);
+  process.exitCode = (await askRustyVault()) || process.exitCode;
   const noGitea = buildGitea();
   if (noGitea !== undefined) console.log(`skipped: Gitea (${noGitea})`);
   else if ((await verifyGitea()) !== 0) process.exitCode = 1;

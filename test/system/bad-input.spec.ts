@@ -91,7 +91,9 @@ describe('bad input', { timeout: 120_000 }, () => {
           ? admin.organization.id
           : name === 'kid'
             ? 'k'.repeat(43)
-            : '0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee',
+            : name === 'kind'
+              ? 'auth'
+              : '0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee',
     );
   }
 

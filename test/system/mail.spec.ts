@@ -41,7 +41,7 @@ describe('mail across processes', { timeout: 120_000 }, () => {
     adder = await createHttpApp(
       AppModule.with({
         database: { urls: await prepareDatabase(adminUrl), poolSize: 2 },
-        masterKey: MasterKey.fromFile(join(first.dataDir, 'master.key'), false),
+        masterKey: MasterKey.make(join(first.dataDir, 'master.key')),
         publicUrl: first.origin,
         issuer: undefined,
         mail: new MailConfig(server.url, mailFrom),

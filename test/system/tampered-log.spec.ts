@@ -240,6 +240,7 @@ describe('a sound log', () => {
       verifiedUpTo: (await ranges()).at(-1)![1],
       at: expect.stringMatching(/Z$/),
       problems: [],
+      resolved: [],
     });
   });
 });

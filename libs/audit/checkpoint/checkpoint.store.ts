@@ -24,6 +24,20 @@ export async function readLastCheckpoint(tx: SystemTx, orgId: string): Promise<C
   return row && { ...row, size: Number(row.size) };
 }
 
+/** Those of at most this size, the largest first. */
+export async function readCheckpointsUpTo(
+  tx: SystemTx,
+  orgId: string,
+  size: number,
+  limit: number,
+): Promise<Pick<Checkpoint, 'size' | 'root'>[]> {
+  const rows = await tx.query<{ size: string; root: Buffer }>(
+    'SELECT size, root FROM audit_checkpoints WHERE org_id = $1 AND size <= $2 ORDER BY size DESC LIMIT $3',
+    [orgId, size, limit],
+  );
+  return rows.map(({ root, ...row }) => ({ size: Number(row.size), root }));
+}
+
 export async function insertCheckpoint(tx: SystemTx, orgId: string, issued: Checkpoint): Promise<void> {
   await tx.query('INSERT INTO audit_checkpoints (org_id, size, root, note) VALUES ($1, $2, $3, $4)', [
     orgId,

@@ -15,3 +15,18 @@ export const erasureQueue = new JobQueue<ErasureJob>('audit-erasure', {
   within: 3_600,
   concurrency: 1,
 });
+
+/** An erasure from all logs: of the log that it was asked for in, the platform's. */
+export interface EverywhereJob {
+  readonly orgId: string;
+  readonly erasureId: string;
+}
+
+/** It reads every log twice, and asks for nothing twice. */
+export const everywhereQueue = new JobQueue<EverywhereJob>('audit-erasure-everywhere', {
+  retries: 20,
+  firstDelay: 5,
+  longestDelay: 3_600,
+  within: 6 * 3_600,
+  concurrency: 1,
+});

@@ -9,7 +9,7 @@ import { type ErasureJob, erasureQueue } from './erasure-queue.ts';
 import { erase, type ErasureRow, readAddresses, readErasure, updateErasure } from './erasure.store.ts';
 
 /** Positions in one transaction: a few hundred milliseconds where each of them holds something to erase. */
-const BATCH = 5_000;
+export const BATCH = 5_000;
 
 /**
  * Does erasures. First it learns which addresses the log calls the person by, for they stand in invitations and

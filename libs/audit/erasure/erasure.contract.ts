@@ -37,3 +37,34 @@ export class ErasureView {
 }
 
 export const ErasurePage = pageViewOf(ErasureView);
+
+export class EverywhereView {
+  @Id()
+  id: string;
+
+  @Id()
+  userId: string;
+
+  @Choice(['waiting', 'running', 'completed', 'stopped'], {
+    description: '`stopped`: all logs are done but those on legal hold; ask again once that is lifted.',
+  })
+  state: string;
+
+  @Time()
+  requestedAt: string;
+
+  @Whole({ description: 'Logs that speak of the person, as far as they were looked through.' })
+  logs: number;
+
+  @Whole({ description: 'Logs of these that a legal hold kept.' })
+  stopped: number;
+
+  @Whole({ description: 'Events of which something was erased.' })
+  events: number;
+
+  @Whole({ description: 'Values that were erased.' })
+  fields: number;
+
+  @Time({ optional: true })
+  endedAt?: string;
+}

@@ -30,7 +30,9 @@ export class Erasures {
         target: { type: 'user', id: userId },
         changes: { erasure: { to: id }, upTo: { to: upTo } },
       });
-      const row = await insertErasure(tx, { id, userId, requestedBy: caller.userId ?? caller.id, upTo });
+      const requestedBy = caller.userId ?? caller.id;
+      const row = await insertErasure(tx, { orgId: caller.org.id, id, userId, requestedBy, upTo });
+      if (!row) throw AuditFault.erasure_not_found();
       await this.jobs.enqueue(tx, erasureQueue, { orgId: caller.org.id, erasureId: id });
       return viewOf(row);
     });

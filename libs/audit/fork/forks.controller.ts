@@ -1,5 +1,5 @@
 import { Body, Controller, Get, Param, Post, Query, Req } from '@nestjs/common';
-import { Access, type AccessRequest, callerOf, PLATFORM } from '#access';
+import { Access, type AccessRequest, callerOf, PLATFORM, WhileReadOnly } from '#access';
 import { Answers, IdPipe, PageQuery } from '#http';
 import type { Page } from '#kernel';
 import { AuditFault } from '../audit.faults.ts';
@@ -20,6 +20,7 @@ export class ForksController {
   }
 
   @Post(':organizationId/acknowledge')
+  @WhileReadOnly('it is the way out of that state after a restore')
   @Access({ permission: 'audit:acknowledge', org: PLATFORM, stepUp: 'mfa', within: 300 })
   @Answers(ForkView, {
     faults: [AuditFault.fork_not_found],

@@ -5,6 +5,9 @@ import { AuditFault } from '../audit.faults.ts';
 import { Audit } from '../audit.ts';
 import { AuditKeys } from '../checkpoint/audit-keys.ts';
 import { signedText } from '../checkpoint/note.ts';
+import { readCheckpointsUpTo } from '../checkpoint/checkpoint.store.ts';
+import { rewindLanes } from '../sinks/sink-lane.store.ts';
+import { endForkFindings } from '../tree/finding.store.ts';
 import { Altered, Tree } from '../tree/tree.ts';
 import type { ForkView } from './fork.contract.ts';
 import {
@@ -18,6 +21,8 @@ import {
   readOpenFork,
 } from './fork.store.ts';
 
+/** Checkpoints that are looked through for one that still holds. */
+const COMPARED = 100;
 /** A root that could not be computed, for the log does not agree with itself either. */
 const UNKNOWN = Buffer.alloc(32);
 
@@ -86,6 +91,8 @@ export class Forks {
       await lockForks(tx, orgId);
       const [fork] = await acknowledgeForks(tx, orgId, caller.userId ?? caller.id, reason);
       if (!fork) throw AuditFault.fork_not_found();
+      await endForkFindings(tx, orgId);
+      await rewindLanes(tx, orgId, await sizeInCommon(tx, orgId));
       for (const log of new Set([orgId, caller.org.id])) {
         await this.audit.append(tx, callerIn(caller, { ...caller.org, id: log }), {
           action: 'audit.fork_acknowledged',
@@ -113,6 +120,19 @@ async function headOf(tx: SystemTx, orgId: string): Promise<Head> {
     if (error instanceof Altered) return { size: tree.size, root: UNKNOWN };
     throw error;
   }
+}
+
+/** Up to where the log is certainly what it was: the largest checkpoint that it still continues. */
+async function sizeInCommon(tx: SystemTx, orgId: string): Promise<number> {
+  const tree = await Tree.open(tx, orgId);
+  for (const { size, root } of await readCheckpointsUpTo(tx, orgId, tree.size, COMPARED)) {
+    try {
+      if ((await tree.rootAt(size)).equals(root)) return size;
+    } catch (error) {
+      if (!(error instanceof Altered)) throw error;
+    }
+  }
+  return 0;
 }
 
 function viewOf(row: ForkRow): ForkView {

@@ -46,6 +46,20 @@ const targets: Record<string, AuditEntry['target']> = {
   audit: { type: 'audit_log', id: newId() },
   event: { type: 'event_destination', id: 'nats' },
   capability: { type: 'capability', id: newId() },
+  surface: { type: 'surface', id: newId() },
+  authority: { type: 'authority', id: newId() },
+  fact: { type: 'surface', id: newId() },
+  projection: { type: 'surface', id: newId() },
+  rollout: { type: 'rollout', id: newId() },
+  rollout_policy: { type: 'rollout_policy', id: newId() },
+  rollout_target: { type: 'rollout_target', id: newId() },
+  rollout_hook: { type: 'rollout_hook', id: newId() },
+  rollout_person: { type: 'user', id: newId() },
+  rollout_break_glass: { type: 'rollout', id: newId() },
+  evidence: { type: 'evidence', id: newId() },
+  evidence_key: { type: 'evidence_key', id: newId() },
+  risk: { type: 'risk', id: newId() },
+  freeze: { type: 'freeze', id: newId() },
 };
 
 const actors: AuditEntry['actor'][] = [

@@ -25,6 +25,8 @@ export interface SinkLaneNews {
   readonly replay_to: string | null;
   readonly head: string;
   readonly signed: string;
+  /** Nobody has acknowledged that this log is not what was published of it. */
+  readonly forked: boolean;
 }
 
 /** A row of the log on its way to a sink. `leaf` is null where retention has taken the event away. */
@@ -42,6 +44,9 @@ const HEAD = `coalesce((SELECT p.pos FROM audit_positions p WHERE p.org_id = s.l
 const SIGNED = `coalesce((SELECT c.size FROM audit_checkpoints c
                            WHERE c.org_id = s.log_org_id AND c.size <= s.delivered_pos
                            ORDER BY c.size DESC LIMIT 1), 0)`;
+
+/** Of a log that forked nothing leaves until an operator has acknowledged that. */
+const FORKED = `EXISTS (SELECT FROM audit_forks f WHERE f.org_id = s.log_org_id AND f.acknowledged_at IS NULL)`;
 
 /** A lane for every log that a sink of the platform takes. */
 export async function addLanes(tx: SystemTx): Promise<void> {
@@ -61,7 +66,7 @@ export async function claimLanes(
   return tx.query<ClaimedSinkLane>(
     `WITH due AS (
        SELECT s.sink_id, s.log_org_id FROM audit_sink_state s JOIN audit_sinks k ON k.id = s.sink_id
-        WHERE k.enabled AND ${sinkLeases.free}
+        WHERE k.enabled AND NOT ${FORKED} AND ${sinkLeases.free}
           AND (s.replay_to IS NOT NULL OR s.delivered_pos < ${HEAD} OR s.checkpoint_size < ${SIGNED})
         ORDER BY s.retry_at NULLS FIRST LIMIT $4 FOR UPDATE OF s SKIP LOCKED)
      UPDATE audit_sink_state s SET ${sinkLeases.taken}, head_pos = ${HEAD}
@@ -82,7 +87,7 @@ export async function readLaneNews(
 ): Promise<SinkLaneNews[]> {
   return tx.query<SinkLaneNews>(
     `SELECT ARRAY[s.sink_id, s.log_org_id]::text[] AS key, k.version, k.enabled, s.replay_to, ${HEAD} AS head,
-            ${SIGNED} AS signed
+            ${SIGNED} AS signed, ${FORKED} AS forked
        FROM audit_sink_state s JOIN audit_sinks k ON k.id = s.sink_id WHERE ${sinkLeases.mine}`,
     sinkLeases.valuesOfAll(owner, held),
   );
@@ -210,4 +215,25 @@ export async function bury(
     [...lane, from, to, code, orgId],
   );
   return true;
+}
+
+/**
+ * Sets every sink of a log back to `upTo`, which is all that is left of what they were sent: positions after it are to
+ * be other events. Whoever holds a lane holds it no longer.
+ */
+export async function rewindLanes(tx: SystemTx, logOrgId: string, upTo: number): Promise<void> {
+  await tx.query(
+    `UPDATE audit_sink_state
+        SET delivered_pos = least(delivered_pos, $2), accepted_pos = least(accepted_pos, $2),
+            settled_pos = least(settled_pos, $2), checkpoint_size = least(checkpoint_size, $2),
+            replay_after = NULL, replay_to = NULL, failures = 0, breaker = 'closed', retry_at = NULL,
+            lease_owner = NULL, lease_until = NULL, fence = fence + 1
+      WHERE log_org_id = $1 AND greatest(delivered_pos, accepted_pos, checkpoint_size, replay_to) > $2`,
+    [logOrgId, upTo],
+  );
+  await tx.query('DELETE FROM audit_sink_dead WHERE log_org_id = $1 AND from_pos > $2', [logOrgId, upTo]);
+  await tx.query('UPDATE audit_sink_dead SET to_pos = $2 WHERE log_org_id = $1 AND to_pos > $2', [
+    logOrgId,
+    upTo,
+  ]);
 }

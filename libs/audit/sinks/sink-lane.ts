@@ -51,7 +51,7 @@ export class SinkLane extends LeasedLane<SinkLaneNews> {
   }
 
   protected override judge(news: SinkLaneNews): 'nothing' | 'work' | 'stop' {
-    if (!news.enabled || news.version !== this.#version) return 'stop';
+    if (!news.enabled || news.forked || news.version !== this.#version) return 'stop';
     this.#replayAsked ||= news.replay_to !== null;
     const more = Number(news.head) > this.#delivered || Number(news.signed) > this.#checkpoint;
     return more || news.replay_to !== null ? 'work' : 'nothing';
@@ -123,25 +123,24 @@ export class SinkLane extends LeasedLane<SinkLaneNews> {
   }
 
   async #sendRows(rows: readonly LaneRow[], last: number, after: number): Promise<void> {
+    for (const gap of gapsIn(rows, after)) await this.#bury(gap.from, gap.to, gap.code);
     const events: SinkEvent[] = [];
-    let expected = after + 1;
     for (const row of rows) {
-      const pos = Number(row.pos);
-      if (pos > expected) await this.#bury(expected, pos - 1, 'not_in_log');
-      expected = pos + 1;
-      if (row.leaf === null) {
-        await this.#bury(pos, pos, 'pruned');
-        continue;
-      }
-      const event = sinkEvent(
-        this.#target.logOrgId,
-        { ...row, leaf: row.leaf },
-        this.#target.format,
-        this.#filter,
-      );
-      if (event) events.push(event);
+      if (row.leaf === null) continue;
+      const event = this.#eventOf({ ...row, leaf: row.leaf });
+      // Somebody has changed it by hand: the log's verification tells of it, and what follows must not wait for that.
+      if (event === 'unreadable') await this.#bury(Number(row.pos), Number(row.pos), event);
+      else if (event) events.push(event);
     }
     if (events.length > 0) await this.#send(events, last);
+  }
+
+  #eventOf(row: LaneRow & { leaf: string }): SinkEvent | 'unreadable' | undefined {
+    try {
+      return sinkEvent(this.#target.logOrgId, row, this.#target.format, this.#filter);
+    } catch {
+      return 'unreadable';
+    }
   }
 
   /** Halves what is refused until it is one event, which is put aside. */
@@ -173,4 +172,23 @@ export class SinkLane extends LeasedLane<SinkLaneNews> {
   #bury(from: number, to: number, code: string): Promise<void> {
     return this.commit((tx) => bury(tx, this.#target.orgId, this.hold, { from, to, code }));
   }
+}
+
+/** What of the positions after `after` up to the last of the rows cannot be sent, neighbours together. */
+function gapsIn(
+  rows: readonly LaneRow[],
+  after: number,
+): { from: number; to: number; code: 'not_in_log' | 'pruned' }[] {
+  const gaps: ReturnType<typeof gapsIn> = [];
+  let expected = after + 1;
+  for (const row of rows) {
+    const pos = Number(row.pos);
+    if (pos > expected) gaps.push({ from: expected, to: pos - 1, code: 'not_in_log' });
+    expected = pos + 1;
+    if (row.leaf !== null) continue;
+    const last = gaps.at(-1);
+    if (last?.code === 'pruned' && last.to === pos - 1) last.to = pos;
+    else gaps.push({ from: pos, to: pos, code: 'pruned' });
+  }
+  return gaps;
 }

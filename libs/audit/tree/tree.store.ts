@@ -5,7 +5,8 @@ type Tx = OrgTx | SystemTx;
 
 /** How far a log reaches: its highest position, and how many full tiles of level 0 are kept of it. */
 export async function readExtent(tx: Tx, orgId: string): Promise<{ size: number; sealed: number }> {
-  const row = await tx.one<{ size: string | null; sealed: string | null }>(
+  const [row] = await tx.prepared<{ size: string | null; sealed: string | null }>(
+    'read_log_extent',
     `SELECT (SELECT pos FROM audit_positions WHERE org_id = $1 ORDER BY pos DESC LIMIT 1) AS size,
             (SELECT index + 1 FROM audit_tiles WHERE org_id = $1 AND level = 0 ORDER BY index DESC LIMIT 1) AS sealed`,
     [orgId],
@@ -29,8 +30,10 @@ export interface KeptHash {
 /** Those that there are of what is wanted, by their keys and in one round trip; in order within each kind. */
 export async function readHashes(tx: Tx, orgId: string, wanted: Partial<Reads>): Promise<KeptHash[]> {
   const { nodes = [], entries = [], leaves = [] } = wanted;
-  // LIMIT keeps the planner to the primary key, whatever it believes of the table's length.
-  const rows = await tx.query<Omit<KeptHash, 'index'> & { index: string }>(
+  // LIMIT keeps the planner to the primary key, whatever it believes of the table's length. Prepared, for to plan this
+  // takes longer than to do it.
+  const rows = await tx.prepared<Omit<KeptHash, 'index'> & { index: string }>(
+    'read_tree_hashes',
     `SELECT 'node' AS kind, w.level, w.n - 1 AS index, t.hash
        FROM unnest($2::int[], $3::bigint[], $4::int[]) WITH ORDINALITY AS w(level, index, at, n),
        LATERAL (SELECT substring(nodes FROM w.at + 1 FOR 32) AS hash FROM audit_tiles

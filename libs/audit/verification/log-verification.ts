@@ -11,7 +11,13 @@ import { Findings } from '../tree/findings.ts';
 import { OrgTrees } from '../tree/org-trees.ts';
 import { WIDTH } from '../tree/tiles.ts';
 import type { VerificationView } from './verification.contract.ts';
-import { hasFindings, readEmptied, readFindings, readLastVerified } from './verification.store.ts';
+import {
+  hasFindings,
+  readEmptied,
+  readFindings,
+  readLastVerified,
+  readResolved,
+} from './verification.store.ts';
 
 const SHOWN = 100;
 
@@ -28,7 +34,7 @@ const verificationQueue = new JobQueue<undefined>('audit_verification', {
 /**
  * Verifies every log from within, every hour: each event's bytes against its hash, each position against the one before,
  * the tiles against both, the whole against the checkpoints issued and anchored. What was verified is not read again
- * until the next day (UTC), when the first run reads all. It leaves a record in the log, which tells how far it came.
+ * until the next day (UTC), when the first run reads all, or while something stands against the log. It leaves a record in the log, which tells how far it came.
  */
 @Injectable()
 export class LogVerification {
@@ -59,10 +65,16 @@ export class LogVerification {
     return this.database.inOrg(caller, async (tx) => {
       const last = await readLastVerified(tx, caller.org.id, this.clock.now());
       const found = await readFindings(tx, SHOWN);
+      const resolved = await readResolved(tx, SHOWN);
       return {
         verifiedUpTo: last?.upTo ?? 0,
         ...(last && { at: last.at }),
         problems: found.map((one) => ({ ...one, foundAt: one.foundAt.toISOString() })),
+        resolved: resolved.map((one) => ({
+          ...one,
+          foundAt: one.foundAt.toISOString(),
+          resolvedAt: one.resolvedAt.toISOString(),
+        })),
       };
     });
   }
@@ -89,7 +101,9 @@ export class LogVerification {
       readLastVerified(tx, orgId, now),
     );
     const isFirstToday = last?.at.slice(0, 10) !== now.toISOString().slice(0, 10);
-    const from = last === undefined || isFirstToday ? 0 : last.upTo;
+    const open = await this.findings.open(orgId);
+    // What was found ends only when all was read again and it was not found.
+    const from = last === undefined || isFirstToday || open.length > 0 ? 0 : last.upTo;
     // Nothing came since but the record of the last verification.
     if (from > 0 && size <= from + 1) return;
     await this.checkpoints.compare(orgId);
@@ -98,6 +112,7 @@ export class LogVerification {
       tile = await this.trees.check(orgId, tile);
     }
     const upTo = await this.trees.checkTail(orgId);
+    if (open.length > 0) await this.findings.end(orgId, open);
     await this.database.acrossOrgs('audit_verification', async (tx) => {
       const standing = await this.findings.standing(tx, orgId);
       if (standing) throw standing;

@@ -14,6 +14,11 @@ export class LogProblemView {
   detail: object;
 }
 
+export class ResolvedProblemView extends LogProblemView {
+  @Time({ description: 'When all of the log was verified and this was not found again, or acknowledged.' })
+  resolvedAt: string;
+}
+
 export class VerificationView {
   @Whole({
     description: 'Up to this position the log was last found to be as it was written; 0 where never.',
@@ -23,6 +28,9 @@ export class VerificationView {
   @Time({ optional: true, description: 'When that was.' })
   at?: string;
 
-  @ListOf(() => LogProblemView, { description: 'The earliest first, a hundred at most.' })
+  @ListOf(() => LogProblemView, { description: 'What stands, the earliest first, a hundred at most.' })
   problems: LogProblemView[];
+
+  @ListOf(() => ResolvedProblemView, { description: 'What stood once, the latest first, a hundred at most.' })
+  resolved: ResolvedProblemView[];
 }

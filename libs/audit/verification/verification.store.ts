@@ -42,23 +42,46 @@ export async function readEmptied(tx: SystemTx): Promise<string[]> {
   return rows.map((row) => row.org_id);
 }
 
+interface FoundRow {
+  readonly kind: Finding['kind'];
+  readonly pos: string;
+  readonly detail: Finding['detail'];
+  readonly found_at: Date;
+}
+
 /** What stands against a log, the earliest finding first. */
 export async function readFindings(tx: OrgTx, limit: number): Promise<(Finding & { foundAt: Date })[]> {
-  const rows = await tx.query<{
-    kind: Finding['kind'];
-    pos: string;
-    detail: Finding['detail'];
-    found_at: Date;
-  }>('SELECT kind, pos, detail, found_at FROM audit_findings WHERE org_id = $1 ORDER BY id LIMIT $2', [
-    tx.orgId,
-    limit,
-  ]);
+  const rows = await tx.query<FoundRow>(
+    `SELECT kind, pos, detail, found_at FROM audit_findings
+      WHERE org_id = $1 AND resolved_at IS NULL ORDER BY id LIMIT $2`,
+    [tx.orgId, limit],
+  );
   return rows.map(({ found_at: foundAt, ...row }) => ({ ...row, pos: Number(row.pos), foundAt }));
+}
+
+/** What stood once, the latest finding first. */
+export async function readResolved(
+  tx: OrgTx,
+  limit: number,
+): Promise<(Finding & { foundAt: Date; resolvedAt: Date })[]> {
+  const rows = await tx.query<FoundRow & { resolved_at: Date }>(
+    `SELECT kind, pos, detail, found_at, resolved_at FROM audit_findings
+      WHERE org_id = $1 AND resolved_at IS NOT NULL ORDER BY id DESC LIMIT $2`,
+    [tx.orgId, limit],
+  );
+  return rows.map(({ found_at: foundAt, resolved_at: resolvedAt, ...row }) => ({
+    ...row,
+    pos: Number(row.pos),
+    foundAt,
+    resolvedAt,
+  }));
 }
 
 /** Whether something stands against any log of the deployment. */
 export async function hasFindings(tx: SystemTx): Promise<boolean> {
-  const row = await tx.one<{ found: boolean }>('SELECT EXISTS (SELECT FROM audit_findings) AS found');
+  const row = await tx.one<{ found: boolean }>(
+    'SELECT EXISTS (SELECT FROM audit_findings WHERE resolved_at IS NULL) AS found',
+  );
   return row?.found ?? false;
 }
 

@@ -1,11 +1,13 @@
 import { Body, Controller, Delete, Get, Param, Post, Query, Req } from '@nestjs/common';
-import { Access, type AccessRequest, callerOf } from '#access';
+import { Access, type AccessRequest, callerOf, WhileReadOnly } from '#access';
 import { Answers, IdPipe } from '#http';
 import { RevokedView, SessionPage, SessionsQuery } from '../auth.contract.ts';
 import { AuthFault } from '../auth.faults.ts';
 import { RevokedSessionsView, RevokeSessionsRequest } from './bulk-revocation.contract.ts';
 import { BulkRevocation } from './bulk-revocation.ts';
 import { Sessions } from './sessions.ts';
+
+const ENDS = 'it ends authority, which waits for nothing';
 
 @Controller('api/v1/orgs/:orgId')
 export class OrgSessionsController {
@@ -22,6 +24,7 @@ export class OrgSessionsController {
   }
 
   @Post('sessions/revoke')
+  @WhileReadOnly(ENDS)
   @Access({ permission: 'session:revoke', org: 'orgId' })
   @Answers(RevokedSessionsView, {
     faults: [AuthFault.bad_filter],
@@ -32,6 +35,7 @@ export class OrgSessionsController {
   }
 
   @Delete('sessions/:sessionId')
+  @WhileReadOnly(ENDS)
   @Access({ permission: 'session:revoke', org: 'orgId' })
   @Answers(undefined, {
     faults: [AuthFault.session_not_found],
@@ -42,6 +46,7 @@ export class OrgSessionsController {
   }
 
   @Delete('members/:userId/sessions')
+  @WhileReadOnly(ENDS)
   @Access({ permission: 'session:revoke', org: 'orgId' })
   @Answers(RevokedView, {
     description: 'End every session of a member here. When this answers, no replica accepts any of them.',

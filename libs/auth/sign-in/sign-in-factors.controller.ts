@@ -1,5 +1,5 @@
 import { Body, Controller, Post, Req } from '@nestjs/common';
-import { AccessFault, type AccessRequest, Public } from '#access';
+import { AccessFault, type AccessRequest, Public, WhileReadOnly } from '#access';
 import { Answers } from '#http';
 import { AuthFault } from '../auth.faults.ts';
 import {
@@ -11,11 +11,14 @@ import {
 } from '../factors/factors.contract.ts';
 import { SignInFactors } from './sign-in-factors.ts';
 
+const SIGN_IN = 'who can end that state must be able to sign in, and reads go on';
+
 @Controller('api/v1/auth/login')
 export class SignInFactorsController {
   constructor(private readonly factors: SignInFactors) {}
 
   @Post('passkey')
+  @WhileReadOnly(SIGN_IN)
   @Public('it gives a challenge that only the owner of a passkey can answer')
   @Answers(PasskeySignInView, {
     faults: [AuthFault.passkeys_unavailable, AuthFault.too_many_requests],
@@ -41,6 +44,7 @@ export class SignInFactorsController {
   }
 
   @Post('verify')
+  @WhileReadOnly(SIGN_IN)
   @Public('the challenge and the answer to it are the credential')
   @Answers(VerifiedView, {
     faults: [

@@ -1,10 +1,12 @@
 import { Controller, Delete, Get, Param, Post, Req } from '@nestjs/common';
-import { Access, type AccessRequest, callerOf, PLATFORM } from '#access';
+import { Access, type AccessRequest, callerOf, PLATFORM, WhileReadOnly } from '#access';
 import { Answers } from '#http';
 import { AuthFault } from '../auth.faults.ts';
 import { KidPipe } from './kid.pipe.ts';
 import { SigningKeyRotation } from './signing-key-rotation.ts';
 import { SigningKeysView } from './signing.contract.ts';
+
+const ENDS = 'it ends authority, which waits for nothing';
 
 @Controller('api/v1/platform/signing-keys')
 export class SigningKeysController {
@@ -29,6 +31,7 @@ export class SigningKeysController {
   }
 
   @Delete(':kid')
+  @WhileReadOnly(ENDS)
   @Access({ permission: 'crypto:rotate', org: PLATFORM, stepUp: 'mfa', within: 300 })
   @Answers(undefined, {
     faults: [AuthFault.signing_key_not_found, AuthFault.bad_key_id],

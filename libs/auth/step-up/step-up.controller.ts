@@ -1,15 +1,18 @@
 import { Body, Controller, Post, Req } from '@nestjs/common';
-import { type AccessRequest, callerOf, SignedIn } from '#access';
+import { type AccessRequest, callerOf, SignedIn, WhileReadOnly } from '#access';
 import { Answers } from '#http';
 import { AuthFault } from '../auth.faults.ts';
 import { StepUpRequest, StepUpView } from '../factors/factors.contract.ts';
 import { StepUps } from './step-up.ts';
+
+const SIGN_IN = 'who can end that state must be able to sign in, and reads go on';
 
 @Controller('api/v1/auth/step-up')
 export class StepUpController {
   constructor(private readonly stepUps: StepUps) {}
 
   @Post()
+  @WhileReadOnly(SIGN_IN)
   @SignedIn('everyone may prove themselves again')
   @Answers(StepUpView, {
     faults: [

@@ -34,14 +34,14 @@ export class HooksController {
     return this.hooks.create(callerOf(request), body);
   }
 
-  @Get(':hookId')
+  @Get(':giteaHookId')
   @Access({ permission: 'intake:read', org: 'orgId' })
   @Answers(GiteaHookView, { faults: [IntakeFault.hook_not_found], description: 'One hook.' })
-  read(@Req() request: AccessRequest, @Param('hookId', IdPipe) hookId: string): Promise<GiteaHookView> {
+  read(@Req() request: AccessRequest, @Param('giteaHookId', IdPipe) hookId: string): Promise<GiteaHookView> {
     return this.hooks.read(callerOf(request), hookId);
   }
 
-  @Patch(':hookId')
+  @Patch(':giteaHookId')
   @Access({ permission: 'intake:write', org: 'orgId' })
   @Answers(GiteaHookView, {
     faults: [IntakeFault.hook_not_found, IntakeFault.bad_hook, IntakeFault.hook_exists],
@@ -49,23 +49,23 @@ export class HooksController {
   })
   update(
     @Req() request: AccessRequest,
-    @Param('hookId', IdPipe) hookId: string,
+    @Param('giteaHookId', IdPipe) hookId: string,
     @Body() body: UpdateGiteaHookRequest,
   ): Promise<GiteaHookView> {
     return this.hooks.update(callerOf(request), hookId, body);
   }
 
-  @Delete(':hookId')
+  @Delete(':giteaHookId')
   @Access({ permission: 'intake:write', org: 'orgId' })
   @Answers(undefined, {
     faults: [IntakeFault.hook_not_found],
     description: 'Take nothing by this hook any more; the list of its deliveries goes with it.',
   })
-  remove(@Req() request: AccessRequest, @Param('hookId', IdPipe) hookId: string): Promise<void> {
+  remove(@Req() request: AccessRequest, @Param('giteaHookId', IdPipe) hookId: string): Promise<void> {
     return this.hooks.remove(callerOf(request), hookId);
   }
 
-  @Get(':hookId/deliveries')
+  @Get(':giteaHookId/deliveries')
   @Access({ permission: 'intake:read', org: 'orgId' })
   @Answers(GiteaDeliveryPage, {
     faults: [IntakeFault.hook_not_found],
@@ -73,13 +73,13 @@ export class HooksController {
   })
   deliveries(
     @Req() request: AccessRequest,
-    @Param('hookId', IdPipe) hookId: string,
+    @Param('giteaHookId', IdPipe) hookId: string,
     @Query() query: PageQuery,
   ): Promise<GiteaDeliveryPage> {
     return this.hooks.deliveries(callerOf(request), hookId, query);
   }
 
-  @Post(':hookId/reconcile')
+  @Post(':giteaHookId/reconcile')
   @Access({ permission: 'intake:write', org: 'orgId' })
   @Answers(GiteaReconcileView, {
     status: 202,
@@ -88,7 +88,7 @@ export class HooksController {
   })
   reconcile(
     @Req() request: AccessRequest,
-    @Param('hookId', IdPipe) hookId: string,
+    @Param('giteaHookId', IdPipe) hookId: string,
   ): Promise<GiteaReconcileView> {
     return this.hooks.reconcile(callerOf(request), hookId);
   }

@@ -1,5 +1,5 @@
 import { Body, Controller, Get, Param, Patch, Query, Req } from '@nestjs/common';
-import { Access, type AccessRequest, callerOf, PLATFORM } from '#access';
+import { Access, type AccessRequest, callerOf, PLATFORM, WhileReadOnly } from '#access';
 import { AuthFault } from '#auth';
 import { Answers, IdPipe } from '#http';
 import { OrgFault } from '../org.faults.ts';
@@ -18,6 +18,7 @@ export class AccountsController {
   }
 
   @Patch(':userId')
+  @WhileReadOnly('disabling an account waits for nothing')
   @Access({ permission: 'user:update', org: PLATFORM, stepUp: 'mfa', within: 300 })
   @Answers(AccountView, {
     faults: [

@@ -45,6 +45,8 @@ class OneStore extends SecretStore {
   undelete = unused;
   destroy = unused;
   find = unused;
+  rotate = unused;
+  retire = unused;
   forget = unused;
 }
 function unused(): never {

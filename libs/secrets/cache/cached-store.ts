@@ -9,6 +9,8 @@ import {
   type FoundValue,
   type OpenedSecret,
   type Resolver,
+  type Retired,
+  type Rotated,
   type SecretMetadata,
   type SecretSettings,
   SecretStore,
@@ -170,6 +172,27 @@ export class CachedStore extends SecretStore implements InvalidationListener {
 
   destroy(caller: Caller, which: Which, versions?: readonly number[]): Promise<void> {
     return this.#changing(caller, which, () => this.store.destroy(caller, which, versions));
+  }
+
+  /** Every process has forgotten the version before when this answers. */
+  rotate(
+    what: Parameters<SecretStore['rotate']>[0],
+    alongside: (tx: SystemTx, done: Rotated) => Promise<void>,
+  ): Promise<void> {
+    return this.store.rotate(what, async (tx, done) => {
+      await alongside(tx, done);
+      await forgetSecret(tx, what.orgId, done.path);
+    });
+  }
+
+  retire(
+    what: Parameters<SecretStore['retire']>[0],
+    alongside: (tx: SystemTx, done: Retired) => Promise<void>,
+  ): Promise<void> {
+    return this.store.retire(what, async (tx, done) => {
+      await alongside(tx, done);
+      await forgetSecret(tx, what.orgId, done.path);
+    });
   }
 
   /** With the organization each process forgets what it holds of it. */

@@ -10,6 +10,8 @@ import {
   type FoundValue,
   type OpenedSecret,
   type Resolver,
+  type Retired,
+  type Rotated,
   type SecretMetadata,
   type SecretSettings,
   SecretStore,
@@ -25,6 +27,7 @@ import {
   deleteSecret,
   destroyVersions,
   findSecret,
+  hideBefore,
   insertSecret,
   insertVersion,
   lockSecret,
@@ -32,6 +35,7 @@ import {
   readSealed,
   readSecrets,
   readVersions,
+  rowsOf,
   type SealedRow,
   type SecretRow,
   setCurrentVersion,
@@ -197,6 +201,38 @@ export class EmbeddedStore extends SecretStore {
     });
   }
 
+  async rotate(
+    { orgId, secretId, field, value }: Parameters<SecretStore['rotate']>[0],
+    alongside: (tx: SystemTx, done: Rotated) => Promise<void>,
+  ): Promise<void> {
+    await this.database.acrossOrgs('rotate_secrets', async (tx) => {
+      const rows = rowsOf(tx, orgId);
+      const row = await lockSecret(rows, { id: secretId });
+      const opened = this.#unseal(orgId, await readSealed(tx, orgId, { id: secretId }, undefined));
+      if (!row) throw SecretFault.not_found();
+      const fields = { ...opened.fields, [field]: value };
+      requireFields(fields);
+      const [from, to] = [row.current_version, row.current_version + 1];
+      await this.#store(tx, orgId, opened.key, row, to, fields);
+      await setCurrentVersion(rows, secretId, to);
+      // The one before is valid for as long as the overlap, however few are kept.
+      await pruneVersions(rows, secretId, Math.max(row.max_versions, 2));
+      await alongside(tx, { path: row.path, from, to, digests: opened.key.digests({ [field]: value }) });
+    });
+  }
+
+  async retire(
+    { orgId, secretId, before }: Parameters<SecretStore['retire']>[0],
+    alongside: (tx: SystemTx, done: Retired) => Promise<void>,
+  ): Promise<void> {
+    await this.database.acrossOrgs('rotate_secrets', async (tx) => {
+      const rows = rowsOf(tx, orgId);
+      const row = await lockSecret(rows, { id: secretId });
+      if (!row) throw SecretFault.not_found();
+      await alongside(tx, { path: row.path, versions: await hideBefore(tx, orgId, secretId, before) });
+    });
+  }
+
   forget(tx: SystemTx, caller: Caller, orgId: string): Promise<void> {
     return this.keys.destroy(tx, caller, orgId);
   }
@@ -222,15 +258,31 @@ export class EmbeddedStore extends SecretStore {
   async #addVersion(
     tx: OrgTx,
     caller: Caller,
+    row: SecretRow,
+    version: number,
+    fields: Fields,
+  ): Promise<Record<string, string>> {
+    return this.#store(tx, tx.orgId, await this.keys.current(tx, caller), row, version, fields);
+  }
+
+  async #store(
+    tx: OrgTx | SystemTx,
+    orgId: string,
+    key: OrgKey,
     { id: secretId, path }: SecretRow,
     version: number,
     fields: Fields,
   ): Promise<Record<string, string>> {
-    const key = await this.keys.current(tx, caller);
-    const ciphertext = key.encrypt(fields, { orgId: tx.orgId, secretId, path, version });
-    await insertVersion(tx, { secretId, version, keyId: key.id, ciphertext, fields: Object.keys(fields) });
+    const ciphertext = key.encrypt(fields, { orgId, secretId, path, version });
+    await insertVersion(rowsOf(tx, orgId), {
+      secretId,
+      version,
+      keyId: key.id,
+      ciphertext,
+      fields: Object.keys(fields),
+    });
     const digests = key.digests(fields);
-    await insertDigests(tx, tx.orgId, { secretId, version, path }, digests);
+    await insertDigests(tx, orgId, { secretId, version, path }, digests);
     return digests;
   }
 

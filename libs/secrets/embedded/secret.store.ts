@@ -2,6 +2,19 @@ import type { OrgTx, SystemTx } from '#database';
 import { newId } from '#kernel';
 import type { SecretSettings, Which } from '../secret-store.ts';
 
+/** A transaction as the rows of one organization see it. */
+type OrgRows = Pick<OrgTx, 'orgId' | 'query' | 'one' | 'change'>;
+
+/** The rows of one organization, also for the system at work in it. */
+export function rowsOf(tx: OrgTx | SystemTx, orgId: string): OrgRows {
+  return {
+    orgId,
+    query: (sql, values) => tx.query(sql, values),
+    one: (sql, values) => tx.one(sql, values),
+    change: (sql, values) => tx.change(sql, values),
+  };
+}
+
 export interface SecretRow {
   readonly id: string;
   readonly path: string;
@@ -63,7 +76,7 @@ export async function findSecret(tx: OrgTx, which: Which): Promise<SecretRow | u
 }
 
 /** Against others who write to it: one after the other. */
-export async function lockSecret(tx: OrgTx, which: Which): Promise<SecretRow | undefined> {
+export async function lockSecret(tx: OrgRows, which: Which): Promise<SecretRow | undefined> {
   return tx.one<SecretRow>(`SELECT ${COLUMNS} FROM secrets WHERE ${NAMED} FOR UPDATE`, [
     tx.orgId,
     ...named(which),
@@ -101,7 +114,7 @@ export async function updateSecret(
   );
 }
 
-export async function setCurrentVersion(tx: OrgTx, id: string, version: number): Promise<void> {
+export async function setCurrentVersion(tx: OrgRows, id: string, version: number): Promise<void> {
   await tx.query(
     'UPDATE secrets SET current_version = $3, updated_at = now() WHERE org_id = $1 AND id = $2',
     [tx.orgId, id, version],
@@ -109,7 +122,7 @@ export async function setCurrentVersion(tx: OrgTx, id: string, version: number):
 }
 
 export async function insertVersion(
-  tx: OrgTx,
+  tx: OrgRows,
   version: { secretId: string; version: number; keyId: string; ciphertext: Buffer; fields: string[] },
 ): Promise<void> {
   await tx.query(
@@ -120,7 +133,7 @@ export async function insertVersion(
 }
 
 /** Removes the oldest versions beyond `keep`; answers how many. */
-export async function pruneVersions(tx: OrgTx, secretId: string, keep: number): Promise<number> {
+export async function pruneVersions(tx: OrgRows, secretId: string, keep: number): Promise<number> {
   return tx.change(
     `DELETE FROM secret_versions WHERE org_id = $1 AND secret_id = $2 AND version IN (
        SELECT version FROM secret_versions WHERE org_id = $1 AND secret_id = $2 ORDER BY version DESC OFFSET $3)`,
@@ -156,6 +169,22 @@ export async function readSealed(
     [orgId, id ?? path, version],
   );
   return rows[0];
+}
+
+/** Hides the versions before this one; answers those that were not hidden. */
+export async function hideBefore(
+  tx: SystemTx,
+  orgId: string,
+  secretId: string,
+  before: number,
+): Promise<number[]> {
+  const rows = await tx.query<{ version: number }>(
+    `UPDATE secret_versions SET deleted_at = now()
+      WHERE org_id = $1 AND secret_id = $2 AND version < $3 AND deleted_at IS NULL AND destroyed_at IS NULL
+      RETURNING version`,
+    [orgId, secretId, before],
+  );
+  return rows.map(({ version }) => version).sort((a, b) => a - b);
 }
 
 /** Changes the state of versions, or of the secret where none is named; answers how many there were. */

@@ -23,14 +23,22 @@ export async function setMasterKeyCheck(tx: SystemTx, checkValue: string): Promi
   await tx.query('UPDATE deployment SET master_key_check = $1', [checkValue]);
 }
 
-/** Against who changes or erases one of them meanwhile. */
+/**
+ * The next rows by context that another key than this one wrapped, against who changes or erases one of them
+ * meanwhile.
+ */
 export async function lockWrapped(
   tx: SystemTx,
   { table, column, context }: WrappedColumn,
+  besides: string,
+  after: string,
+  limit: number,
 ): Promise<WrappedRow[]> {
   return tx.query<WrappedRow>(
     `SELECT ${context} AS context, ${column} AS wrapped FROM ${table}
-      WHERE ${column} IS NOT NULL AND ${column} <> '' ORDER BY 1 FOR UPDATE`,
+      WHERE ${column} <> '' AND NOT starts_with(${column}, $1) AND (${context}) COLLATE "C" > $2
+      ORDER BY (${context}) COLLATE "C" LIMIT $3 FOR UPDATE`,
+    [`${besides}.`, after, limit],
   );
 }
 

@@ -1,7 +1,7 @@
 import { Flag, Whole } from '#http';
 
 export class RewrappedView {
-  @Flag({ description: 'Whether anything was wrapped anew: ask again until it is false.' })
+  @Flag({ description: 'Whether anything was wrapped anew, or is still to be: ask again until it is false.' })
   changed: boolean;
 
   @Whole()
@@ -18,4 +18,10 @@ export class RewrappedView {
 
   @Whole()
   factors: number;
+
+  @Whole({ description: 'What no key of this process opens, and stays as it is.' })
+  unreadable: number;
+
+  @Whole({ description: 'Keys that sign evidence, and secrets of external gates.' })
+  rollouts: number;
 }

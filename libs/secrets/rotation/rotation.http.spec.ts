@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AppInProcess, expectStatus, owner, startApp, until } from '../../../test/kit/app-in-process.ts';
+import { newId } from '#kernel';
 import { MasterKey } from '../master-key.ts';
 import { SecretReferences } from '../references.ts';
 import { MasterKeyRotation } from './master-key-rotation.ts';
@@ -74,9 +75,14 @@ describe('the master key', () => {
       signingKeys: 0,
       keyPeppers: 0,
       auditKeys: 0,
+      rollouts: 0,
       factors: 0,
+      unreadable: 0,
     });
-    expect(await app.records(operator.organization.id, 'master_key.rewrapped')).toHaveLength(1);
+    // That the key took over, and what each transaction wrapped.
+    const records = await app.records(operator.organization.id, 'master_key.rewrapped');
+    const counted = (name: string) => records.reduce((sum, { changes }) => sum + changes[name].to, 0);
+    expect([counted('orgKeys'), counted('keyPeppers')]).toEqual([1, 1]);
 
     const after = { sealed: await ciphertexts(), wrapped: await wrappedNow() };
     expect(after.sealed).toEqual(before.sealed);
@@ -108,6 +114,47 @@ describe('the master key', () => {
     const ask = { token: operator.accessToken };
     const done = expectStatus(await app.ask('POST', '/platform/master-key/rewrap', ask), 200);
     expect(done).toMatchObject({ changed: true, orgKeys: 1, signingKeys: 0 });
+  });
+
+  it('goes on where it stood after a failure, in bounded steps, and passes over what was damaged', async () => {
+    const operator = await app.signIn(owner, 'platform');
+    const ask = { token: operator.accessToken };
+    const userId = newId();
+    await app.change(`INSERT INTO portcullis.users (id, email, name) VALUES ($1, 'f@x.example', 'F')`, [
+      userId,
+    ]);
+    const old = new MasterKey(oldKey);
+    const ids = Array.from({ length: 1_100 }, () => newId());
+    const wrapped = ids.map((id, n) => (n === 7 ? 'damaged' : old.wrap(Buffer.from(id), `totp:${id}`)));
+    await app.change(
+      `INSERT INTO portcullis.factors (id, user_id, kind, name, wrapped_secret, last_step)
+       SELECT id, $3, 'totp', id, wrapped, 0 FROM unnest($1::uuid[], $2::text[]) AS f(id, wrapped)`,
+      [ids, wrapped, userId],
+    );
+    const remaining = async (): Promise<number> => {
+      const like = new MasterKey(newKey).wrap(Buffer.from('x'), '').split('.')[0] as string;
+      const [row] = await app.sql(
+        'SELECT count(*)::int AS left FROM portcullis.factors WHERE NOT starts_with(wrapped_secret, $1)',
+        [`${like}.`],
+      );
+      return row?.['left'];
+    };
+    // The second step fails, as where the process dies in it.
+    const last = [...ids].sort()[700];
+    await app.sql(
+      `ALTER TABLE portcullis.factors ADD CONSTRAINT stop CHECK (id <> '${last}' OR name = 'x') NOT VALID`,
+    );
+    const failed = await app.ask('POST', '/platform/master-key/rewrap', ask);
+    expect([failed.status, await remaining()]).toEqual([409, 601]);
+    await app.sql('ALTER TABLE portcullis.factors DROP CONSTRAINT stop');
+    const done = expectStatus(await app.ask('POST', '/platform/master-key/rewrap', ask), 200);
+    expect(done).toMatchObject({ changed: true, factors: 600, unreadable: 1 });
+    const again = expectStatus(await app.ask('POST', '/platform/master-key/rewrap', ask), 200);
+    expect(again).toMatchObject({ changed: false, factors: 0, unreadable: 1 });
+    expect(await remaining()).toBe(1);
+    const rows = await app.sql('SELECT id, wrapped_secret FROM portcullis.factors WHERE id = $1', [last]);
+    expect(new MasterKey(newKey).unwrap(rows[0]?.['wrapped_secret'], `totp:${last}`).toString()).toBe(last);
+    await app.change('DELETE FROM portcullis.factors WHERE id = ANY($1)', [ids]);
   });
 
   it('that has missed the news asks for it when its lease has lapsed', async () => {

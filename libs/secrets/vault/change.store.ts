@@ -28,13 +28,14 @@ type Tx = OrgTx | SystemTx;
 const COLUMNS = 'id, org_id, secret_id, path, kind, intent';
 
 export async function insertChange(
-  tx: OrgTx,
+  tx: Tx,
+  orgId: string,
   { secretId, path, kind, intent }: { secretId: string; path: string; kind: ChangeKind; intent: Intent },
 ): Promise<string> {
   const id = newId();
   await tx.query(
     'INSERT INTO vault_changes (org_id, id, secret_id, path, kind, intent) VALUES ($1, $2, $3, $4, $5, $6)',
-    [tx.orgId, id, secretId, path, kind, JSON.stringify(intent)],
+    [orgId, id, secretId, path, kind, JSON.stringify(intent)],
   );
   return id;
 }

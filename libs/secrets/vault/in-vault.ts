@@ -3,6 +3,7 @@ import { VaultKv } from './kv.ts';
 import { VaultChanges } from './vault-changes.ts';
 import { VaultIndex } from './vault-index.ts';
 import { VaultJobs } from './vault-jobs.ts';
+import { VaultRotations } from './vault-rotations.ts';
 import { VaultStore } from './vault-store.ts';
 import { VaultWrites } from './vault-writes.ts';
 import type { VaultConfig } from './vault.config.ts';
@@ -17,6 +18,7 @@ export function inVault(vault: Vault, { kvMount, prefix }: VaultConfig): RemoteS
       VaultChanges,
       VaultIndex,
       VaultJobs,
+      VaultRotations,
       VaultStore,
       VaultWrites,
     ],

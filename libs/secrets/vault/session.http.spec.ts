@@ -92,9 +92,9 @@ describe('a login by AppRole', () => {
     put('secret-id', wrapped);
     server.unwrap(wrapped);
     open(approle());
-    await expect(vault.open()).rejects.toMatchObject({ reason: 'theft' });
+    await expect(vault.open()).rejects.toThrow(/theft .*Destroy it/);
     clock.advance(5_000);
-    await expect(vault.open()).rejects.toMatchObject({ reason: 'unauthenticated' });
+    await expect(vault.open()).rejects.toThrow(/unauthenticated/);
     expect(thefts).toHaveLength(1);
     expect(server.auth.logins).toBe(0);
   });
@@ -105,7 +105,7 @@ describe('a login by AppRole', () => {
       const id = server.auth.newSecretId('approle', 'portcullis');
       put('secret-id', server.wrap(ok({ data: { secret_id: id } }), origin, 300));
       open(approle());
-      await expect(vault.open()).rejects.toMatchObject({ reason: 'theft' });
+      await expect(vault.open()).rejects.toThrow(/theft .*Destroy it/);
       expect([thefts.length, requestsTo('/wrapping/unwrap').length]).toEqual([1, 0]);
     },
   );
@@ -113,7 +113,7 @@ describe('a login by AppRole', () => {
   it('takes a server that is away for no theft', async () => {
     await server.stop();
     open(approle());
-    await expect(vault.open()).rejects.toMatchObject({ reason: 'unreachable' });
+    expect(await vault.open()).toBe(false);
     expect(thefts).toEqual([]);
     await server.listen();
     clock.advance(1_001);

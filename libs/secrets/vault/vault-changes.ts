@@ -16,7 +16,7 @@ import {
 } from './change.store.ts';
 import { type Told, nothingTold } from './custom-metadata.ts';
 import { VaultFailure } from './failure.ts';
-import { VaultKv } from './kv.ts';
+import { type KvMetadata, VaultKv } from './kv.ts';
 import { asFault } from './as-fault.ts';
 import { deleteVaultSecret } from './vault-secret.store.ts';
 
@@ -54,7 +54,7 @@ export class VaultChanges {
   async carryOut<T>(caller: Caller, { kind, intent, about, send, done }: Change<T>): Promise<T> {
     const { change, secret } = await this.database.inOrg(caller, async (tx) => {
       const found = await about(tx);
-      const id = await insertChange(tx, { secretId: found.id, path: found.path, kind, intent });
+      const id = await insertChange(tx, tx.orgId, { secretId: found.id, path: found.path, kind, intent });
       await this.log.changed(tx, caller, 'secret.change_started', found.id, {
         path: found.path,
         kind,
@@ -63,11 +63,17 @@ export class VaultChanges {
       });
       return { change: id, secret: found };
     });
-    let partly = false;
-    const answer = await send(secret.id, () => (partly = true)).catch(async (error: unknown) => {
+    let maybeDone = false;
+    const sent = async (): Promise<T> => {
+      const answer = await send(secret.id, () => (maybeDone = true));
+      maybeDone = true;
+      await this.#requireShown(caller.org.id, secret, kind, intent);
+      return answer;
+    };
+    const answer = await sent().catch(async (error: unknown) => {
       const fault = asFault(error);
-      const maybeDone = partly || (error instanceof VaultFailure && error.maybeDone);
-      if (maybeDone) throw SecretFault.end_unknown({ detail: fault.detail, retryAfter: ABANDONED_AFTER });
+      if (maybeDone || (error instanceof VaultFailure && error.maybeDone))
+        throw SecretFault.end_unknown({ detail: fault.detail, retryAfter: ABANDONED_AFTER });
       await this.#refused(caller, change, secret, kind, fault);
       throw fault;
     });
@@ -136,6 +142,22 @@ export class VaultChanges {
     });
   }
 
+  /**
+   * The server says nothing of versions that it does not have. So it is asked whether it shows what was done: it may
+   * be another one by now (a fail-over, a snapshot that was restored) than the one that was looked at.
+   */
+  async #requireShown(
+    orgId: string,
+    { id, path }: { id: string; path: string },
+    kind: ChangeKind,
+    { versions }: Intent,
+  ): Promise<void> {
+    if (!['deleted', 'undeleted', 'destroyed'].includes(kind)) return;
+    const metadata = await this.kv.metadata(orgId, path);
+    if (shows(metadata, id, kind, versions) !== true)
+      throw new VaultFailure('failing', { detail: 'it does not show what it said it did', maybeDone: true });
+  }
+
   /** What the server shows of it; undefined where it cannot be told. Rejects where the server cannot be asked. */
   async #tookPlace({
     org_id: orgId,
@@ -146,27 +168,39 @@ export class VaultChanges {
   }: ChangeRow): Promise<boolean | undefined> {
     const { version, digests, versions } = intent;
     const metadata = await this.kv.metadata(orgId, path);
-    const another = metadata?.told.id !== undefined && metadata.told.id !== secretId;
-    if (another)
-      return kind === 'destroyed' && versions === undefined ? true : kind === 'created' ? false : undefined;
-    if (digests && version !== undefined) {
-      if (!metadata || metadata.currentVersion < version) return false;
-      const read = await this.kv.read(orgId, path, version);
-      if (read?.state !== 'live') return undefined;
-      const found = await this.database.acrossOrgs('settle_secrets', async (tx) =>
-        (await this.keys.currentOf(tx, orgId)).digests(read.fields),
-      );
-      return sameDigests(found, digests);
-    }
-    if (kind === 'destroyed' && versions === undefined) return metadata === undefined;
-    if (!metadata || kind === 'updated') return undefined;
-    if (versions === undefined) return (metadata.told.deletedAt !== undefined) === (kind === 'deleted');
-    return versions.every((number) => {
-      const one = metadata.versions.get(number);
-      if (!one) return false;
-      return kind === 'destroyed' ? one.destroyed : (one.deletedAt !== undefined) === (kind === 'deleted');
-    });
+    if (!digests || version === undefined) return shows(metadata, secretId, kind, versions);
+    if (isAnothers(metadata, secretId)) return kind === 'created' ? false : undefined;
+    if (!metadata || metadata.currentVersion < version) return false;
+    const read = await this.kv.read(orgId, path, version);
+    if (read?.state !== 'live') return undefined;
+    const found = await this.database.acrossOrgs('settle_secrets', async (tx) =>
+      (await this.keys.currentOf(tx, orgId)).digests(read.fields),
+    );
+    return sameDigests(found, digests);
   }
+}
+
+function isAnothers(metadata: KvMetadata | undefined, secretId: string): boolean {
+  return metadata?.told.id !== undefined && metadata.told.id !== secretId;
+}
+
+/** Whether what was to be hidden, shown or destroyed is; undefined where that cannot be told. */
+function shows(
+  metadata: KvMetadata | undefined,
+  secretId: string,
+  kind: ChangeKind,
+  versions: readonly number[] | undefined,
+): boolean | undefined {
+  if (kind === 'destroyed' && versions === undefined)
+    return metadata === undefined || isAnothers(metadata, secretId);
+  if (!metadata || metadata.currentVersion === 0 || kind === 'updated' || isAnothers(metadata, secretId))
+    return undefined;
+  if (versions === undefined) return (metadata.told.deletedAt !== undefined) === (kind === 'deleted');
+  return versions.every((number) => {
+    const one = metadata.versions.get(number);
+    if (!one) return false;
+    return kind === 'destroyed' ? one.destroyed : (one.deletedAt !== undefined) === (kind === 'deleted');
+  });
 }
 
 const ACTIONS = {

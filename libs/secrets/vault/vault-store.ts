@@ -20,6 +20,7 @@ import { SecretFault } from '../secrets.faults.ts';
 import { SecretLog } from '../uses/secret-log.ts';
 import { asFault } from './as-fault.ts';
 import type { Told } from './custom-metadata.ts';
+import { VaultFailure } from './failure.ts';
 import { VaultKv } from './kv.ts';
 import { metadataOf, versionsOf } from './metadata.ts';
 import { VaultIndex } from './vault-index.ts';
@@ -29,6 +30,7 @@ import {
   readFieldNames,
   type VaultSecretRow,
 } from './vault-secret.store.ts';
+import { VaultRotations } from './vault-rotations.ts';
 import { VaultWrites } from './vault-writes.ts';
 
 /** Requests that one list has under way at once. */
@@ -55,6 +57,7 @@ export class VaultStore extends SecretStore {
     private readonly kv: VaultKv,
     private readonly index: VaultIndex,
     private readonly writes: VaultWrites,
+    private readonly rotations: VaultRotations,
   ) {
     super();
   }
@@ -181,6 +184,14 @@ export class VaultStore extends SecretStore {
     return this.writes.destroy(caller, which, versions);
   }
 
+  rotate(...rotation: Parameters<SecretStore['rotate']>): Promise<void> {
+    return this.rotations.rotate(...rotation);
+  }
+
+  retire(...retired: Parameters<SecretStore['retire']>): Promise<void> {
+    return this.rotations.retire(...retired);
+  }
+
   find(caller: Caller, value: string): Promise<readonly FoundValue[]> {
     return this.log.find(caller, value);
   }
@@ -205,6 +216,9 @@ export class VaultStore extends SecretStore {
       const metadata = await this.kv.metadata(orgId, path);
       if (!metadata || metadata.currentVersion === 0) return { fault: SecretFault.not_found() };
       const { told } = metadata;
+      // Two answers of different states: it was written or replaced between them.
+      if (metadata.versions.has(version ?? metadata.currentVersion))
+        throw new VaultFailure('failing', { detail: 'two answers that do not go together' });
       return { fault: told.deletedAt ? SecretFault.deleted() : SecretFault.version_not_found(), told };
     } catch (error) {
       return { fault: asFault(error) };

@@ -25,7 +25,11 @@ export function vaultConfig(config: Config): VaultConfig | undefined {
   const problems: string[] = [];
   const { vaultAddress: address } = config;
   if (address === undefined) {
-    if (config.secretStore === 'vault' || config.vaultTransitKey !== undefined)
+    if (
+      config.secretStore === 'vault' ||
+      config.vaultTransitKey !== undefined ||
+      config.databaseCredentials !== 'url'
+    )
       throw new ConfigError(['PORTCULLIS_VAULT_ADDRESS must say where the server is']);
     return undefined;
   }
@@ -45,6 +49,7 @@ export function vaultConfig(config: Config): VaultConfig | undefined {
     ROLE: config.vaultRole,
     KV_MOUNT: config.vaultKvMount,
     PREFIX: config.vaultPrefix,
+    DATABASE_MOUNT: config.vaultDatabaseMount,
     TRANSIT_MOUNT: config.vaultTransitMount,
     TRANSIT_KEY: config.vaultTransitKey,
     NAMESPACE: config.vaultNamespace,

@@ -63,6 +63,17 @@ export const secretSettings = {
     'What the paths of all secrets begin with; after it comes the id of the organization.',
     'portcullis',
   ),
+  vaultDatabaseMount: setting.required(
+    'PORTCULLIS_VAULT_DATABASE_MOUNT',
+    'The mount of the database engine.',
+    'database',
+  ),
+  databaseCredentials: setting.choice(
+    'PORTCULLIS_DATABASE_CREDENTIALS',
+    'Where the users of the pools come from: the URLs, or leased or static roles of the secret store.',
+    ['url', 'leased', 'static'],
+    'url',
+  ),
   vaultTransitMount: setting.required('PORTCULLIS_VAULT_TRANSIT_MOUNT', 'The mount of transit.', 'transit'),
   vaultTransitKey: setting.text(
     'PORTCULLIS_VAULT_TRANSIT_KEY',

@@ -1,10 +1,24 @@
-import { VaultFailure } from './failure.ts';
+import { StartError } from '#kernel';
+import { type FailureReason, VaultFailure } from './failure.ts';
 import type { Reply } from './reply.ts';
 import type { VaultSession } from './session.ts';
 import type { Asked, VaultClient } from './vault-client.ts';
 
+/** What a login at a start ended with that will not change by itself. */
+const ADVICE: Partial<Record<FailureReason, string>> = {
+  theft:
+    'the secret-id may be in other hands. Destroy it by its accessor, find out who opened it, and hand out a new one',
+  unauthenticated: 'the server refuses this login; see PORTCULLIS_VAULT_AUTH and what goes with it',
+  forbidden: 'the policy of the role does not allow what a login needs',
+  refused: 'the server does not know what was asked; see PORTCULLIS_VAULT_AUTH_MOUNT',
+  redirected: 'PORTCULLIS_VAULT_ADDRESS must name the server itself',
+  malformed: 'what answers at PORTCULLIS_VAULT_ADDRESS is no such server',
+};
+
 /** The server, asked as this process. */
 export class Vault {
+  #closing: Promise<void> | undefined;
+
   constructor(
     private readonly client: VaultClient,
     private readonly session: VaultSession,
@@ -28,18 +42,30 @@ export class Vault {
     throw new VaultFailure('forbidden', { status: 403 });
   }
 
-  /** Logs in. For a start that is to know at once whether it can. */
-  async open(): Promise<void> {
-    await this.session.token();
+  /**
+   * Logs in at a start. False where the server says nothing now: a start goes on without it. Rejects with a StartError
+   * where it says no, for then it will go on saying so.
+   */
+  async open(): Promise<boolean> {
+    try {
+      await this.session.token();
+      return true;
+    } catch (error) {
+      if (!(error instanceof VaultFailure)) throw error;
+      const advice = ADVICE[error.reason];
+      if (advice === undefined) return false;
+      throw new StartError(`${error.message}: ${advice}`, { cause: error });
+    }
   }
 
   onApplicationShutdown(): Promise<void> {
     return this.close();
   }
 
-  async close(): Promise<void> {
+  /** Once, whoever asks for it. */
+  close(): Promise<void> {
     this.session.close();
-    await this.client.close();
+    return (this.#closing ??= this.client.close());
   }
 }
 

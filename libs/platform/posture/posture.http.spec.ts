@@ -1,0 +1,173 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { CheckpointRounds, Forks, LogVerification } from '#audit';
+import { Database } from '#database';
+import {
+  type AppInProcess,
+  type Ask,
+  expectStatus,
+  owner,
+  type SignedIn,
+  startApp,
+} from '../../../test/kit/app-in-process.ts';
+
+const SUMMARIES = [
+  '/platform/services',
+  '/platform/summary',
+  '/observability/readiness',
+  '/security/readiness',
+  '/recovery/readiness',
+  '/signoff/readiness',
+  '/docs/readiness',
+];
+
+let product: AppInProcess;
+let operator: SignedIn;
+let tenant: SignedIn;
+
+beforeAll(async () => {
+  product = await startApp();
+  operator = await product.signIn(owner, 'platform');
+  tenant = await product.signIn(owner, 'acme');
+  await product.app.get(CheckpointRounds, { strict: false }).compare(() => undefined);
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  product.clock.reset();
+  // What was observed is told for two seconds.
+  product.clock.advance((looks += 3_000));
+});
+afterAll(() => product.close());
+let looks = 0;
+
+const as = (who: SignedIn): Ask => ({ token: who.accessToken });
+// oxlint-disable-next-line typescript/no-explicit-any
+const service = async (key: string): Promise<any> => {
+  const { items } = expectStatus(await product.get('/platform/services', as(operator)), 200);
+  return items.find((one: { key: string }) => one.key === key);
+};
+
+describe('what the deployment says of itself', () => {
+  it('names what is built and works, and blocks on what is planned', async () => {
+    expect(await service('rest')).toEqual({
+      key: 'rest',
+      name: 'REST API',
+      verdict: 'ready',
+      reasons: [],
+      onboardingStatus: 'onboarded',
+    });
+    for (const key of ['database', 'secrets', 'audit-log']) {
+      expect((await service(key)).verdict, key).toBe('ready');
+    }
+    for (const key of ['console', 'mcp', 'gitea-intake', 'identity-providers', 'rollouts', 'backup']) {
+      const found = await service(key);
+      expect([found.verdict, found.onboardingStatus], key).toEqual(['blocked', 'planned']);
+      expect(found.reasons, key).toEqual(
+        expect.arrayContaining(['surface_planned', 'session_planned_not_live']),
+      );
+    }
+  });
+
+  it('is never ready where a part of it is planned or down', async () => {
+    const family = async (name: string) =>
+      expectStatus(await product.get(`/${name}/readiness`, as(operator)), 200);
+    expect((await family('security')).verdict).toBe('ready');
+    expect((await family('docs')).verdict).toBe('ready');
+    expect((await family('recovery')).verdict).toBe('blocked');
+    expect((await family('signoff')).verdict).toBe('blocked');
+    // No worker is at work in this process.
+    expect((await family('observability')).verdict).toBe('blocked');
+  });
+
+  it('is blocked by a log that is not what was written, or does not continue what was published', async () => {
+    const down = { verdict: 'blocked', reasons: ['runtime_not_materialized'] };
+    product.clock.advance((looks += 3_000));
+    vi.spyOn(product.app.get(LogVerification, { strict: false }), 'isSound').mockResolvedValue(false);
+    expect(await service('audit-log')).toMatchObject(down);
+    vi.restoreAllMocks();
+    product.clock.advance((looks += 3_000));
+    vi.spyOn(product.app.get(Forks, { strict: false }), 'areOpen').mockResolvedValue(true);
+    expect(await service('audit-log')).toMatchObject(down);
+  });
+
+  it('knows nothing of what it could not observe', async () => {
+    product.clock.advance((looks += 3_000));
+    vi.spyOn(product.app.get(Forks, { strict: false }), 'areOpen').mockRejectedValue(new Error('away'));
+    expect(await service('audit-log')).toMatchObject({ verdict: 'blocked', reasons: ['missing_input'] });
+  });
+
+  it('is an outage where the database is away', async () => {
+    product.clock.advance((looks += 3_000));
+    const database = product.app.get(Database);
+    const across = database.acrossOrgs.bind(database);
+    vi.spyOn(database, 'acrossOrgs').mockImplementation((reason, work) =>
+      across(
+        reason,
+        reason === 'system_state'
+          ? () => Promise.reject(Object.assign(new Error(), { code: '57P01' }))
+          : work,
+      ),
+    );
+    expectStatus(await product.get('/platform/summary', as(operator)), 503, 'database.unavailable');
+    vi.restoreAllMocks();
+    expectStatus(await product.get('/platform/summary', as(operator)), 200);
+  });
+});
+
+describe('its surfaces', () => {
+  it('stand among the projections of the platform organization, and of no other', async () => {
+    const list = (who: SignedIn) =>
+      product.get(`/orgs/${who.organization.id}/projections?limit=100`, as(who));
+    const { items } = expectStatus(await list(operator), 200);
+    expect(items.map(({ key }: { key: string }) => key)).toEqual(expect.arrayContaining(['rest', 'backup']));
+    expect(expectStatus(await list(tenant), 200).items).toEqual([]);
+    const rest = items.find(({ key }: { key: string }) => key === 'rest');
+    const one = `/orgs/${operator.organization.id}/projections/${rest.surfaceId}`;
+    expect(expectStatus(await product.get(one, as(operator)), 200)).toMatchObject({
+      key: 'rest',
+      verdict: 'ready',
+    });
+    const elsewhere = `/orgs/${tenant.organization.id}/projections/${rest.surfaceId}`;
+    expectStatus(await product.get(elsewhere, as(tenant)), 404, 'projection.surface_not_found');
+    // The pages are the same list.
+    const paged: string[] = [];
+    for (let cursor = ''; ;) {
+      const page = expectStatus(
+        await product.get(`/orgs/${operator.organization.id}/projections?limit=5${cursor}`, as(operator)),
+        200,
+      );
+      paged.push(...page.items.map(({ key }: { key: string }) => key));
+      if (page.next === undefined) break;
+      cursor = `&cursor=${page.next}`;
+    }
+    expect(paged).toEqual(items.map(({ key }: { key: string }) => key));
+  });
+});
+
+describe('the summaries', () => {
+  it('are guarded unless the operator opens them', async () => {
+    for (const path of SUMMARIES) {
+      expectStatus(await product.get(path), 401, 'auth.credential_missing');
+      expectStatus(await product.get(path, as(tenant)), 403, 'access.denied');
+      expectStatus(await product.get(path, as(operator)), 200);
+    }
+  });
+
+  it('are for everyone where the operator has opened them, hold no secret and change nothing', async () => {
+    const open = await startApp({ summary: 'public' });
+    try {
+      for (const path of SUMMARIES) {
+        const { status, raw } = await open.get(path);
+        expect([path, status]).toEqual([path, 200]);
+        expect(raw.toString()).not.toMatch(/postgres|password|@|acme|pck_|[0-9a-f]{8}-[0-9a-f]{4}/);
+        for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+          expectStatus(await open.ask(method, path), 405, 'http.method_not_allowed');
+        }
+      }
+      // Nothing else is.
+      expectStatus(await open.get('/platform/system-state'), 401, 'auth.credential_missing');
+      expectStatus(await open.get('/platform/signing-keys'), 401, 'auth.credential_missing');
+    } finally {
+      await open.close();
+    }
+  });
+});
