@@ -3,8 +3,8 @@ import { SignedRequests } from '#access';
 import { Deliveries } from './deliveries/deliveries.ts';
 import { HookSecrets } from './deliveries/hook-secrets.ts';
 import { SignedDeliveries } from './deliveries/signed-deliveries.ts';
-import { WebhookController } from './deliveries/webhook.controller.ts';
-import { HooksController } from './hooks/hooks.controller.ts';
+import { GiteaWebhookController } from './deliveries/webhook.controller.ts';
+import { GiteaHooksController } from './hooks/hooks.controller.ts';
 import { Hooks } from './hooks/hooks.ts';
 import { DeliveryJobs } from './rereads/delivery-jobs.ts';
 import { ReconcileJobs } from './rereads/reconcile-jobs.ts';
@@ -13,7 +13,7 @@ import { Rereads } from './rereads/rereads.ts';
 /** Needs RolloutPrompts from above. Global, for the guard asks it who signed a request. */
 @Global()
 @Module({
-  controllers: [HooksController, WebhookController],
+  controllers: [GiteaHooksController, GiteaWebhookController],
   providers: [
     Deliveries,
     DeliveryJobs,

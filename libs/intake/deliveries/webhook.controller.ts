@@ -12,7 +12,7 @@ const FAULTS = Object.values(IntakeFault).filter(
 );
 
 @Controller('api/v1/integrations/gitea/webhook')
-export class WebhookController {
+export class GiteaWebhookController {
   constructor(private readonly deliveries: Deliveries) {}
 
   @Post()

@@ -13,7 +13,7 @@ import {
 import { Hooks } from './hooks.ts';
 
 @Controller('api/v1/orgs/:orgId/integrations/gitea')
-export class HooksController {
+export class GiteaHooksController {
   constructor(private readonly hooks: Hooks) {}
 
   @Get()
