@@ -1,5 +1,6 @@
 import type { ActionEntry } from './action-entry.ts';
 import { eventActions } from './event-actions.ts';
+import { intakeActions } from './intake-actions.ts';
 import { rolloutActions } from './rollout-actions.ts';
 import { secretActions } from './secret-actions.ts';
 
@@ -184,6 +185,7 @@ export const auditActions = {
     retention: 'security',
   },
   ...secretActions,
+  ...intakeActions,
   'access.denied': {
     description: 'A request was refused; the reason is the fault code.',
     retention: 'security',
