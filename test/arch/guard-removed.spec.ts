@@ -6,7 +6,8 @@ import { AccessModule, type AccessRequest, PLATFORM, type Route } from '#access'
 import { schemaOf } from '#http';
 import { type Caller, newId } from '#kernel';
 import { type Answer, Harness, type Person } from '../kit/harness.ts';
-import { callerIn, orgTables, seedTenant, type SeededTenant } from '../kit/tenants.ts';
+import { orgTables } from '../kit/sql.ts';
+import { callerIn, seedTenant, type SeededTenant } from '../kit/tenants.ts';
 import { everything, isGuarded } from './denial-matrix.ts';
 
 /**
