@@ -38,9 +38,6 @@ export class CreateVaultSecrets1763769600026 implements MigrationInterface {
       SELECT guard_state('vault_changes');
       GRANT SELECT, INSERT (org_id, id, secret_id, path, kind, intent), DELETE
          ON vault_changes TO portcullis_app, portcullis_system;
-
-      -- Of what is found done with nobody signed in.
-      GRANT INSERT ON secret_digests TO portcullis_system;
     `);
   }
 

@@ -22,10 +22,14 @@ import { EraseEverywhere1763769600025 } from './1763769600025-erase-everywhere.t
 import { CreateVaultSecrets1763769600026 } from './1763769600026-create-vault-secrets.ts';
 import { ForgetSecrets1763769600027 } from './1763769600027-forget-secrets.ts';
 import { ScheduleRotations1763769600028 } from './1763769600028-schedule-rotations.ts';
+import { RecordFoundVersions1763769600029 } from './1763769600029-record-found-versions.ts';
 import { CreateProjection1763769600030 } from './1763769600030-create-projection.ts';
 import { KeepSystemState1763769600031 } from './1763769600031-keep-system-state.ts';
 import { CreateEvents1763769600034 } from './1763769600034-create-events.ts';
 import { CreateCapabilities1763769600035 } from './1763769600035-create-capabilities.ts';
+import { CreateRollouts1763769600040 } from './1763769600040-create-rollouts.ts';
+import { CreateEvidenceAndRisks1763769600041 } from './1763769600041-create-evidence-and-risks.ts';
+import { CreateGiteaIntake1763769600045 } from './1763769600045-create-gitea-intake.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -53,8 +57,12 @@ export const migrations = [
   CreateVaultSecrets1763769600026,
   ForgetSecrets1763769600027,
   ScheduleRotations1763769600028,
+  RecordFoundVersions1763769600029,
   CreateProjection1763769600030,
   KeepSystemState1763769600031,
   CreateEvents1763769600034,
   CreateCapabilities1763769600035,
+  CreateRollouts1763769600040,
+  CreateEvidenceAndRisks1763769600041,
+  CreateGiteaIntake1763769600045,
 ];

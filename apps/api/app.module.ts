@@ -6,12 +6,14 @@ import { DatabaseModule, type DatabaseOptions } from '#database';
 import { EventConfig, Events, EventSecrets, EventsModule } from '#events';
 import { EgressModule } from '#egress';
 import { HttpModule } from '#http';
+import { IntakeModule, NoRollouts, RolloutPrompts } from '#intake';
 import { JobsConfig, JobsModule } from '#jobs';
 import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
 import { PlatformModule, WatchConfig } from '#platform';
 import { ProjectionModule } from '#projection';
+import { type Postures, RolloutModule } from '#rollout';
 import { DEPLOYMENT, type MasterKey, SecretReferences, SecretsModule, type SecretsOptions } from '#secrets';
 
 export interface AppParts {
@@ -36,8 +38,12 @@ export interface AppParts {
   readonly watch?: WatchConfig;
   /** For tests; the store of secrets where unsaid. */
   readonly sinkSecrets?: SinkSecrets;
+  /** For tests: what the projection says of surfaces. */
+  readonly postures?: Postures;
   /** Where events go besides their log, and how long they are kept. */
   readonly events?: EventConfig;
+  /** For tests; until there are rollouts nothing hears of what Gitea says. */
+  readonly rolloutPrompts?: RolloutPrompts;
   /** For tests; the system's where unsaid. */
   readonly clock?: Clock;
 }
@@ -63,6 +69,8 @@ export class AppModule {
     watch = new WatchConfig(),
     sinkSecrets,
     events = new EventConfig(),
+    postures,
+    rolloutPrompts = new NoRollouts(),
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
     return {
@@ -73,6 +81,7 @@ export class AppModule {
           providers: [
             { provide: Clock, useValue: clock },
             { provide: Openings, useValue: new Openings(summary === 'public' ? ['summary'] : []) },
+            { provide: RolloutPrompts, useValue: rolloutPrompts },
             sinkSecrets
               ? { provide: SinkSecrets, useValue: sinkSecrets }
               : { provide: SinkSecrets, useExisting: SecretReferences },
@@ -85,7 +94,7 @@ export class AppModule {
               inject: [SecretReferences],
             },
           ],
-          exports: [Clock, EventSecrets, Openings, RecordFollower, SinkSecrets],
+          exports: [Clock, EventSecrets, Openings, RecordFollower, RolloutPrompts, SinkSecrets],
         },
         DatabaseModule.with(database),
         SecretsModule.with(masterKey, secrets),
@@ -98,6 +107,8 @@ export class AppModule {
         EventsModule.with(events),
         OrgsModule.with(new OrgConfig(publicUrl)),
         ProjectionModule,
+        RolloutModule.with({ postures }),
+        IntakeModule,
         PlatformModule.with(watch),
         HttpModule,
       ],

@@ -137,6 +137,14 @@ export const permissions = {
     description: 'Erase secrets and versions of them for ever.',
     roles: ['admin'],
   },
+  'intake:read': {
+    description: 'See by which hooks Gitea tells of events, and what came in by them.',
+    roles: ['admin', 'auditor', 'operator'],
+  },
+  'intake:write': {
+    description: 'Create, change and delete hooks, and have Gitea read again.',
+    roles: ['admin'],
+  },
   'audit:read': {
     description: 'Search the audit log of the organization.',
     roles: ['admin', 'auditor'],
@@ -239,6 +247,83 @@ export const permissions = {
   'projection:read': {
     description: 'Read the posture of surfaces, its history, and the signed documents of it.',
     roles: ['admin', 'auditor', 'operator', 'viewer'],
+  },
+  'rollout:read': {
+    description: 'See rollouts, their plans, gates, sign-offs, steps and reports.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+  },
+  'rollout:plan': {
+    description: 'Write rollouts, plan them, ask for their review, and withdraw them.',
+    roles: ['admin', 'operator'],
+  },
+  'rollout:sign-off': {
+    description: 'Sign off, or deny, the rollouts of others.',
+    roles: ['admin'],
+  },
+  'rollout:apply': {
+    description: 'Arm, execute, pause, resume and stop rollouts that were signed off.',
+    roles: ['admin', 'operator'],
+  },
+  'rollout:verify': {
+    description: 'Say whether a rollout that was carried out does what it should.',
+    roles: ['admin', 'auditor'],
+  },
+  'rollout:recover': {
+    description: 'Roll back, and decide how a rollout goes on that needs an operator.',
+    roles: ['admin', 'operator'],
+  },
+  'rollout:break-glass': {
+    description: 'Execute a rollout before it is signed off; on record, and reviewed by somebody else.',
+    roles: [],
+  },
+  'rollout:policy': {
+    description:
+      'Say what is asked of rollouts: quorums, duties, gates, hooks, and which accounts are one person.',
+    roles: ['admin'],
+  },
+  'target:read': {
+    description: 'See the targets of rollouts.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+  },
+  'target:write': {
+    description: 'Name the targets of rollouts.',
+    roles: ['admin', 'operator'],
+  },
+  'target:report': {
+    description: 'Report what state a target is in, as its inventory does.',
+    roles: ['admin'],
+  },
+  'evidence:read': {
+    description: 'See evidence, attachments, and the keys that sign evidence.',
+    roles: ['admin', 'auditor', 'operator'],
+  },
+  'evidence:write': {
+    description: 'Record evidence and attachments.',
+    roles: ['admin', 'operator'],
+  },
+  'evidence:trust': {
+    description: 'Say whose keys may sign evidence.',
+    roles: ['admin'],
+  },
+  'risk:read': {
+    description: 'See the register of residual risks.',
+    roles: ['admin', 'auditor', 'operator'],
+  },
+  'risk:write': {
+    description: 'Raise, rate and close residual risks.',
+    roles: ['admin', 'operator'],
+  },
+  'risk:accept': {
+    description: 'Accept residual risks that one’s own authority outranks.',
+    roles: ['admin', 'operator'],
+  },
+  'freeze:read': {
+    description: 'See when nothing may be rolled out.',
+    roles: ['admin', 'auditor', 'operator', 'viewer'],
+  },
+  'freeze:write': {
+    description: 'Say when nothing may be rolled out.',
+    roles: ['admin'],
   },
 } as const satisfies Record<string, Entry>;
 

@@ -8,6 +8,19 @@ interface Carried {
   readonly data: readonly string[];
 }
 
+const HOOK_FIELDS = [
+  'name',
+  'baseUrl',
+  'token',
+  'secrets',
+  'repositories',
+  'branches',
+  'tags',
+  'opens',
+  'enabled',
+  'isDefault',
+] as const;
+
 /** By action; the specs compare what was written with it. */
 export const actionData: Readonly<Record<AuditAction, Carried>> = {
   'system.set_up': { target: 'deployment', data: [] },
@@ -96,6 +109,16 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
   'api_key.rotated': { target: 'api_key', data: ['overlapSeconds'] },
   'api_key.revoked': { target: 'api_key', data: [] },
   'api_key.rehashed': { target: 'api_key', data: [] },
+  'intake.hook_created': { target: 'gitea_hook', data: [...HOOK_FIELDS] },
+  'intake.hook_updated': { target: 'gitea_hook', data: [...HOOK_FIELDS] },
+  'intake.hook_deleted': { target: 'gitea_hook', data: ['name'] },
+  'intake.delivery_accepted': {
+    target: 'gitea_hook',
+    data: ['delivery', 'event', 'repository', 'bodySha256'],
+  },
+  'intake.delivery_refused': { target: 'gitea_hook, or route', data: [] },
+  'intake.reconcile_asked': { target: 'gitea_hook', data: ['delivery'] },
+  'intake.prompted': { target: 'gitea_hook', data: ['delivery', 'repository', 'prompts'] },
   'access.denied': { target: 'route', data: ['permission'] },
   'access.denied_repeatedly': { target: 'that of the first', data: ['action', 'count'] },
   'audit.read': { target: 'audit_log', data: ['format'] },
@@ -152,7 +175,7 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
   'org_key.destroyed': { target: 'org_key', data: ['organization'] },
   'master_key.rewrapped': {
     target: 'deployment',
-    data: ['orgKeys', 'signingKeys', 'keyPeppers', 'auditKeys', 'factors'],
+    data: ['orgKeys', 'signingKeys', 'keyPeppers', 'auditKeys', 'factors', 'rollouts'],
   },
   'event.retried': { target: 'event_destination', data: ['count'] },
   'capability.proposed': { target: 'capability', data: ['name', 'version', 'product', 'digest'] },
@@ -175,6 +198,59 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
   'fact.conflicted': { target: 'surface', data: ['fact', 'kind', 'revision', 'authorityId', 'digest'] },
   'fact.refused': { target: 'surface', data: [] },
   'projection.changed': { target: 'surface', data: ['verdict', 'reasons'] },
+  'rollout.created': { target: 'rollout', data: ['title', 'policy', 'supersedes'] },
+  'rollout.planned': { target: 'rollout', data: ['digest', 'targets', 'steps'] },
+  'rollout.moved': { target: 'rollout', data: ['state', 'move', 'digest'] },
+  'rollout.signed_off': { target: 'rollout', data: ['purpose', 'digest', 'signOff'] },
+  'rollout.denied': { target: 'rollout', data: ['purpose', 'digest', 'signOff'] },
+  'rollout.gates_closed': { target: 'rollout', data: ['digest', 'gates'] },
+  'rollout.diverged': { target: 'rollout', data: ['digest', 'differences'] },
+  'rollout.confirmed': { target: 'rollout', data: ['digest'] },
+  'rollout.gate_recorded': { target: 'rollout', data: ['gate', 'verdict', 'source', 'digest', 'hook'] },
+  'rollout.step_started': {
+    target: 'rollout',
+    data: ['phase', 'unit', 'name', 'command', 'target', 'key', 'run', 'fence'],
+  },
+  'rollout.step_ended': { target: 'rollout', data: ['phase', 'unit', 'name', 'target', 'state', 'run'] },
+  'rollout.step_answered': { target: 'rollout', data: ['phase', 'unit', 'name', 'answer'] },
+  'rollout.target_released': { target: 'rollout_target', data: ['rollout', 'version'] },
+  'rollout.targets_locked': { target: 'rollout', data: ['targets'] },
+  'rollout_policy.created': { target: 'rollout_policy', data: ['name', 'rules'] },
+  'rollout_policy.updated': { target: 'rollout_policy', data: ['name', 'rules', 'version'] },
+  'rollout_target.created': { target: 'rollout_target', data: ['name', 'kind', 'environment', 'surface'] },
+  'rollout_target.reported': { target: 'rollout_target', data: ['state', 'observedAt', 'ttlSeconds'] },
+  'rollout_hook.created': { target: 'rollout_hook', data: ['name'] },
+  'rollout_hook.revoked': { target: 'rollout_hook', data: [] },
+  'rollout_person.linked': { target: 'user', data: ['sameAs'] },
+  'rollout_person.unlinked': { target: 'user', data: ['sameAs'] },
+  'rollout_break_glass.opened': {
+    target: 'rollout',
+    data: ['breakGlass', 'digest', 'incident', 'needed', 'endsAt', 'closedGates'],
+  },
+  'rollout_break_glass.reviewed': { target: 'rollout', data: ['breakGlass'] },
+  'evidence.recorded': {
+    target: 'evidence',
+    data: ['digest', 'predicateType', 'result', 'key', 'observedAt', 'expiresAt'],
+  },
+  'evidence.attached': { target: 'evidence_attachment', data: ['mediaType', 'bytes'] },
+  'evidence_key.created': { target: 'evidence_key', data: ['keyid'] },
+  'evidence_key.registered': { target: 'evidence_key', data: ['keyid', 'name', 'owner'] },
+  'evidence_key.revoked': { target: 'evidence_key', data: ['keyid'] },
+  'risk.raised': { target: 'risk', data: ['rollout', 'level', 'treatment'] },
+  'risk.updated': { target: 'risk', data: ['level', 'treatment'] },
+  'risk.accepted': { target: 'risk', data: ['level', 'as', 'digest', 'validUntil'] },
+  'risk.acceptance_withdrawn': { target: 'risk', data: ['level'] },
+  'risk.closed': { target: 'risk', data: ['level'] },
+  'freeze.created': {
+    target: 'freeze',
+    data: ['name', 'start', 'timeZone', 'rule', 'durationSeconds', 'targets', 'environments', 'effects'],
+  },
+  'freeze.updated': {
+    target: 'freeze',
+    data: ['name', 'start', 'timeZone', 'rule', 'durationSeconds', 'targets', 'environments', 'effects'],
+  },
+  'freeze.deleted': { target: 'freeze', data: ['name'] },
+  'freeze.exception_asked': { target: 'freeze', data: ['rollout', 'digest', 'expiresAt'] },
 };
 
 /** The fields of `changes` that the catalogue does not name for this action. */

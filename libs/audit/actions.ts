@@ -1,4 +1,7 @@
 import type { ActionEntry } from './action-entry.ts';
+import { eventActions } from './event-actions.ts';
+import { intakeActions } from './intake-actions.ts';
+import { rolloutActions } from './rollout-actions.ts';
 import { secretActions } from './secret-actions.ts';
 
 /**
@@ -182,6 +185,7 @@ export const auditActions = {
     retention: 'security',
   },
   ...secretActions,
+  ...intakeActions,
   'access.denied': {
     description: 'A request was refused; the reason is the fault code.',
     retention: 'security',
@@ -266,39 +270,7 @@ export const auditActions = {
     description: 'An operator of the platform acknowledged a fork; the log goes on from here.',
     retention: 'security',
   },
-  'event.retried': {
-    description:
-      'Somebody had events published once more that a destination had refused, counted in changes.',
-    retention: 'administration',
-  },
-  'capability.proposed': {
-    description: 'A version of a capability was proposed by its manifest.',
-    retention: 'administration',
-  },
-  'capability.admission_tried': {
-    description: 'Somebody looked whether a capability can be admitted, and admitted nothing.',
-    retention: 'access',
-  },
-  'capability.admitted': {
-    description: 'A version of a capability was admitted: it may be activated.',
-    retention: 'security',
-  },
-  'capability.activated': {
-    description: 'A version of a capability became the active one; what is bound to it may act.',
-    retention: 'security',
-  },
-  'capability.deactivated': {
-    description: 'A version of a capability is no longer active, for another one is.',
-    retention: 'security',
-  },
-  'capability.quarantined': {
-    description: 'A version of a capability was quarantined: what is bound to it stopped at once.',
-    retention: 'security',
-  },
-  'capability.revoked': {
-    description: 'A version of a capability was revoked for ever.',
-    retention: 'security',
-  },
+  ...eventActions,
   'audit_key.created': { description: 'The key that signs checkpoints was made.', retention: 'security' },
   'audit_key.rotated': {
     description: 'The key that signs checkpoints got a successor.',
@@ -345,6 +317,7 @@ export const auditActions = {
     description: 'The posture of a surface changed; the reason says by what.',
     retention: 'security',
   },
+  ...rolloutActions,
 } as const satisfies Record<string, ActionEntry>;
 
 export type AuditAction = keyof typeof auditActions;

@@ -81,7 +81,7 @@ export class AuditModule {
         Retention,
         SearchIndex,
       ],
-      exports: [Audit, CheckpointRounds, Denials, Forks, LogVerification, SinkRelays],
+      exports: [Audit, CheckpointRounds, Denials, Forks, LogVerification, SinkConfig, SinkRelays],
     };
   }
 }

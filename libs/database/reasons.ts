@@ -48,6 +48,10 @@ export const systemReasons = {
   secret_store: 'The login to the store of secrets belongs to the deployment.',
   control_system: 'Platform operators make the whole deployment read-only, and end that.',
   projection_sweep: 'That facts of any organization have expired is recorded by one job.',
+  rollouts: 'Workers carry out the rollouts of every organization, and end what has expired.',
+  rollout_callback: 'An external gate is known by its hook before the organization is.',
+  gitea_intake:
+    'A delivery of Gitea is known by its hook and signature; what it prompts goes on with nobody signed in.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;
 

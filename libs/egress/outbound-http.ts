@@ -6,7 +6,7 @@ import { DeliveryFailure } from './delivery-failure.ts';
 import type { Egress } from './egress.ts';
 
 export interface HttpQuestion {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Buffer;

@@ -140,6 +140,33 @@ export const eventTypes = {
     description: 'A signing key was withdrawn: every token it signed ended at once.',
     of: ['signing_key.withdrawn'],
   },
+  'portcullis.surface.created': { description: 'A surface was created.', of: ['surface.created'] },
+  'portcullis.surface.updated': { description: 'A surface was changed.', of: ['surface.updated'] },
+  'portcullis.surface.deleted': { description: 'A surface was deleted.', of: ['surface.deleted'] },
+  'portcullis.authority.named': {
+    description: 'Somebody was named the owner of a kind of truth.',
+    of: ['authority.named'],
+    carries: ['kind', 'surfaceId'],
+  },
+  'portcullis.authority.ended': {
+    description: 'Somebody is no longer the owner of a kind of truth.',
+    of: ['authority.ended'],
+    carries: ['kind'],
+  },
+  'portcullis.projection.changed': {
+    description:
+      'The verdict of a surface changed. It also ends by itself: read `validUntil` where it counts.',
+    of: ['projection.changed'],
+    carries: ['verdict', 'reasons'],
+  },
+  'portcullis.system.made-read-only': {
+    description: 'The deployment takes no changes for now.',
+    of: ['system.made_read_only'],
+  },
+  'portcullis.system.made-operational': {
+    description: 'The deployment takes changes again.',
+    of: ['system.made_operational'],
+  },
   'portcullis.capability.proposed': {
     description: 'A version of a capability was proposed by its manifest.',
     of: ['capability.proposed'],
@@ -169,6 +196,16 @@ export const eventTypes = {
     description: 'A version of a capability was revoked for ever.',
     of: ['capability.revoked'],
     carries: ['name', 'version', 'digest'],
+  },
+  'portcullis.rollout.moved': {
+    description: 'A rollout came into another state.',
+    of: ['rollout.moved'],
+    carries: ['state', 'move', 'digest'],
+  },
+  'portcullis.rollout.break-glass-opened': {
+    description: 'A rollout was executed before it was signed off.',
+    of: ['rollout_break_glass.opened'],
+    carries: ['breakGlass', 'digest', 'needed', 'endsAt'],
   },
 } as const satisfies Record<`portcullis.${string}`, Entry>;
 

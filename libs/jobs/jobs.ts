@@ -78,16 +78,25 @@ export class Jobs implements OnModuleDestroy {
 
   /**
    * Adds a job that exists when `tx` commits, and not otherwise. Answers its id. Fault: `jobs.unavailable` while the
-   * queues are not open.
+   * queues are not open. `afterSeconds`: it is not worked off earlier.
    */
-  async enqueue<T extends object>(tx: OrgTx | SystemTx, queue: JobQueue<T>, data: T): Promise<string> {
+  async enqueue<T extends object>(
+    tx: OrgTx | SystemTx,
+    queue: JobQueue<T>,
+    data: T,
+    afterSeconds = 0,
+  ): Promise<string> {
     if (!this.#boss || !this.#ready) throw JobsFault.unavailable({ retryAfter: 2 });
     const id = newId();
     const sealed = this.config.seal.wrap(Buffer.from(JSON.stringify(data)), contextOf(queue.name, id));
     const db = {
       executeSql: async (text: string, values?: unknown[]) => ({ rows: await tx.query(text, values) }),
     };
-    const added = await this.#boss.send(queue.name, { id, sealed } satisfies Sealed, { id, db });
+    const added = await this.#boss.send(queue.name, { id, sealed } satisfies Sealed, {
+      id,
+      db,
+      ...(afterSeconds > 0 && { startAfter: afterSeconds }),
+    });
     if (added !== id) throw new Error(`the queue ${queue.name} took no job`);
     return id;
   }

@@ -23,6 +23,10 @@ const messages: MailMessage[] = (
     { template: 'factor_changed', data: { change: 'removed', kind: 'totp', at } },
     { template: 'factor_changed', data: { change: 'removed', kind: 'recovery_codes', at } },
     { template: 'lockout', data: { at, ip: '192.0.2.7' } },
+    {
+      template: 'break_glass',
+      data: { organization: 'Acme', rollout: 'Restart', incident: 'INC-1' },
+    },
   ] as const
 ).map((message) => ({ ...message, to: 'anna@x.example' }));
 
@@ -32,7 +36,7 @@ describe('every template', () => {
       const { subject, text } = render(message);
       return `== ${message.template}: ${subject}\n${text}`;
     });
-    expect(new Set(messages.map(({ template }) => template)).size).toBe(6);
+    expect(new Set(messages.map(({ template }) => template)).size).toBe(7);
     await expect(all.join('\n')).toMatchFileSnapshot('golden/templates.txt');
   });
 

@@ -1,3 +1,4 @@
+import { breakGlass, type BreakGlass } from './templates/break-glass.ts';
 import { factorChanged, type FactorChanged } from './templates/factor-changed.ts';
 import { invitation, type Invitation } from './templates/invitation.ts';
 import { lockout, type Lockout } from './templates/lockout.ts';
@@ -14,6 +15,7 @@ interface TemplateData {
   new_device: NewDevice;
   factor_changed: FactorChanged;
   lockout: Lockout;
+  break_glass: BreakGlass;
 }
 
 const templates: { readonly [T in keyof TemplateData]: (data: TemplateData[T]) => Rendered } = {
@@ -23,6 +25,7 @@ const templates: { readonly [T in keyof TemplateData]: (data: TemplateData[T]) =
   new_device: newDevice,
   factor_changed: factorChanged,
   lockout,
+  break_glass: breakGlass,
 };
 
 /** One message to one person. */

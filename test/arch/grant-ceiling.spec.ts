@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Permission, permissionNames, permissions, type Route } from '#access';
 import { newId } from '#kernel';
 import { type Answer, Harness, type Org, type Person } from '../kit/harness.ts';
+import { rolloutsGrantNothing } from './rollout-grants.ts';
 import { everything } from './denial-matrix.ts';
 
 /**
@@ -213,6 +214,7 @@ const grantNothing: Record<string, string> = {
     'a link for the person; not for those who hold more, and shown to the admin only without a mail server',
   'POST /api/v1/orgs/:orgId/sessions/revoke': 'takes away',
   'POST /api/v1/orgs/:orgId/audit/erasures': 'takes values out of the log',
+  'POST /api/v1/platform/audit-erasures': 'takes values out of logs',
   'PUT /api/v1/orgs/:orgId/audit/retention': 'how long events are kept',
   'PUT /api/v1/orgs/:orgId/audit/hold': 'that they are kept',
   'POST /api/v1/platform/audit-forks/:organizationId/acknowledge': 'that a log goes on',
@@ -225,6 +227,9 @@ const grantNothing: Record<string, string> = {
   'PATCH /api/v1/orgs/:orgId/audit/sinks/:sinkId': 'the same',
   'POST /api/v1/orgs/:orgId/audit/sinks/:sinkId/test': 'the same',
   'POST /api/v1/orgs/:orgId/audit/sinks/:sinkId/replay': 'the same',
+  'POST /api/v1/orgs/:orgId/integrations/gitea': 'from where events are taken; gives nobody anything to do',
+  'PATCH /api/v1/orgs/:orgId/integrations/gitea/:giteaHookId': 'the same',
+  'POST /api/v1/orgs/:orgId/integrations/gitea/:giteaHookId/reconcile': 'the same',
   'PATCH /api/v1/orgs/:orgId/secrets/:secretId': 'what is told of a value',
   'PUT /api/v1/orgs/:orgId/secrets/:secretId/rotation':
     'how the product writes a value, which opens nothing here',
@@ -243,6 +248,7 @@ const grantNothing: Record<string, string> = {
   'POST /api/v1/orgs/:orgId/capabilities/:capabilityId/quarantine': 'takes away',
   'POST /api/v1/orgs/:orgId/capabilities/:capabilityId/revoke': 'the same',
   'POST /api/v1/platform/master-key/rewrap': 'how secrets are kept, not who may see them',
+  ...rolloutsGrantNothing,
 };
 
 function call(on: Stage, { route, path, body }: Attempt, token: string): Promise<Answer> {

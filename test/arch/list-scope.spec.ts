@@ -53,6 +53,7 @@ const idsOf = (tenant: SeededTenant): Record<string, string> => ({
   accountId: tenant.serviceAccountId,
   secretId: tenant.secretId,
   sinkId: tenant.sinkId,
+  giteaHookId: tenant.giteaHookId,
   deviceId: tenant.deviceId,
   factorId: tenant.factorId,
   erasureId: tenant.erasureId,
@@ -60,6 +61,7 @@ const idsOf = (tenant: SeededTenant): Record<string, string> => ({
   capabilityId: tenant.capabilityId,
   surfaceId: tenant.surfaceId,
   authorityId: tenant.authorityId,
+  ...tenant.rollouts,
 });
 /** `path` with the organization of one tenant and everything below it of another. */
 const pathOf = (path: string, org: SeededTenant, children: SeededTenant): string =>
@@ -135,7 +137,7 @@ describe('every list', () => {
     expect(lists.length).toBeGreaterThanOrEqual(9);
   });
 
-  it('shows no row of another organization, whatever stands in its query', { timeout: 60_000 }, async () => {
+  it('shows no row of another organization, whatever stands in its query', { timeout: 180_000 }, async () => {
     const leaks: string[] = [];
     let asked = 0;
     for (const route of reads()) {
@@ -180,7 +182,7 @@ describe('every list', () => {
     expect(await rowsOf(other)).toBe(before);
   });
 
-  it('nor does anything of it that a body names', { timeout: 60_000 }, async () => {
+  it('nor does anything of it that a body names', { timeout: 180_000 }, async () => {
     const before = await rowsOf(other);
     const leaks: string[] = [];
     let asked = 0;
@@ -285,7 +287,7 @@ describe('T10b: a path that is spelt otherwise', () => {
   const paths = (): Route[] => reads().filter((route) => namesOrg(route) && route.parameters.length === 1);
   const restOf = ({ path }: Route): string => path.replace('/api/v1/orgs/:orgId', '');
 
-  it('reaches nothing of another organization', { timeout: 60_000 }, async () => {
+  it('reaches nothing of another organization', { timeout: 180_000 }, async () => {
     const leaks: string[] = [];
     let asked = 0;
     for (const route of paths()) {
@@ -306,7 +308,7 @@ describe('T10b: a path that is spelt otherwise', () => {
     expect(asked).toBeGreaterThan(250);
   });
 
-  it('opens nothing to nobody, and ends nothing', { timeout: 60_000 }, async () => {
+  it('opens nothing to nobody, and ends nothing', { timeout: 180_000 }, async () => {
     const before = await rowsOf(other);
     const opened: string[] = [];
     for (const route of paths()) {

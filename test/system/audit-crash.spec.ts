@@ -40,9 +40,10 @@ describe('PostgreSQL killed in mid-flight', { timeout: 120_000 }, () => {
 
   it('leaves no acknowledged change without its record, and no record without its change', async () => {
     const acknowledged = new Set<string>();
-    let [running, count] = [true, 0];
+    const ends = new AbortController();
+    let count = 0;
     const write = async (): Promise<void> => {
-      while (running) {
+      while (!ends.signal.aborted) {
         const name = `Name ${(count += 1)}`;
         const answer = await rename(name).catch(() => undefined);
         if (answer?.status === 200) acknowledged.add(name);
@@ -59,7 +60,7 @@ describe('PostgreSQL killed in mid-flight', { timeout: 120_000 }, () => {
     proxy.lead(server.adminUrl);
     const before = acknowledged.size;
     await until(async () => acknowledged.size > before + 20, 60_000);
-    running = false;
+    ends.abort();
     await Promise.all(writers);
 
     const path = `/orgs/${admin.organization.id}/audit/export?limit=10000`;

@@ -41,6 +41,7 @@ const targets: Record<string, AuditEntry['target']> = {
   invitation: { type: 'invitation', id: newId(), display: 'bob@example.org' },
   service_account: { type: 'service_account', id: newId() },
   api_key: { type: 'api_key', id: newId() },
+  intake: { type: 'gitea_hook', id: newId() },
   access: { type: 'route', id: 'GET /api/v1/x' },
   audit: { type: 'audit_log', id: newId() },
   event: { type: 'event_destination', id: 'nats' },
@@ -49,6 +50,16 @@ const targets: Record<string, AuditEntry['target']> = {
   authority: { type: 'authority', id: newId() },
   fact: { type: 'surface', id: newId() },
   projection: { type: 'surface', id: newId() },
+  rollout: { type: 'rollout', id: newId() },
+  rollout_policy: { type: 'rollout_policy', id: newId() },
+  rollout_target: { type: 'rollout_target', id: newId() },
+  rollout_hook: { type: 'rollout_hook', id: newId() },
+  rollout_person: { type: 'user', id: newId() },
+  rollout_break_glass: { type: 'rollout', id: newId() },
+  evidence: { type: 'evidence', id: newId() },
+  evidence_key: { type: 'evidence_key', id: newId() },
+  risk: { type: 'risk', id: newId() },
+  freeze: { type: 'freeze', id: newId() },
 };
 
 const actors: AuditEntry['actor'][] = [

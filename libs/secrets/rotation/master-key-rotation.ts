@@ -23,6 +23,7 @@ const NOTHING: Counts = {
   keyPeppers: 0,
   auditKeys: 0,
   factors: 0,
+  rollouts: 0,
   unreadable: 0,
 };
 

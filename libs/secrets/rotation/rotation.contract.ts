@@ -21,4 +21,7 @@ export class RewrappedView {
 
   @Whole({ description: 'What no key of this process opens, and stays as it is.' })
   unreadable: number;
+
+  @Whole({ description: 'Keys that sign evidence, and secrets of external gates.' })
+  rollouts: number;
 }

@@ -75,6 +75,7 @@ describe('the master key', () => {
       signingKeys: 0,
       keyPeppers: 0,
       auditKeys: 0,
+      rollouts: 0,
       factors: 0,
       unreadable: 0,
     });

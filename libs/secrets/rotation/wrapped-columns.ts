@@ -9,7 +9,7 @@ export interface WrappedColumn {
   readonly column: string;
   readonly context: string;
   /** How the answer and the record of a rotation count it. */
-  readonly counted: 'orgKeys' | 'signingKeys' | 'keyPeppers' | 'auditKeys' | 'factors';
+  readonly counted: 'orgKeys' | 'signingKeys' | 'keyPeppers' | 'auditKeys' | 'factors' | 'rollouts';
 }
 
 export const wrappedColumns: readonly WrappedColumn[] = [
@@ -32,6 +32,18 @@ export const wrappedColumns: readonly WrappedColumn[] = [
     column: 'wrapped_private',
     context: `'audit_key:' || name || ':' || id`,
     counted: 'auditKeys',
+  },
+  {
+    table: 'evidence_keys',
+    column: 'wrapped_private',
+    context: `'evidence_key:' || org_id || ':' || id`,
+    counted: 'rollouts',
+  },
+  {
+    table: 'rollout_hooks',
+    column: 'wrapped_secret',
+    context: `'rollout_hook:' || org_id || ':' || id`,
+    counted: 'rollouts',
   },
 ];
 

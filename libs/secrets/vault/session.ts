@@ -106,10 +106,9 @@ export class VaultSession {
   }
 
   /** One login at a time, whoever asks; its outcome is that of all who waited. */
-  #logIn(): Promise<Held> {
+  async #logIn(): Promise<Held> {
     const failure = this.#failure;
-    if (failure && this.clock.monotonic() - failure.at < PAUSE_MS)
-      return Promise.reject(failure.error as Error);
+    if (failure && this.clock.monotonic() - failure.at < PAUSE_MS) throw failure.error;
     this.#login ??= this.#issue().finally(() => (this.#login = undefined));
     return this.#login;
   }

@@ -184,8 +184,8 @@ describe('ten thousand resolutions while the server is killed, sealed, slowed an
           const [name, begin] = Object.entries(troubles)[turn % Object.keys(troubles).length]!;
           const end = await begin();
           counts.states.add(name);
-          const until_ = counts.done + PHASE;
-          await until(async () => over() || counts.done >= until_, 120_000);
+          const phaseEnds = counts.done + PHASE;
+          await until(async () => over() || counts.done >= phaseEnds, 120_000);
           await end();
         }
       };

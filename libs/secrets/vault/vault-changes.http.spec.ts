@@ -152,6 +152,14 @@ describe('a change that is sent to the server', () => {
     expect(await pending()).toBe(0);
   });
 
+  it('that the server says it made and does not show is not taken for done', async () => {
+    await create();
+    server.misbehave({ status: 204 }, 1, /^POST kv\/delete/);
+    await expect(store.remove(caller, { path }, [1])).rejects.toMatchObject({ code: 'secrets.end_unknown' });
+    await settle();
+    expect(await records('secret.deleted')).toMatchObject([{ outcome: 'failure', reason: 'found_undone' }]);
+  });
+
   it.each(['deleted', 'destroyed'] as const)('settles one that was %s', async (kind) => {
     await create();
     const end = kind === 'deleted' ? /^POST kv\/delete/ : /^DELETE kv\/metadata/;
@@ -238,6 +246,13 @@ describe('a value that lies in the server', () => {
     const below = new RegExp(`^/v1/kv/[a-z]+/portcullis/${orgId()}(/|$)`);
     expect(asked.filter((request) => !below.test(request.path))).toEqual([]);
     await expect(resolve(`../${orgId()}/${path}`)).rejects.toMatchObject({ code: 'secrets.bad_path' });
+  });
+
+  it('is not said to be missing by two answers of different servers', async () => {
+    await create();
+    server.misbehave({ status: 404 }, 1, /^GET kv\/data/);
+    await expect(resolve()).rejects.toMatchObject({ code: 'secrets.unavailable' });
+    expect(await resolve()).toBe(VALUE);
   });
 
   it('is told of with what cannot be printed, and refused where the server cannot keep what is told', async () => {

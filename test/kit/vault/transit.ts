@@ -31,7 +31,10 @@ export class TransitEngine {
     if (area === 'keys' && method === 'POST' && more === undefined) {
       this.#keys.set(
         name,
-        key ?? { type: String(body['type'] ?? 'aes256-gcm96'), versions: [material(body['type'])] },
+        key ?? {
+          type: body['type'] === 'ed25519' ? 'ed25519' : 'aes256-gcm96',
+          versions: [material(body['type'])],
+        },
       );
       return nothing;
     }

@@ -1,0 +1,205 @@
+import { Injectable } from '@nestjs/common';
+import type { OrgTx } from '#database';
+import { Clock } from '#kernel';
+import { BACKUP, REHEARSAL } from '../evidence/statement.ts';
+import { evidenceOf, type EvidenceRow } from '../evidence/evidence.store.ts';
+import { clockSkew, type FreezeRow, readExceptions, readFreezes } from '../freeze/freeze.store.ts';
+import { inForce } from '../freeze/freezes.ts';
+import { isIrreversible } from '../lifecycle/plan.ts';
+import type { AnyTx, PlannedRow } from '../lifecycle/rollout.store.ts';
+import type { GateRule } from '../policy/policy-rules.ts';
+import { riskBlocks } from '../risk/risk-level.ts';
+import { risksOf } from '../risk/risk.store.ts';
+import { hexOf, type Stand, Standing } from '../signoff/standing.ts';
+import { findTargets } from '../targets/target.store.ts';
+import { type GateResult, judge, SKEW_MS } from './gate.ts';
+import { latestResults, revokedHooks } from './gate.store.ts';
+import { Postures } from './postures.ts';
+
+type Judged = Pick<GateResult, 'verdict' | 'reason' | 'until'>;
+
+/** Everything that the gates of one rollout look at. */
+interface Looking {
+  readonly tx: AnyTx;
+  readonly row: PlannedRow;
+  readonly stand: Stand;
+  readonly now: number;
+}
+
+const PASS: Judged = { verdict: 'pass', reason: 'nothing_against_it' };
+const fails = (reason: string): Judged => ({ verdict: 'fail', reason });
+
+/**
+ * Evaluates the gates of a rollout, each from what the database says at this moment. Sign-off, freeze and residual
+ * risk stand before every rollout; irreversible steps bring two more; the policy adds its own.
+ */
+@Injectable()
+export class Gates {
+  constructor(
+    private readonly standing: Standing,
+    private readonly postures: Postures,
+    private readonly clock: Clock,
+  ) {}
+
+  async evaluate(tx: OrgTx, row: PlannedRow, known?: Stand): Promise<GateResult[]> {
+    const stand = known ?? (await this.standing.of(tx, row));
+    const looking: Looking = { tx, row, stand, now: this.clock.now().getTime() };
+    const always: [string, (at: Looking) => Promise<Judged>][] = [
+      ['sign_off', signOff],
+      ['freeze', freeze],
+      ['residual_risk', residualRisk],
+      ...(isIrreversible(row.plan)
+        ? ([
+            ['backup', backup],
+            ['confirmation', confirmation],
+          ] as [string, (at: Looking) => Promise<Judged>][])
+        : []),
+    ];
+    const results: GateResult[] = [];
+    for (const [name, look] of always) {
+      results.push({ name, kind: name, dryRun: false, ...(await look(looking)) });
+    }
+    for (const rule of row.plan.policy.rules.gates) {
+      const { name, kind, dryRun } = rule;
+      results.push({ name, kind, dryRun, ...(await this.#look(tx, looking, rule)) });
+    }
+    return results;
+  }
+
+  /** The freeze alone: it may have begun since. */
+  async freeze(tx: AnyTx, row: PlannedRow): Promise<Judged> {
+    const stand = await this.standing.of(tx, row);
+    return freeze({ tx, row, stand, now: this.clock.now().getTime() });
+  }
+
+  async #look(tx: OrgTx, looking: Looking, rule: GateRule): Promise<Judged> {
+    switch (rule.kind) {
+      case 'evidence':
+        return evidence(looking, rule.predicateType ?? '', looking.row.digest, rule.maxAgeSeconds);
+      case 'rehearsal':
+        return evidence(looking, REHEARSAL, looking.row.recovery_digest, rule.maxAgeSeconds);
+      case 'posture':
+        return this.#posture(tx, looking);
+      case 'check':
+      case 'external':
+      case 'manual':
+        return recorded(looking, rule);
+    }
+  }
+
+  async #posture(tx: OrgTx, { row, now }: Looking): Promise<Judged> {
+    const targets = await findTargets(
+      tx,
+      row.org_id,
+      row.plan.targets.map(({ id }) => id),
+    );
+    const surfaces = targets.flatMap(({ surface_id: id }) => id ?? []);
+    if (surfaces.length === 0) return { verdict: 'inconclusive', reason: 'no_surface' };
+    let until = Infinity;
+    for (const id of surfaces) {
+      const posture = await this.postures.of(tx, id);
+      if (!posture) return { verdict: 'inconclusive', reason: 'posture_unknown' };
+      if (posture.verdict !== 'ready') return fails('posture_not_ready');
+      if (posture.validUntil.getTime() <= now) return { verdict: 'stale', reason: 'posture_stale' };
+      until = Math.min(until, posture.validUntil.getTime());
+    }
+    return { verdict: 'pass', reason: 'posture_ready', until: new Date(until).toISOString() };
+  }
+}
+
+async function signOff({ row, stand }: Looking): Promise<Judged> {
+  const { rules } = row.plan.policy;
+  const quorum = isIrreversible(row.plan) ? rules.irreversibleQuorum : rules.quorum;
+  if (stand.denials >= (rules.consensus ? 1 : rules.denials)) return fails('denied');
+  return stand.isMet(quorum, 'change', row.digest)
+    ? { verdict: 'pass', reason: 'quorum_met' }
+    : fails('quorum_not_met');
+}
+
+async function freeze({ tx, row, stand, now }: Looking): Promise<Judged> {
+  const skew = await clockSkew(tx, new Date(now));
+  // A clock that is wrong knows nothing of calendars.
+  if (!(Math.abs(skew) <= SKEW_MS)) return { verdict: 'inconclusive', reason: 'clock_skew' };
+  const exceptions = await readExceptions(tx, row.org_id, row.id, row.digest);
+  for (const one of await readFreezes(tx, row.org_id)) {
+    if (!concerns(one, row) || !inForce(one, now).active) continue;
+    const excepted = exceptions.some(
+      (exception) =>
+        exception.freeze_id === one.id &&
+        exception.expires_at.getTime() > now &&
+        stand.isMet(row.plan.policy.rules.freezeQuorum, 'freeze', `freeze:${exception.id}`),
+    );
+    if (!excepted) return fails('frozen');
+  }
+  return { ...PASS, reason: 'no_freeze' };
+}
+
+/** Empty lists are everything. */
+function concerns({ target_ids: ids, environments, effects }: FreezeRow, { plan }: PlannedRow): boolean {
+  const steps = [...plan.steps, ...plan.recovery.steps];
+  return (
+    (ids.length === 0 || plan.targets.some(({ id }) => ids.includes(id))) &&
+    (environments.length === 0 || environments.includes(plan.environment)) &&
+    (effects.length === 0 || steps.some(({ effect }) => effects.includes(effect)))
+  );
+}
+
+async function residualRisk({ tx, row, now }: Looking): Promise<Judged> {
+  for (const risk of await risksOf(tx, row.org_id, row.id)) {
+    const reason = riskBlocks(
+      {
+        level: risk.level,
+        treatment: risk.treatment,
+        acceptedUntil: risk.valid_until?.getTime(),
+        otherDigest: risk.accepted_digest !== row.digest,
+        closed: risk.closed_at !== null,
+      },
+      now,
+    );
+    if (reason !== undefined) return fails(reason);
+  }
+  return { ...PASS, reason: 'risks_accepted' };
+}
+
+const backup = (looking: Looking): Promise<Judged> =>
+  evidence(looking, BACKUP, looking.row.digest, looking.row.plan.policy.rules.backupSeconds);
+
+async function confirmation({ row }: Looking): Promise<Judged> {
+  return row.confirmed_digest === row.digest
+    ? { verdict: 'pass', reason: 'confirmed' }
+    : { verdict: 'inconclusive', reason: 'not_confirmed' };
+}
+
+/** The newest of its kind decides: evidence that failed is not outweighed by an older one that passed. */
+async function evidence(
+  { tx, row, now }: Looking,
+  predicateType: string,
+  digest: string,
+  maxAgeSeconds: number,
+): Promise<Judged> {
+  const rows = await evidenceOf(tx, row.org_id, [hexOf(digest)], predicateType);
+  const newest = rows.find(({ key_revoked_at: revoked }) => revoked === null);
+  return judge(newest && observed(newest), now, maxAgeSeconds * 1000);
+}
+
+const observed = ({ result, observed_at: at, expires_at: expires }: EvidenceRow) => ({
+  verdict: result,
+  observedAt: at.getTime(),
+  expiresAt: expires?.getTime(),
+});
+
+async function recorded({ tx, row, now }: Looking, rule: GateRule): Promise<Judged> {
+  const results = await latestResults(tx, row.org_id, row.id, row.digest);
+  const found = results.find(({ gate, source }) => gate === rule.name && source === rule.kind);
+  if (found?.source === 'external') {
+    const hook = found.hook_id ?? '';
+    const revoked = await revokedHooks(tx, row.org_id, [hook]);
+    if (hook !== rule.hookId || revoked.length > 0)
+      return { verdict: 'inconclusive', reason: 'hook_revoked' };
+  }
+  return judge(
+    found && { verdict: found.verdict, observedAt: found.observed_at.getTime(), expiresAt: undefined },
+    now,
+    rule.maxAgeSeconds * 1000,
+  );
+}

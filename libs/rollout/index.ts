@@ -1,0 +1,6 @@
+export { Gates } from './gates/gates.ts';
+export { Postures } from './gates/postures.ts';
+export { Moves } from './lifecycle/moves.ts';
+export { Rollouts } from './lifecycle/rollouts.ts';
+export { RolloutModule } from './rollout.module.ts';
+export { Standing } from './signoff/standing.ts';

@@ -1,0 +1,233 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type AppInProcess, expectStatus, owner, startApp, until } from '../../test/kit/app-in-process.ts';
+import { planOf, RolloutKit, type Somebody, statement, two } from '../../test/kit/rollouts.ts';
+
+let app: AppInProcess;
+let kit: RolloutKit;
+let server: Server;
+/** What the receiver was asked, in order; `unhealthy` answers of its health. */
+const asked: { url: string; key: string; fence: string }[] = [];
+let unhealthy = false;
+let url = '';
+let olga: Somebody;
+let author: Somebody;
+let first: Somebody;
+let second: Somebody;
+let operator: Somebody;
+let verifier: Somebody;
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    const { headers } = request;
+    asked.push({
+      url: `${request.method} ${request.url}`,
+      key: String(headers['idempotency-key']),
+      fence: String(headers['x-portcullis-fence']),
+    });
+    request.resume();
+    response.statusCode = request.url === '/health' && unhealthy ? 500 : 200;
+    response.end();
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  app = await startApp({ worker: true, egressAllow: ['127.0.0.0/8'] });
+  const admin = await app.signIn(owner, 'acme');
+  kit = new RolloutKit(app, admin);
+  olga = { id: admin.user.id, token: admin.accessToken, email: owner.email };
+  author = await kit.somebody('author', 'operator');
+  first = await kit.somebody('first', 'admin');
+  second = await kit.somebody('second', 'admin');
+  operator = await kit.somebody('operator', 'operator');
+  verifier = await kit.somebody('verifier', 'auditor');
+}, 60_000);
+afterAll(async () => {
+  await app.close();
+  server.close();
+});
+
+describe('one change, from the plan to its report', () => {
+  let targets: string[];
+  let policyId: string;
+  let broken: { id: string; digest: string; recoveryDigest: string };
+  let risk: { id: string };
+
+  it('is planned under a policy of two approvers, evidence, and duties kept apart', async () => {
+    policyId = await kit.policy(olga, {
+      quorum: two,
+      separate: [
+        { one: 'approver', other: 'executor' },
+        { one: 'executor', other: 'verifier' },
+        { one: 'evidence_producer', other: 'approver' },
+      ],
+      gates: [{ name: 'scan', kind: 'evidence', predicateType: 'https://example.org/scan/v1' }],
+    });
+    targets = [await kit.target(first), await kit.target(first)];
+    const put = { command: 'http.put', arguments: { url: `${url}/apply` } };
+    const id = await kit.written(author, policyId, 'Roll out <b>1.2.3</b>');
+    broken = await kit.planned(
+      author,
+      id,
+      planOf(targets, {
+        steps: [{ name: 'install', ...put }],
+        artifacts: [{ name: 'app', digest: `sha256:${'1'.repeat(64)}` }],
+        waves: [
+          {
+            targets: [targets[0]],
+            checks: [{ name: 'healthy', command: 'http.get', arguments: { url: `${url}/health` } }],
+          },
+          { targets: [targets[1]] },
+        ],
+        recovery: {
+          kind: 'rollback',
+          steps: [{ name: 'put back', command: 'http.put', arguments: { url: `${url}/back` } }],
+        },
+      }),
+    );
+    expect(broken.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expectStatus(await kit.post(author, `/rollouts/${id}/review`), 200);
+  });
+
+  it('waits for evidence, for both approvers, and for its residual risk', async () => {
+    risk = expectStatus(
+      await kit.post(author, '/risks', {
+        rolloutId: broken.id,
+        statement: '<script>alert(1)</script> the cache may be cold',
+        likelihood: 3,
+        consequence: 4,
+        treatment: 'accept',
+        rationale: 'it warms within minutes',
+      }),
+      201,
+    );
+    expectStatus(await kit.sign(first, broken), 200);
+    const signed = expectStatus(await kit.sign(second, broken), 200);
+    expect(signed.state).toBe('approved');
+    const closed = expectStatus(
+      await kit.post(operator, `/rollouts/${broken.id}/arm`),
+      409,
+      'rollout.gates_closed',
+    );
+    expect(closed.data.gates).toEqual([
+      { name: 'residual_risk', verdict: 'fail', reason: 'risk_not_accepted' },
+      { name: 'scan', verdict: 'inconclusive', reason: 'never_observed' },
+    ]);
+    const scan = statement(broken.digest, 'https://example.org/scan/v1', app.clock.now());
+    expectStatus(await kit.post(author, '/evidence', { statement: scan }), 201);
+    const validUntil = new Date(Date.now() + 86_400_000).toISOString();
+    // A high risk is above an administrator.
+    expectStatus(
+      await kit.post(first, `/risks/${risk.id}/acceptance`, { validUntil }),
+      403,
+      'rollout.risk_outranks',
+    );
+    const accepted = expectStatus(await kit.post(olga, `/risks/${risk.id}/acceptance`, { validUntil }), 200);
+    expect(accepted).toMatchObject({
+      status: 'accepted',
+      acceptedAs: 'owner',
+      acceptedDigest: broken.digest,
+    });
+    expect(expectStatus(await kit.post(operator, `/rollouts/${broken.id}/arm`), 200).state).toBe('armed');
+  });
+
+  it('stops where a wave fails its check, and says which target holds which version', async () => {
+    unhealthy = true;
+    expectStatus(await kit.post(operator, `/rollouts/${broken.id}/execute`), 200);
+    await until(async () => (await kit.read(olga, broken.id)).state === 'failed_needs_operator', 30_000);
+    const look = expectStatus(await kit.get(operator, `/rollouts/${broken.id}/recovery`), 200);
+    expect(look).toMatchObject({
+      recommendation: 'rollback',
+      reason: 'what_was_done_does_not_pass_its_check',
+    });
+    const held = Object.fromEntries(look.targets.map((one: { targetId: string }) => [one.targetId, one]));
+    expect(held[targets[0]!]).toMatchObject({ holds: 'new', version: broken.digest });
+    expect(held[targets[1]!]).toMatchObject({ holds: 'before', version: null });
+    expect(asked.map((one) => one.url)).toEqual(['PUT /apply', 'GET /health']);
+    expect(asked[0]).toMatchObject({ key: `${broken.id}:apply:0`, fence: '1' });
+  });
+
+  it('is rolled back, which touches only what was touched', async () => {
+    asked.length = 0;
+    expectStatus(await kit.post(operator, `/rollouts/${broken.id}/rollback`, { reason: 'unhealthy' }), 200);
+    await until(async () => (await kit.read(olga, broken.id)).state === 'rolled_back', 30_000);
+    expect(asked.map((one) => one.url)).toEqual(['PUT /back']);
+    const { items } = expectStatus(await kit.get(olga, '/rollout-targets'), 200);
+    for (const target of items) expect(target).toMatchObject({ version: null, lockedBy: null });
+  });
+
+  it('is completed at the second attempt, verified by somebody else', async () => {
+    unhealthy = false;
+    const request = { title: 'Second attempt', policyId, supersedes: broken.id };
+    const { id } = expectStatus(await kit.post(author, '/rollouts', request), 201);
+    const plan = await kit.planned(author, id, planOf(targets));
+    expectStatus(await kit.post(author, `/rollouts/${id}/review`), 200);
+    const scan = statement(plan.digest, 'https://example.org/scan/v1', app.clock.now());
+    expectStatus(await kit.post(author, '/evidence', { statement: scan }), 201);
+    expectStatus(await kit.sign(first, plan), 200);
+    expectStatus(await kit.sign(second, plan), 200);
+    expectStatus(await kit.post(operator, `/rollouts/${id}/arm`), 200);
+    expectStatus(await kit.post(operator, `/rollouts/${id}/execute`), 200);
+    await until(async () => (await kit.read(olga, id)).state === 'verifying', 30_000);
+    const body = { passed: true, comment: 'looks right' };
+    expectStatus(await kit.post(verifier, `/rollouts/${id}/verify`, body), 200);
+    const { items } = expectStatus(await kit.get(olga, '/rollout-targets'), 200);
+    for (const target of items) expect(target).toMatchObject({ version: plan.digest, lockedBy: null });
+    const history = expectStatus(await kit.get(verifier, `/rollouts/${id}/history`), 200).items;
+    expect(history.map((move: { to: string }) => move.to)).toEqual([
+      'planned',
+      'in_review',
+      'approved',
+      'armed',
+      'executing',
+      'verifying',
+      'completed',
+    ]);
+  });
+
+  it('shows whole in a report that no name breaks out of', async () => {
+    const answer = await kit.get(verifier, `/rollouts/${broken.id}/report`);
+    expect(answer.status).toBe(200);
+    expect(answer.headers['content-type']).toBe('text/html; charset=utf-8');
+    expect(answer.headers['content-security-policy']).toContain("default-src 'none'");
+    const page = String(answer.body);
+    expect(page).not.toContain('<script>');
+    expect(page).not.toContain('<b>');
+    expect(page).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
+    for (const shown of [
+      broken.digest,
+      'first@acme.example',
+      'check_failed',
+      'rolled_back',
+      '@media print',
+      risk.id.slice(0, 0),
+    ])
+      expect(page).toContain(shown);
+  });
+
+  it('has a trail that verifies', async () => {
+    const moved = (await app.records(kit.orgId)).filter(
+      ({ target, action }) => target.id === broken.id && action === 'rollout.moved',
+    );
+    expect(moved.map(({ changes }) => changes.state.to)).toEqual([
+      'planned',
+      'in_review',
+      'approved',
+      'armed',
+      'executing',
+      'failed_needs_operator',
+      'rolling_back',
+      'rolled_back',
+    ]);
+    expect(moved.map(({ actor }) => actor.type)).toEqual([
+      'user',
+      'user',
+      'user',
+      'user',
+      'user',
+      'system',
+      'user',
+      'system',
+    ]);
+  });
+});

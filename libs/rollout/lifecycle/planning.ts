@@ -1,0 +1,228 @@
+import { Injectable } from '@nestjs/common';
+import { type Caller, Clock, type InputError, type Json } from '#kernel';
+import { Database, type OrgTx } from '#database';
+import { StepRunner } from '../apply/step-runner.ts';
+import { waveFaults } from '../apply/waves.ts';
+import { readPolicy } from '../policy/policy.store.ts';
+import { RolloutFault } from '../rollout.faults.ts';
+import { findTargets } from '../targets/target.store.ts';
+import { liveState } from '../targets/targets.ts';
+import { type Forbidden, forbiddenClass, graver } from './classes.ts';
+import { Moves, nextState } from './moves.ts';
+import {
+  type Effect,
+  type Plan,
+  type PlannedStep,
+  type PlannedTarget,
+  type RecoveryKind,
+  recoveryDigest,
+  subjectDigest,
+} from './plan.ts';
+import type { PlanRequest, StepField } from './plan.contract.ts';
+import {
+  type AnyTx,
+  lockRollout,
+  type PlannedRow,
+  readSecretVersions,
+  type RolloutRow,
+  storePlan,
+} from './rollout.store.ts';
+
+const FORBIDDEN: Readonly<Record<Forbidden, () => Error>> = {
+  secret_provisioning: () => RolloutFault.forbidden_secret_provisioning(),
+  business_action: () => RolloutFault.forbidden_business_action(),
+  destruction_unmarked: () => RolloutFault.forbidden_destruction(),
+};
+
+/** Makes plans and seals them, and tells whether what was sealed is still what is there. */
+@Injectable()
+export class Planning {
+  constructor(
+    private readonly database: Database,
+    private readonly moves: Moves,
+    private readonly runner: StepRunner,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Seals a plan. The same plan again changes nothing, so that its sign-offs stay; another one voids them. Faults:
+   * `rollout.bad_plan`, `rollout.unknown_command`, `rollout.forbidden_*`, `rollout.wrong_state`.
+   */
+  async plan(caller: Caller, id: string, request: PlanRequest): Promise<RolloutRow> {
+    return this.database.inOrg(caller, async (tx) => {
+      const row = await lockRollout(tx, tx.orgId, id);
+      if (!row) throw RolloutFault.not_found();
+      nextState(row, 'plan', ['plan_sealed']);
+      const plan = await this.#seal(tx, row, request);
+      const digest = subjectDigest(tx.orgId, plan);
+      if (row.digest === digest && row.state !== 'suspended') return row;
+      const sealed = { plan, digest, recoveryDigest: recoveryDigest(plan) };
+      await storePlan(tx, id, sealed);
+      await this.moves.note(tx, caller, {
+        action: 'rollout.planned',
+        target: { type: 'rollout', id },
+        changes: {
+          digest: { ...(row.digest !== null && { from: row.digest }), to: digest },
+          targets: { to: plan.targets.length },
+          steps: { to: plan.steps.length },
+        },
+      });
+      const now = { ...row, plan, digest, recovery_digest: sealed.recoveryDigest };
+      return this.moves.make(tx, caller, now, 'plan', ['plan_sealed']);
+    });
+  }
+
+  /**
+   * Where what is there differs from what was sealed: `target:<id>`, `secret:<path>`, `policy`, `command:<name>`. What
+   * cannot be read, or was seen too long ago, differs. `targets`: those that nothing was done to yet.
+   */
+  async differences(tx: AnyTx, row: PlannedRow, targets?: readonly string[]): Promise<string[]> {
+    const { plan } = row;
+    const found: string[] = [];
+    const compared = plan.targets.filter(({ id }) => targets === undefined || targets.includes(id));
+    const live = await this.#liveTargets(
+      tx,
+      row.org_id,
+      compared.map(({ id }) => id),
+    );
+    for (const target of compared) {
+      const now = live.get(target.id);
+      if (now === undefined || now.state !== target.state || now.version !== target.version)
+        found.push(`target:${target.id}`);
+    }
+    const versions = await this.#secrets(
+      tx,
+      row.org_id,
+      plan.secrets.map(({ path }) => path),
+    );
+    for (const { path, version } of plan.secrets)
+      if (versions.get(path) !== version) found.push(`secret:${path}`);
+    const policy = await readPolicy(tx, row.org_id, plan.policy.id);
+    const rules = JSON.stringify(policy?.rules ?? null);
+    const livePlan = {
+      ...plan,
+      policy: { ...plan.policy, rules: JSON.parse(rules) as Plan['policy']['rules'] },
+    };
+    if (policy === undefined || subjectDigest(row.org_id, livePlan) !== subjectDigest(row.org_id, plan))
+      found.push('policy');
+    for (const step of [...plan.steps, ...plan.recovery.steps]) {
+      if (this.runner.command(step.command)?.version !== step.version) found.push(`command:${step.command}`);
+    }
+    // The row itself may have been altered behind the product's back.
+    if (subjectDigest(row.org_id, plan) !== row.digest) found.push('digest');
+    return [...new Set(found)];
+  }
+
+  async #liveTargets(tx: AnyTx, orgId: string, ids: readonly string[]): Promise<Map<string, PlannedTarget>> {
+    const rows = await findTargets(tx, orgId, ids);
+    const now = this.clock.now();
+    return new Map(
+      rows.flatMap((target) => {
+        const state = liveState(target, now);
+        const { id, version } = target;
+        return state === undefined ? [] : [[id, { id, state, version }] as const];
+      }),
+    );
+  }
+
+  async #secrets(tx: AnyTx, orgId: string, paths: readonly string[]): Promise<Map<string, number>> {
+    if (paths.length === 0) return new Map();
+    const rows = await readSecretVersions(tx, orgId, paths);
+    return new Map(rows.map(({ path, version }) => [path, version]));
+  }
+
+  async #seal(tx: OrgTx, row: RolloutRow, request: PlanRequest): Promise<Plan> {
+    const policy = await readPolicy(tx, tx.orgId, row.policy_id);
+    if (!policy) throw RolloutFault.policy_not_found();
+    const live = await this.#liveTargets(tx, tx.orgId, request.targets);
+    const paths = [...new Set(request.secrets ?? [])];
+    const versions = await this.#secrets(tx, tx.orgId, paths);
+    const errors = faultsOf(request, live, versions);
+    const read = (steps: readonly StepField[], at: string): PlannedStep[] =>
+      steps.map((step, index) => this.#step(step, `${at}[${index}]`, errors));
+    const plan: Plan = {
+      environment: request.environment,
+      targets: [...new Set(request.targets)].flatMap((id) => live.get(id) ?? []),
+      steps: read(request.steps, 'steps'),
+      artifacts: (request.artifacts ?? []).map(({ name, digest }) => ({ name, digest })),
+      secrets: paths.map((path) => ({ path, version: versions.get(path) ?? 0 })),
+      waves: (request.waves ?? [{ targets: request.targets }]).map((wave, index) => ({
+        targets: [...wave.targets],
+        bakeSeconds: wave.bakeSeconds ?? 0,
+        checks: read(wave.checks ?? [], `waves[${index}].checks`),
+        failureLimit: wave.failureLimit ?? 0,
+      })),
+      recovery: {
+        kind: request.recovery.kind as RecoveryKind,
+        steps: read(request.recovery.steps ?? [], 'recovery.steps'),
+        windowSeconds: request.recovery.windowSeconds ?? 0,
+      },
+      policy: { id: policy.id, rules: policy.rules },
+    };
+    for (const [index, wave] of plan.waves.entries())
+      for (const check of wave.checks)
+        if (check.effect !== 'none')
+          errors.push({ path: `waves[${index}].checks`, message: 'must change nothing' });
+    if (errors.length > 0) throw RolloutFault.bad_plan({ errors });
+    return plan;
+  }
+
+  #step(field: StepField, path: string, errors: InputError[]): PlannedStep {
+    const command = this.runner.command(field.command);
+    if (!command) {
+      throw RolloutFault.unknown_command({
+        errors: [{ path: `${path}.command`, message: 'does not exist' }],
+      });
+    }
+    const given = (field.arguments ?? {}) as Record<string, Json>;
+    const wrong = command.faultOf(given);
+    if (wrong !== undefined) errors.push({ path: `${path}.arguments`, message: wrong });
+    if (field.idempotent === true && !command.idempotent)
+      errors.push({ path: `${path}.idempotent`, message: 'is more than the command can keep' });
+    const step: PlannedStep = {
+      name: field.name,
+      command: command.name,
+      version: command.version,
+      arguments: given,
+      effect: graver(command.effect, (field.effect ?? 'none') as Effect),
+      idempotent: command.idempotent && (field.idempotent ?? true),
+      irreversible: field.irreversible ?? false,
+    };
+    const forbidden = forbiddenClass(step);
+    if (forbidden) throw FORBIDDEN[forbidden]();
+    return step;
+  }
+}
+
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+function faultsOf(
+  request: PlanRequest,
+  live: ReadonlyMap<string, PlannedTarget>,
+  versions: ReadonlyMap<string, number>,
+): InputError[] {
+  const errors: InputError[] = [];
+  for (const [index, id] of request.targets.entries()) {
+    if (!live.has(id))
+      errors.push({ path: `targets[${index}]`, message: 'is no target whose state is known now' });
+  }
+  for (const [index, path] of (request.secrets ?? []).entries()) {
+    if (!versions.has(path))
+      errors.push({ path: `secrets[${index}]`, message: 'is no secret that can be read' });
+  }
+  for (const [index, { digest }] of (request.artifacts ?? []).entries()) {
+    if (!DIGEST.test(digest))
+      errors.push({
+        path: `artifacts[${index}].digest`,
+        message: 'must be sha256: and 64 hexadecimal digits',
+      });
+  }
+  const waves = request.waves ?? [{ targets: request.targets }];
+  errors.push(...waveFaults(waves, request.targets).map((message) => ({ path: 'waves', message })));
+  const { kind, steps = [] } = request.recovery;
+  if (kind !== 'irreversible' && steps.length === 0)
+    errors.push({ path: 'recovery.steps', message: 'must say the way back' });
+  if (kind === 'irreversible' && steps.length > 0)
+    errors.push({ path: 'recovery.steps', message: 'must be empty where there is no way back' });
+  return errors;
+}

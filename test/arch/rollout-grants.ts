@@ -1,0 +1,42 @@
+/** Routes of rollouts that change something and grant nobody anything, each with the reason; see grant-ceiling.spec.ts. */
+export const rolloutsGrantNothing: Record<string, string> = {
+  'POST /api/v1/orgs/:orgId/rollouts': 'a draft, which does nothing',
+  'PUT /api/v1/orgs/:orgId/rollouts/:rolloutId/plan': 'what is to be done; others let it be done',
+  'POST /api/v1/orgs/:orgId/rollouts/:rolloutId/review': 'asks for sign-offs',
+  'POST /api/v1/orgs/:orgId/rollouts/:rolloutId/withdraw': 'ends a draft',
+  'POST /api/v1/orgs/:orgId/rollouts/:rolloutId/sign-offs':
+    'lets one plan be carried out, by a permission of its own',
+  'POST /api/v1/orgs/:orgId/rollouts/:rolloutId/gates/:gate': 'the same',
+  'POST /api/v1/orgs/:orgId/rollouts/:rolloutId/gates/:gate/check': 'has a command run that changes nothing',
+  'POST /api/v1/orgs/:orgId/rollouts/:rolloutId/confirm': 'words about one plan',
+  'POST /api/v1/orgs/:orgId/rollouts/:rolloutId/arm': 'carries out what others signed',
+  'POST /api/v1/orgs/:orgId/rollouts/:rolloutId/execute': 'the same',
+  'POST /api/v1/orgs/:orgId/rollouts/:rolloutId/pause': 'the same',
+  'POST /api/v1/orgs/:orgId/rollouts/:rolloutId/resume': 'the same',
+  'POST /api/v1/orgs/:orgId/rollouts/:rolloutId/stop': 'the same',
+  'POST /api/v1/orgs/:orgId/rollouts/:rolloutId/verify': 'says what is the case',
+  'POST /api/v1/orgs/:orgId/rollouts/:rolloutId/repair': 'goes on with what others signed',
+  'POST /api/v1/orgs/:orgId/rollouts/:rolloutId/rollback': 'takes back what was done',
+  'POST /api/v1/orgs/:orgId/rollouts/:rolloutId/close': 'ends it',
+  'POST /api/v1/orgs/:orgId/rollouts/:rolloutId/break-glass':
+    'carries out one plan, by a permission of its own; changes no rights',
+  'POST /api/v1/orgs/:orgId/break-glass/:breakGlassId/review': 'words about it',
+  'POST /api/v1/orgs/:orgId/rollout-policies': 'what is asked of rollouts, not what anybody may',
+  'PUT /api/v1/orgs/:orgId/rollout-policies/:policyId': 'the same',
+  'POST /api/v1/orgs/:orgId/rollout-hooks': 'a secret that speaks for one gate, and opens nothing else',
+  'POST /api/v1/orgs/:orgId/rollout-persons': 'takes sign-offs away',
+  'POST /api/v1/orgs/:orgId/rollout-targets': 'a name',
+  'PUT /api/v1/orgs/:orgId/rollout-targets/:targetId/state': 'says what is the case',
+  'POST /api/v1/orgs/:orgId/evidence': 'the same',
+  'POST /api/v1/orgs/:orgId/evidence-attachments': 'a file',
+  'POST /api/v1/orgs/:orgId/evidence-keys':
+    'a key that speaks for its owner, as evidence and as nothing else',
+  'POST /api/v1/orgs/:orgId/risks': 'says what is the case',
+  'PUT /api/v1/orgs/:orgId/risks/:riskId': 'the same',
+  'POST /api/v1/orgs/:orgId/risks/:riskId/acceptance':
+    'bears a risk, by an authority that is compared with it',
+  'POST /api/v1/orgs/:orgId/risks/:riskId/close': 'the same',
+  'POST /api/v1/orgs/:orgId/freezes': 'keeps rollouts back',
+  'PUT /api/v1/orgs/:orgId/freezes/:freezeId': 'the same',
+  'POST /api/v1/orgs/:orgId/freezes/:freezeId/exceptions': 'asks for sign-offs',
+};
