@@ -93,8 +93,11 @@ function queryFor(route: Route): string {
   const input = route.inputs.find(({ from }) => from === 'query');
   if (!input) return '';
   const schema = schemaOf(input.type as new () => object);
-  const required = (schema['required'] as string[] | undefined) ?? [];
   const properties = (schema['properties'] ?? {}) as Record<string, Schema>;
+  const streams = route.answers?.contentType === 'text/event-stream';
+  // How long a stream goes on: minutes where nobody says.
+  const ends = ['wait', 'seconds'].filter((name) => streams && name in properties);
+  const required = [...((schema['required'] as string[] | undefined) ?? []), ...ends];
   return `?${required.map((name) => `${name}=${String(sampleOf(name, properties[name] ?? {}))}`).join('&')}`;
 }
 
@@ -135,6 +138,11 @@ function sampleOf(name: string, schema: Schema): unknown {
   if (Object.hasOwn(SAMPLES, name) && schema['type'] === typeof SAMPLES[name]) return SAMPLES[name];
   // Of a sink of the first kind.
   if (name === 'settings') return { host: 'logs.example' };
+  // Of a hook of Gitea.
+  if (name === 'baseUrl') return 'https://gitea.example';
+  if (name === 'token') return 'secret://gitea#token';
+  if (name === 'secrets') return ['secret://gitea#secret'];
+  if (name === 'repositories') return ['ada/ledger'];
   if (schema['enum']) return (schema['enum'] as unknown[])[0];
   // What may be null is tried with what it is otherwise.
   switch ([schema['type']].flat()[0]) {
@@ -169,7 +177,7 @@ function sampleOf(name: string, schema: Schema): unknown {
 /** Calls a route as if it were the victim's: their organization and their objects in its path. */
 function callAtVictim(route: Route): Promise<Answer> {
   const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId } = victim;
-  const { deviceId, factorId, secretId, sinkId, erasureId, eventId, capabilityId } = victim;
+  const { deviceId, factorId, secretId, sinkId, giteaHookId, erasureId, eventId, capabilityId } = victim;
   const { surfaceId, authorityId } = victim;
   const ids: Record<string, string> = {
     orgId,
@@ -182,6 +190,7 @@ function callAtVictim(route: Route): Promise<Answer> {
     deviceId,
     secretId,
     sinkId,
+    giteaHookId,
     kid: 'k'.repeat(43),
     factorId,
     erasureId,

@@ -53,6 +53,7 @@ const idsOf = (tenant: SeededTenant): Record<string, string> => ({
   accountId: tenant.serviceAccountId,
   secretId: tenant.secretId,
   sinkId: tenant.sinkId,
+  giteaHookId: tenant.giteaHookId,
   deviceId: tenant.deviceId,
   factorId: tenant.factorId,
   erasureId: tenant.erasureId,

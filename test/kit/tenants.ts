@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { type Caller, newId } from '#kernel';
+import { seedHook } from './gitea-rows.ts';
 import { seedRollouts } from './rollout-rows.ts';
 
 /** One organization with at least one row in every table that holds rows of organizations. */
@@ -14,6 +15,7 @@ export interface SeededTenant {
   readonly deviceId: string;
   readonly secretId: string;
   readonly sinkId: string;
+  readonly giteaHookId: string;
   readonly factorId: string;
   readonly erasureId: string;
   readonly eventId: string;
@@ -30,7 +32,7 @@ export interface SeededTenant {
 export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
   const [orgId, userId, roleId, sessionId] = [newId(), newId(), newId(), newId()];
   const [serviceAccountId, apiKeyId, invitationId] = [newId(), newId(), newId()];
-  const [secretId, sinkId, capabilityId] = [newId(), newId(), newId()];
+  const [secretId, sinkId, giteaHookId, capabilityId] = [newId(), newId(), newId(), newId()];
   const [deviceId, factorId, erasureId, eventId] = [newId(), newId(), newId(), newId()];
   const [surfaceId, authorityId] = [newId(), newId()];
   const mark = `mark-${newId()}`;
@@ -143,6 +145,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     );
     await seedSecret(query, orgId, secretId, mark);
     rollouts = await seedRollouts(query, { orgId, userId, mark });
+    await seedHook(query, orgId, giteaHookId, mark);
     await query('INSERT INTO audit_holds (org_id, reason, placed_by) VALUES ($1, $2, $3)', [
       orgId,
       mark,
@@ -184,6 +187,7 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
     factorId,
     secretId,
     sinkId,
+    giteaHookId,
     erasureId,
     eventId,
     capabilityId,
@@ -207,6 +211,11 @@ async function seedSecret(query: Query, orgId: string, secretId: string, mark: s
   await query(
     `INSERT INTO secret_digests (org_id, secret_id, version, field, path, digest) VALUES ($1, $2, 1, 'f', $3, $3)`,
     [orgId, secretId, mark],
+  );
+  await query('INSERT INTO vault_secrets (org_id, id, path) VALUES ($1, $2, $3)', [orgId, secretId, mark]);
+  await query(
+    `INSERT INTO vault_changes (org_id, id, secret_id, path, kind, intent) VALUES ($1, $2, $3, $4, 'written', $5)`,
+    [orgId, newId(), secretId, mark, { mark }],
   );
   await query(
     `INSERT INTO secret_rotations (org_id, secret_id, field, length, alphabet, overlap_seconds)
