@@ -184,10 +184,6 @@ export const auditActions = {
     retention: 'security',
   },
   ...secretActions,
-  'master_key.rewrapped': {
-    description: 'What the master key wraps was wrapped anew by the current one; changes counts it.',
-    retention: 'security',
-  },
   'intake.hook_created': {
     description: 'A hook was created by which a Gitea tells of events.',
     retention: 'administration',

@@ -9,7 +9,7 @@ export const ProjectionFault = faults('projection', {
     'conflict',
     'This kind of truth has an owner; end that authority first. data.authorityId names it.',
   ],
-  bad_service_account: ['invalid', 'There is no such service account in this organization.'],
+  bad_service_account: ['not_found', 'There is no such service account in this organization.'],
   not_owner: [
     'forbidden',
     'Only keys of the service account that owns this kind of truth may tell facts of it; data.kind names the kind.',

@@ -93,8 +93,11 @@ function queryFor(route: Route): string {
   const input = route.inputs.find(({ from }) => from === 'query');
   if (!input) return '';
   const schema = schemaOf(input.type as new () => object);
-  const required = (schema['required'] as string[] | undefined) ?? [];
   const properties = (schema['properties'] ?? {}) as Record<string, Schema>;
+  const streams = route.answers?.contentType === 'text/event-stream';
+  // How long a stream goes on: minutes where nobody says.
+  const ends = ['wait', 'seconds'].filter((name) => streams && name in properties);
+  const required = [...((schema['required'] as string[] | undefined) ?? []), ...ends];
   return `?${required.map((name) => `${name}=${String(sampleOf(name, properties[name] ?? {}))}`).join('&')}`;
 }
 

@@ -2,7 +2,12 @@ import { newId } from '#kernel';
 import type { Query } from './tenants.ts';
 
 /** A hook of a Gitea, with what came in by it. */
-export async function seedHook(query: Query, orgId: string, giteaHookId: string, mark: string): Promise<void> {
+export async function seedHook(
+  query: Query,
+  orgId: string,
+  giteaHookId: string,
+  mark: string,
+): Promise<void> {
   await query(
     `INSERT INTO gitea_hooks (org_id, id, name, base_url, token_ref, secret_refs, repositories, branches, tags, opens,
                               created_by)

@@ -217,11 +217,6 @@ async function seedSecret(query: Query, orgId: string, secretId: string, mark: s
     `INSERT INTO secret_digests (org_id, secret_id, version, field, path, digest) VALUES ($1, $2, 1, 'f', $3, $3)`,
     [orgId, secretId, mark],
   );
-  await query('INSERT INTO vault_secrets (org_id, id, path) VALUES ($1, $2, $3)', [orgId, secretId, mark]);
-  await query(
-    `INSERT INTO vault_changes (org_id, id, secret_id, path, kind, intent) VALUES ($1, $2, $3, $4, 'written', '{}')`,
-    [orgId, newId(), secretId, mark],
-  );
   await query(
     `INSERT INTO secret_rotations (org_id, secret_id, field, length, alphabet, overlap_seconds)
      VALUES ($1, $2, $3, 40, 'hex', 0)`,

@@ -86,7 +86,7 @@ describe('a kind of truth', () => {
     });
     expectStatus(
       await product.post(`${portal.org}/authorities`, { ...body, serviceAccountId: newId() }, as(admin)),
-      400,
+      404,
       'projection.bad_service_account',
     );
   });
