@@ -135,7 +135,7 @@ function sampleOf(name: string, schema: Schema): unknown {
   if (name === 'version') return '1.0.0';
   if (name === 'range') return '^1.0.0';
   if (name === 'fields') return { key: 'sample' };
-  if (Object.hasOwn(SAMPLES, name)) return SAMPLES[name];
+  if (Object.hasOwn(SAMPLES, name) && schema['type'] === typeof SAMPLES[name]) return SAMPLES[name];
   // Of a sink of the first kind.
   if (name === 'settings') return { host: 'logs.example' };
   // Of a hook of Gitea.

@@ -144,11 +144,6 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       [orgId, sinkId, mark],
     );
     await seedSecret(query, orgId, secretId, mark);
-    await query('INSERT INTO vault_secrets (org_id, id, path) VALUES ($1, $2, $3)', [orgId, secretId, mark]);
-    await query(
-      `INSERT INTO vault_changes (org_id, id, secret_id, path, kind, intent) VALUES ($1, $2, $3, $4, 'written', $5)`,
-      [orgId, newId(), secretId, mark, { mark }],
-    );
     rollouts = await seedRollouts(query, { orgId, userId, mark });
     await seedHook(query, orgId, giteaHookId, mark);
     await query('INSERT INTO audit_holds (org_id, reason, placed_by) VALUES ($1, $2, $3)', [
