@@ -15,6 +15,11 @@ export async function seedSecret(query: Query, orgId: string, secretId: string, 
     `INSERT INTO secret_digests (org_id, secret_id, version, field, path, digest) VALUES ($1, $2, 1, 'f', $3, $3)`,
     [orgId, secretId, mark],
   );
+  await query('INSERT INTO vault_secrets (org_id, id, path) VALUES ($1, $2, $3)', [orgId, secretId, mark]);
+  await query(
+    `INSERT INTO vault_changes (org_id, id, secret_id, path, kind, intent) VALUES ($1, $2, $3, $4, 'written', $5)`,
+    [orgId, newId(), secretId, mark, { mark }],
+  );
   await query(
     `INSERT INTO secret_rotations (org_id, secret_id, field, length, alphabet, overlap_seconds)
      VALUES ($1, $2, $3, 40, 'hex', 0)`,
