@@ -29,6 +29,7 @@ import { CreateEvents1763769600034 } from './1763769600034-create-events.ts';
 import { CreateCapabilities1763769600035 } from './1763769600035-create-capabilities.ts';
 import { CreateRollouts1763769600040 } from './1763769600040-create-rollouts.ts';
 import { CreateEvidenceAndRisks1763769600041 } from './1763769600041-create-evidence-and-risks.ts';
+import { CreateGiteaIntake1763769600045 } from './1763769600045-create-gitea-intake.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -63,4 +64,5 @@ export const migrations = [
   CreateCapabilities1763769600035,
   CreateRollouts1763769600040,
   CreateEvidenceAndRisks1763769600041,
+  CreateGiteaIntake1763769600045,
 ];

@@ -6,6 +6,7 @@ import { DatabaseModule, type DatabaseOptions } from '#database';
 import { EventConfig, Events, EventSecrets, EventsModule } from '#events';
 import { EgressModule } from '#egress';
 import { HttpModule } from '#http';
+import { IntakeModule, NoRollouts, RolloutPrompts } from '#intake';
 import { JobsConfig, JobsModule } from '#jobs';
 import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
@@ -41,6 +42,8 @@ export interface AppParts {
   readonly postures?: Postures;
   /** Where events go besides their log, and how long they are kept. */
   readonly events?: EventConfig;
+  /** For tests; until there are rollouts nothing hears of what Gitea says. */
+  readonly rolloutPrompts?: RolloutPrompts;
   /** For tests; the system's where unsaid. */
   readonly clock?: Clock;
 }
@@ -67,6 +70,7 @@ export class AppModule {
     sinkSecrets,
     events = new EventConfig(),
     postures,
+    rolloutPrompts = new NoRollouts(),
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
     return {
@@ -77,6 +81,7 @@ export class AppModule {
           providers: [
             { provide: Clock, useValue: clock },
             { provide: Openings, useValue: new Openings(summary === 'public' ? ['summary'] : []) },
+            { provide: RolloutPrompts, useValue: rolloutPrompts },
             sinkSecrets
               ? { provide: SinkSecrets, useValue: sinkSecrets }
               : { provide: SinkSecrets, useExisting: SecretReferences },
@@ -89,7 +94,7 @@ export class AppModule {
               inject: [SecretReferences],
             },
           ],
-          exports: [Clock, EventSecrets, Openings, RecordFollower, SinkSecrets],
+          exports: [Clock, EventSecrets, Openings, RecordFollower, RolloutPrompts, SinkSecrets],
         },
         DatabaseModule.with(database),
         SecretsModule.with(masterKey, secrets),
@@ -103,6 +108,7 @@ export class AppModule {
         OrgsModule.with(new OrgConfig(publicUrl)),
         ProjectionModule,
         RolloutModule.with({ postures }),
+        IntakeModule,
         PlatformModule.with(watch),
         HttpModule,
       ],

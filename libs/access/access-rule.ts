@@ -27,10 +27,17 @@ export type AccessRule =
       readonly open?: Opening | undefined;
     }
   | { readonly word: 'signed_in'; readonly why: string; readonly fresh?: StepUp | undefined }
+  | { readonly word: 'signed'; readonly scheme: string; readonly why: string }
   | { readonly word: 'public'; readonly why: string; readonly duringSetup: boolean };
 
 /** What an operator may open to everyone by configuration: summaries, which hold no secret and change nothing. */
 export type Opening = 'summary';
+/** The rules that ask who calls. */
+export type CallerRule = Extract<AccessRule, { word: 'access' | 'signed_in' }>;
+
+export function asksForCaller(rule: AccessRule | undefined): rule is CallerRule {
+  return rule?.word === 'access' || rule?.word === 'signed_in';
+}
 
 export const ACCESS_RULE = 'portcullis:access';
 
@@ -70,6 +77,15 @@ export function Public(why: string, options: { duringSetup?: boolean } = {}): Me
     why,
     duringSetup: options.duringSetup ?? false,
   });
+}
+
+/**
+ * For a sender who signs its whole request instead of holding a credential: `scheme` names who verifies it (see
+ * SignedRequests), `why` says why a signature is enough. The route keeps its body as it came (`@RawBody`), for that is
+ * what was signed. Every refusal is on record, whatever its kind.
+ */
+export function Signed(scheme: string, why: string): MethodDecorator {
+  return SetMetadata<string, AccessRule>(ACCESS_RULE, { word: 'signed', scheme, why });
 }
 
 /** The access word of a handler; undefined where none was declared. */

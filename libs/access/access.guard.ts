@@ -1,8 +1,16 @@
-import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import { type CanActivate, type ExecutionContext, Injectable, Optional } from '@nestjs/common';
 import { type Caller, isId } from '#kernel';
-import { type AccessRule, accessRuleOf, goesOnOf, isWrite, OWN, PLATFORM } from './access-rule.ts';
+import {
+  type AccessRule,
+  accessRuleOf,
+  type CallerRule,
+  goesOnOf,
+  isWrite,
+  OWN,
+  PLATFORM,
+} from './access-rule.ts';
 import { AccessFault } from './access.faults.ts';
-import { type AccessRequest, Authenticator, Openings, SystemGate } from './ports.ts';
+import { type AccessRequest, Authenticator, Openings, SignedRequests, SystemGate } from './ports.ts';
 
 /**
  * Stands before every route. Order: the access word, the state of the system, the credential, the organization,
@@ -14,6 +22,7 @@ export class AccessGuard implements CanActivate {
     private readonly authenticator: Authenticator,
     private readonly gate: SystemGate,
     private readonly openings: Openings,
+    @Optional() private readonly signed?: SignedRequests,
   ) {}
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
@@ -38,17 +47,20 @@ export class AccessGuard implements CanActivate {
   private admit(rule: AccessRule, request: AccessRequest): boolean | Promise<boolean> {
     if (rule.word === 'public') return true;
     if (rule.word === 'access' && rule.open !== undefined && this.openings.has(rule.open)) return true;
+    if (rule.word === 'signed') return this.verify(rule.scheme, request);
     const caller = this.authenticator.authenticate(request);
     if (caller instanceof Promise) return caller.then((found) => this.check(rule, request, found));
     return this.check(rule, request, caller);
   }
 
+  private async verify(scheme: string, request: AccessRequest): Promise<boolean> {
+    if (!this.signed) throw AccessFault.undeclared();
+    request.proof = await this.signed.verify(scheme, request);
+    return true;
+  }
+
   /** Throws unless the rule lets this caller in. */
-  private check(
-    rule: Exclude<AccessRule, { word: 'public' }>,
-    request: AccessRequest,
-    caller: Caller,
-  ): boolean | Promise<boolean> {
+  private check(rule: CallerRule, request: AccessRequest, caller: Caller): boolean | Promise<boolean> {
     requirePermissions(rule, request, caller);
     // What a policy asks for binds what the organization grants; own matters, the second factor among them, stay open.
     const policy = rule.word === 'access';
@@ -57,7 +69,7 @@ export class AccessGuard implements CanActivate {
   }
 }
 
-function requirePermissions(rule: AccessRule, request: AccessRequest, caller: Caller): void {
+function requirePermissions(rule: CallerRule, request: AccessRequest, caller: Caller): void {
   request.caller = caller;
   if (rule.word === 'access') requireOrg(rule, request.params as Record<string, string>, caller);
   if (caller.org.status !== 'active') throw AccessFault.org_suspended();

@@ -25,6 +25,7 @@ const sound: Route = {
   rule: read,
   inputs: [],
   answers,
+  rawBody: undefined,
 };
 const param = (name: string | undefined, piped = true): RouteInput => ({
   from: 'param',
@@ -40,6 +41,10 @@ describe('a declaration is sound', () => {
     ['that names a permission and the organization in its path', {}],
     ['for the platform', { rule: { ...read, org: PLATFORM }, inputs: [param('orgId')] }],
     ['for the caller’s own organization', { rule: { ...read, org: OWN }, path: '/x', parameters: [] }],
+    [
+      'for who signs the body as it came',
+      { rule: { word: 'signed', scheme: 'sample', why: 'because' }, rawBody: 9, inputs: [param('orgId')] },
+    ],
     ['for everyone signed in', { rule: { word: 'signed_in', why: 'because' }, inputs: [param('orgId')] }],
     [
       'for everyone',
@@ -58,6 +63,7 @@ describe('a declaration is sound', () => {
 });
 
 describe('an offence is found:', () => {
+  const signed: AccessRule = { word: 'signed', scheme: 'sample', why: 'because' };
   const signedIn = (why: string): AccessRule => ({ word: 'signed_in', why });
   test.each<[string, Partial<Route>, RegExp]>([
     ['no access word', { rule: undefined }, /has no access word/],
@@ -70,6 +76,14 @@ describe('an offence is found:', () => {
       'a blank for a reason',
       { rule: signedIn(' \n'), inputs: [param('orgId')] },
       /@signed_in without a reason/,
+    ],
+    ['a signature without the body as it came', { rule: signed, rawBody: undefined }, /@Signed and @RawBody/],
+    ['a body kept for no signature', { rawBody: 9 }, /@Signed and @RawBody/],
+    ['a signature over a parsed body', { rule: signed, rawBody: 9, inputs: [body(Schema)] }, /a parsed body/],
+    [
+      'a signature without a reason',
+      { rule: { ...signed, why: '' }, rawBody: 9 },
+      /@signed without a reason/,
     ],
     ['no permission', { rule: { ...read, permissions: [] } }, /names no permission/],
     [
@@ -159,6 +173,13 @@ describe('the seal', () => {
 
   test('holds where every route is sound and every permission is asked for', () => {
     expect(seal([all])).toEqual([]);
+  });
+
+  test('names each signature that nothing verifies', () => {
+    const rule: AccessRule = { word: 'signed', scheme: 'sample', why: 'because' };
+    expect(seal([all, { ...sound, rule, rawBody: 9, inputs: [param('orgId')] }])).toEqual([
+      'GET /api/v1/orgs/:orgId (Sample.read) is signed by the scheme sample, which nothing verifies',
+    ]);
   });
 
   test('names each job handler without an access word or a reason, and each that is one too many', () => {

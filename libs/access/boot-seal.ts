@@ -1,8 +1,9 @@
-import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { getMetadataStorage } from 'class-validator';
-import { isWrite, OWN, PLATFORM } from './access-rule.ts';
+import { asksForCaller, isWrite, OWN, PLATFORM } from './access-rule.ts';
 import { JobCatalogue, type JobHandler } from './job-catalogue.ts';
 import { isPermission, permissionNames } from './permissions.ts';
+import { SignedRequests } from './ports.ts';
 import { type Route, RouteCatalogue, type RouteInput } from './route-catalogue.ts';
 
 /** Stops the start. Lists every offender, so that one start shows them all. */
@@ -22,21 +23,30 @@ export class BootSeal implements OnApplicationBootstrap {
   constructor(
     private readonly catalogue: RouteCatalogue,
     private readonly jobs: JobCatalogue,
+    @Optional() private readonly signed?: SignedRequests,
   ) {}
 
   onApplicationBootstrap(): void {
     const offenders = [
       ...this.catalogue.routes.flatMap(routeOffences),
+      ...this.catalogue.routes.flatMap((route) => this.#unverified(route)),
       ...unused(this.catalogue.routes),
       ...jobOffences(this.jobs.handlers),
     ];
     if (offenders.length > 0) throw new SealError(offenders);
   }
+
+  /** A signature that nothing verifies is none. */
+  #unverified(route: Route): string[] {
+    const { rule } = route;
+    if (rule?.word !== 'signed' || this.signed?.schemes.includes(rule.scheme)) return [];
+    return [`${nameOf(route)} is signed by the scheme ${rule.scheme}, which nothing verifies`];
+  }
 }
 
 /** Everything that is wrong with the declaration of one route. */
 export function routeOffences(route: Route): string[] {
-  const at = `${route.method} ${route.path} (${route.controller}.${route.handlerName})`;
+  const at = nameOf(route);
   return [
     ...accessOffences(route),
     ...openOffences(route),
@@ -45,9 +55,19 @@ export function routeOffences(route: Route): string[] {
   ].map((offence) => `${at} ${offence}`);
 }
 
-function accessOffences({ rule, parameters }: Route): string[] {
-  if (rule === undefined) return ['has no access word: @Access, @SignedIn or @Public'];
-  const fresh = rule.word === 'public' ? undefined : rule.fresh;
+function nameOf({ method, path, controller, handlerName }: Route): string {
+  return `${method} ${path} (${controller}.${handlerName})`;
+}
+
+function accessOffences({ rule, parameters, inputs, rawBody }: Route): string[] {
+  if (rule === undefined) return ['has no access word: @Access, @SignedIn, @Signed or @Public'];
+  if ((rule.word === 'signed') !== (rawBody !== undefined)) {
+    return ['needs both or neither of @Signed and @RawBody: what is signed is the body as it came'];
+  }
+  if (rule.word === 'signed' && inputs.some(({ from }) => from === 'body')) {
+    return ['takes a parsed body although it keeps its body as it came'];
+  }
+  const fresh = asksForCaller(rule) ? rule.fresh : undefined;
   const offences =
     fresh && !(Number.isInteger(fresh.within) && fresh.within >= 1 && fresh.within <= 3_600)
       ? [`asks for a proof within ${String(fresh.within)} seconds, which is not 1 to 3600`]

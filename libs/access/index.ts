@@ -1,9 +1,11 @@
 export {
   Access,
   type AccessRule,
+  asksForCaller,
   OWN,
   PLATFORM,
   Public,
+  Signed,
   SignedIn,
   Unattended,
   WhileReadOnly,
@@ -30,6 +32,7 @@ export {
   type Denial,
   Denials,
   Openings,
+  SignedRequests,
   SystemGate,
 } from './ports.ts';
-export { ANSWERS, type AnswerDeclaration, type Route, RouteCatalogue } from './route-catalogue.ts';
+export { ANSWERS, type AnswerDeclaration, RAW_BODY, type Route, RouteCatalogue } from './route-catalogue.ts';

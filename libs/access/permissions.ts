@@ -137,6 +137,14 @@ export const permissions = {
     description: 'Erase secrets and versions of them for ever.',
     roles: ['admin'],
   },
+  'intake:read': {
+    description: 'See by which hooks Gitea tells of events, and what came in by them.',
+    roles: ['admin', 'auditor', 'operator'],
+  },
+  'intake:write': {
+    description: 'Create, change and delete hooks, and have Gitea read again.',
+    roles: ['admin'],
+  },
   'audit:read': {
     description: 'Search the audit log of the organization.',
     roles: ['admin', 'auditor'],

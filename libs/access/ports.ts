@@ -6,11 +6,15 @@ import { AccessFault } from './access.faults.ts';
 export interface AccessRequest {
   readonly headers: { readonly [name: string]: string | string[] | undefined };
   readonly params: unknown;
+  /** Parsed; the very bytes on a route that keeps them (`@RawBody`); undefined where there are none. */
+  readonly body?: unknown;
   readonly facts: RequestFacts;
   /** Memory that lives as long as the connection: a client that sends the same credential again is known by it. */
   readonly connection: { credential?: string; digest?: string };
   /** The caller the guard admitted; undefined on public routes. */
   caller?: Caller | undefined;
+  /** What the signature of a request proves, on signed routes; whoever verified it knows what it is. */
+  proof?: unknown;
 }
 
 /** The caller of a route that is not public: the guard has admitted one, or the request never came here. */
@@ -36,6 +40,15 @@ export abstract class Authenticator {
 
   /** Rejects, with a Fault that carries a challenge, unless the caller's proof is what is asked for. */
   abstract requireProof(caller: Caller, asked: AskedProof): Promise<void>;
+}
+
+/** Verifies requests that are signed as a whole. Implemented by the room that knows their senders. */
+export abstract class SignedRequests {
+  /** The schemes that `@Signed` may name. */
+  abstract readonly schemes: readonly string[];
+
+  /** Resolves with what the signature proves. Rejects with a Fault, of the same kind whatever is wrong. */
+  abstract verify(scheme: string, request: AccessRequest): Promise<object>;
 }
 
 /** Tells whether the system as a whole lets a request in. Implemented by the room that owns the system state. */

@@ -15,6 +15,8 @@ export interface AnswerDeclaration {
 }
 
 export const ANSWERS = 'portcullis:answers';
+/** The most bytes of a body that is kept as it came. Set by `@RawBody`. */
+export const RAW_BODY = 'portcullis:raw-body';
 
 /** One input of a route: where Nest takes it from, and the class or type it is declared with. */
 export interface RouteInput {
@@ -40,6 +42,8 @@ export interface Route {
   readonly goesOn?: string | undefined;
   readonly inputs: readonly RouteInput[];
   readonly answers: AnswerDeclaration | undefined;
+  /** The most bytes of its body, where that is kept as it came. */
+  readonly rawBody: number | undefined;
 }
 
 /** Nest's numbering of parameter decorators (`RouteParamtypes`, which it does not export). */
@@ -96,6 +100,7 @@ function readRoutes(controller: new (...args: never[]) => object, handlerName: s
         goesOn: goesOnOf(handler),
         inputs,
         answers: Reflect.getMetadata(ANSWERS, handler) as AnswerDeclaration | undefined,
+        rawBody: Reflect.getMetadata(RAW_BODY, handler) as number | undefined,
       };
     }),
   );

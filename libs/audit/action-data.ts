@@ -8,6 +8,19 @@ interface Carried {
   readonly data: readonly string[];
 }
 
+const HOOK_FIELDS = [
+  'name',
+  'baseUrl',
+  'token',
+  'secrets',
+  'repositories',
+  'branches',
+  'tags',
+  'opens',
+  'enabled',
+  'isDefault',
+] as const;
+
 /** By action; the specs compare what was written with it. */
 export const actionData: Readonly<Record<AuditAction, Carried>> = {
   'system.set_up': { target: 'deployment', data: [] },
@@ -96,6 +109,16 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
   'api_key.rotated': { target: 'api_key', data: ['overlapSeconds'] },
   'api_key.revoked': { target: 'api_key', data: [] },
   'api_key.rehashed': { target: 'api_key', data: [] },
+  'intake.hook_created': { target: 'gitea_hook', data: [...HOOK_FIELDS] },
+  'intake.hook_updated': { target: 'gitea_hook', data: [...HOOK_FIELDS] },
+  'intake.hook_deleted': { target: 'gitea_hook', data: ['name'] },
+  'intake.delivery_accepted': {
+    target: 'gitea_hook',
+    data: ['delivery', 'event', 'repository', 'bodySha256'],
+  },
+  'intake.delivery_refused': { target: 'gitea_hook, or route', data: [] },
+  'intake.reconcile_asked': { target: 'gitea_hook', data: ['delivery'] },
+  'intake.prompted': { target: 'gitea_hook', data: ['delivery', 'repository', 'prompts'] },
   'access.denied': { target: 'route', data: ['permission'] },
   'access.denied_repeatedly': { target: 'that of the first', data: ['action', 'count'] },
   'audit.read': { target: 'audit_log', data: ['format'] },

@@ -1,5 +1,6 @@
 import type { ActionEntry } from './action-entry.ts';
 import { eventActions } from './event-actions.ts';
+import { intakeActions } from './intake-actions.ts';
 import { rolloutActions } from './rollout-actions.ts';
 import { secretActions } from './secret-actions.ts';
 
@@ -184,10 +185,7 @@ export const auditActions = {
     retention: 'security',
   },
   ...secretActions,
-  'master_key.rewrapped': {
-    description: 'What the master key wraps was wrapped anew by the current one; changes counts it.',
-    retention: 'security',
-  },
+  ...intakeActions,
   'access.denied': {
     description: 'A request was refused; the reason is the fault code.',
     retention: 'security',

@@ -1,6 +1,6 @@
 import type { ActionEntry } from './action-entry.ts';
 
-/** The part of the catalogue (actions.ts) that speaks of secrets, the keys they are encrypted by, and their store. */
+/** The part of the catalogue (actions.ts) that speaks of secrets and of what encrypts them. */
 export const secretActions = {
   'secret.change_started': {
     description:
@@ -85,6 +85,10 @@ export const secretActions = {
   },
   'org_key.destroyed': {
     description: 'The key of an organization was destroyed: its secrets are unreadable for ever.',
+    retention: 'security',
+  },
+  'master_key.rewrapped': {
+    description: 'What the master key wraps was wrapped anew by the current one; changes counts it.',
     retention: 'security',
   },
 } as const satisfies Record<string, ActionEntry>;

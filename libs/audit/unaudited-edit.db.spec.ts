@@ -2,14 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '#kernel';
 import { cloneDatabase, type TestDatabase } from '../../test/kit/database.ts';
 import { editsOf } from '../../test/kit/state-edits.ts';
-import {
-  appendRecord,
-  asRole,
-  type Query,
-  seedTenant,
-  type SeededTenant,
-  stateOf,
-} from '../../test/kit/tenants.ts';
+import { appendRecord, asRole, type Query, stateOf } from '../../test/kit/sql.ts';
+import { seedTenant, type SeededTenant } from '../../test/kit/tenants.ts';
 
 /** What a change without its record is refused with. */
 const UNAUDITED = 'PC001';

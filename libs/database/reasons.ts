@@ -50,6 +50,8 @@ export const systemReasons = {
   projection_sweep: 'That facts of any organization have expired is recorded by one job.',
   rollouts: 'Workers carry out the rollouts of every organization, and end what has expired.',
   rollout_callback: 'An external gate is known by its hook before the organization is.',
+  gitea_intake:
+    'A delivery of Gitea is known by its hook and signature; what it prompts goes on with nobody signed in.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;
 

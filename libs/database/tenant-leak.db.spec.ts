@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cloneDatabase, run, type TestDatabase } from '../../test/kit/database.ts';
-import { callerIn, orgTables, seedTenant, type SeededTenant } from '../../test/kit/tenants.ts';
+import { orgTables } from '../../test/kit/sql.ts';
+import { callerIn, seedTenant, type SeededTenant } from '../../test/kit/tenants.ts';
 import { Database } from './database.ts';
 import type { OrgTx } from './tx.ts';
 

@@ -5,7 +5,8 @@ import { Database } from '#database';
 import { newId, SystemClock } from '#kernel';
 import { auditBy } from '../../test/kit/audit.ts';
 import { cloneDatabase, type TestDatabase } from '../../test/kit/database.ts';
-import { appendRecord, asRole, type Query, seedTenant, stateOf } from '../../test/kit/tenants.ts';
+import { appendRecord, asRole, type Query, stateOf } from '../../test/kit/sql.ts';
+import { seedTenant } from '../../test/kit/tenants.ts';
 import { eventText } from './event.ts';
 import { Events } from './events.ts';
 

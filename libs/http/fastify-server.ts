@@ -10,6 +10,7 @@ import { HttpFault } from './http.faults.ts';
 import { faultOf } from './problem.filter.ts';
 import { problemHeaders, problemOf } from './problem.ts';
 import { HttpRequestFacts, memoryOf, requestIdOf } from './request-facts.ts';
+import { rawBodyLimit } from './raw-body.ts';
 import { RouteMethods } from './route-methods.ts';
 import { type SecurityHeaders, securityHeaders } from './security-headers.ts';
 import { parseStrictJson } from './strict-json.ts';
@@ -133,11 +134,16 @@ function lazyFacts(instance: FastifyInstance, trustsProxies: boolean): void {
 
 /** The only parser: JSON in UTF-8. Any other content type is 415. */
 function jsonBodies(instance: FastifyInstance): void {
+  instance.addHook('onRoute', (route) => {
+    const limit = rawBodyLimit(route.config);
+    if (limit !== undefined) route.bodyLimit = limit;
+  });
   instance.removeAllContentTypeParsers();
   instance.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     if (!isUtf8Json(request.headers['content-type'])) return done(HttpFault.unsupported_media_type());
     // No bytes are no body; a route that needs one says so.
     if (body.length === 0) return done(null, undefined);
+    if (rawBodyLimit(request.routeOptions.config) !== undefined) return done(null, body);
     try {
       done(null, parseStrictJson(body as Buffer));
     } catch (fault) {

@@ -22,3 +22,5 @@ export { HttpModule } from './http.module.ts';
 export { httpSettings } from './http.settings.ts';
 export { IdPipe, readInput } from './input-pipe.ts';
 export type { Problem } from './problem.ts';
+export { RawBody } from './raw-body.ts';
+export { parseStrictJson } from './strict-json.ts';

@@ -1,6 +1,6 @@
 import { type INestApplication, Injectable } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import { type Route, RouteCatalogue } from '#access';
+import { asksForCaller, type Route, RouteCatalogue } from '#access';
 import { faultCatalogue, type FaultMaker } from '#kernel';
 import { componentOf, fieldSchema, fieldsOf, type JsonSchema, type ViewClass } from './fields.ts';
 import { HttpFault } from './http.faults.ts';
@@ -77,7 +77,7 @@ function operationOf(route: Route): Operation {
     operationId: operationId(route.controller, route.handlerName),
     summary: answers?.description || `${route.method} ${route.path}`,
     tags: [operationId(route.controller, '')],
-    security: rule?.word === 'public' ? [] : [{ bearer: [] }, { apiKey: [] }],
+    security: asksForCaller(rule) ? [{ bearer: [] }, { apiKey: [] }] : [],
     'x-access': rule && {
       word: rule.word,
       ...(rule.word === 'access' ? { org: rule.org } : { why: rule.why }),
@@ -128,7 +128,7 @@ const IDEMPOTENCY_KEY = {
 };
 
 function takesIdempotencyKey({ method, rule }: Route): boolean {
-  return method !== 'GET' && rule !== undefined && rule.word !== 'public';
+  return method !== 'GET' && asksForCaller(rule);
 }
 
 function responsesOf(route: Route): Record<string, Operation> {
@@ -158,10 +158,11 @@ function faultsByStatus(route: Route): Map<string, FaultMaker[]> {
   const named = (code: string) => all.filter((maker) => maker.code === code);
   const usual: FaultMaker[] = [HttpFault.unavailable, HttpFault.internal];
   if (route.inputs.length > 0 || route.parameters.length > 0) usual.push(HttpFault.invalid_input);
+  if (route.rawBody !== undefined) usual.push(HttpFault.too_large, HttpFault.unsupported_media_type);
   if (route.inputs.some(({ from }) => from === 'body')) {
     usual.push(HttpFault.invalid_json, HttpFault.too_large, HttpFault.unsupported_media_type);
   }
-  if (route.rule?.word !== 'public') usual.push(HttpFault.unauthenticated, ...named('access.org_suspended'));
+  if (asksForCaller(route.rule)) usual.push(HttpFault.unauthenticated, ...named('access.org_suspended'));
   if (route.rule?.word === 'access') usual.push(...named('access.denied'), ...named('access.not_found'));
   const found = new Map<string, FaultMaker[]>();
   for (const maker of new Set([...(route.answers?.faults ?? []), ...usual])) {

@@ -6,6 +6,7 @@ import { Fault, type FaultMaker } from '#kernel';
 import type { AppLogger } from './app-logger.ts';
 import { HttpFault } from './http.faults.ts';
 import { problemHeaders, problemOf } from './problem.ts';
+import { rawBodyLimit } from './raw-body.ts';
 
 type HttpRequest = FastifyRequest & AccessRequest;
 
@@ -97,7 +98,7 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   private async recorded(fault: Fault, request: HttpRequest): Promise<Fault> {
-    if (!isDenial(fault)) return fault;
+    if (!isDenial(fault) && !isRefusedSignature(fault, request)) return fault;
     try {
       await this.denials.record({ fault, request: request.facts, caller: request.caller });
       return fault;
@@ -118,6 +119,12 @@ export class ProblemFilter implements ExceptionFilter {
 /** Refusals of authority, whose evidence is kept; of the other kinds those that say so (`audit`). */
 function isDenial({ kind, audit }: Fault): boolean {
   return kind === 'unauthenticated' || kind === 'forbidden' || audit !== undefined;
+}
+
+/** On a signed route everything that the sender did wrong is a refusal: before its signature was seen, too. */
+function isRefusedSignature({ kind }: Fault, request: HttpRequest): boolean {
+  const ours = kind === 'internal' || kind === 'unavailable';
+  return !ours && rawBodyLimit(request.routeOptions.config) !== undefined;
 }
 
 function answer(fault: Fault, request: HttpRequest, reply: FastifyReply): void {

@@ -5,7 +5,7 @@ import { Database, type SystemTx } from '#database';
 import { newMasterKey, until } from '../../test/kit/app-in-process.ts';
 import { cloneDatabase, run, type TestDatabase } from '../../test/kit/database.ts';
 import { StallingProxy } from '../../test/kit/stalling-proxy.ts';
-import { asRole, stateOf } from '../../test/kit/tenants.ts';
+import { asRole, stateOf } from '../../test/kit/sql.ts';
 import { makeBoss } from './boss.ts';
 import { JobFailure, Jobs, JobsConfig, JobQueue } from './index.ts';
 

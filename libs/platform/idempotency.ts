@@ -2,7 +2,7 @@ import { type CallHandler, type ExecutionContext, Injectable, type NestIntercept
 import { INTERCEPTORS_METADATA } from '@nestjs/common/constants.js';
 import { createHmac } from 'node:crypto';
 import { from, lastValueFrom, type Observable } from 'rxjs';
-import { type AccessRequest, callerOf, RouteCatalogue } from '#access';
+import { type AccessRequest, asksForCaller, callerOf, RouteCatalogue } from '#access';
 import { Database } from '#database';
 import { type Caller, canonicalJson, Fault, type Json } from '#kernel';
 import { MasterKey } from '#secrets';
@@ -30,7 +30,7 @@ export class Idempotency implements NestInterceptor {
   ) {
     // On the mutating routes alone: an interceptor costs, and reads are the hot path.
     for (const { method, rule, handler } of catalogue.routes) {
-      if (MUTATIONS.has(method) && rule && rule.word !== 'public') {
+      if (MUTATIONS.has(method) && asksForCaller(rule)) {
         Reflect.defineMetadata(INTERCEPTORS_METADATA, [this], handler);
       }
     }

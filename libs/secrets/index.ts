@@ -4,6 +4,7 @@ export { StorePosture } from './cache/store-posture.ts';
 export { EmbeddedStore } from './embedded/embedded-store.ts';
 export { OrgKeys } from './keys/org-keys.ts';
 export { MasterKey } from './master-key.ts';
+export { readReference } from './reference.ts';
 export { DEPLOYMENT, SecretReferences } from './references.ts';
 export type { SecretReference } from './reference.ts';
 export {

@@ -104,7 +104,7 @@ it('the product does not listen with a route that is declared wrong, and names e
     'PATCH /boxes/:boxId (BadController.change) takes query force without a schema',
     'POST /boxes/:boxId (BadController.make) does not read its path parameter boxId',
     'POST /boxes/:boxId (BadController.make) takes body without a schema',
-    'GET /boxes/forgotten (BadController.forgotten) has no access word: @Access, @SignedIn or @Public',
+    'GET /boxes/forgotten (BadController.forgotten) has no access word: @Access, @SignedIn, @Signed or @Public',
     'GET /boxes/open (BadController.open) says @public without a reason',
   ]);
   for (const offender of offenders) expect(message).toContain(offender);

@@ -14,6 +14,7 @@ import {
   pathOf,
   play,
 } from './denial-matrix.ts';
+import { forge, forgeries, isSigned } from './forgeries.ts';
 
 class CanaryView {
   @Text() said: string;
@@ -66,6 +67,14 @@ describe('the denial matrix', () => {
     }, 60_000);
   }
 
+  for (const [name, forgery] of Object.entries(forgeries)) {
+    it(`refuses ${name} on every signed route, and keeps the evidence`, async () => {
+      const { cells, problems } = await forge(harness, forgery);
+      expect(problems).toEqual([]);
+      expect(cells).toBeGreaterThanOrEqual(2);
+    });
+  }
+
   it('covers the whole product', () => {
     expect(guarded().length).toBeGreaterThanOrEqual(35);
     expect(product().filter(namesOrg).length).toBeGreaterThanOrEqual(28);
@@ -113,7 +122,7 @@ describe('the denial matrix', () => {
   });
 
   it('leaves public routes to themselves', async () => {
-    const open = product().filter((route) => !isGuarded(route));
+    const open = product().filter((route) => !isGuarded(route) && !isSigned(route));
     const refused: string[] = [];
     for (const route of open) {
       const answer = await harness.call(route.method, pathOf(route, harness.tenant.id), {

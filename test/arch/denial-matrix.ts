@@ -1,10 +1,18 @@
 import { strict as assert } from 'node:assert';
-import { fitsKind, OWN, type Permission, permissionNames, PLATFORM, type Route } from '#access';
+import {
+  asksForCaller,
+  fitsKind,
+  OWN,
+  type Permission,
+  permissionNames,
+  PLATFORM,
+  type Route,
+} from '#access';
 import { newId } from '#kernel';
 import type { Answer, Harness, Org, Person } from '../kit/harness.ts';
 
 /** The request of one cell and how it must end. */
-interface Cell {
+export interface Cell {
   readonly token?: string;
   /** The organization its path names. */
   readonly orgId: string;
@@ -32,7 +40,7 @@ export function namesOrg(route: Route): boolean {
 }
 
 export function isGuarded(route: Route): boolean {
-  return route.rule?.word !== 'public' || namesOrg(route);
+  return asksForCaller(route.rule) || namesOrg(route) || route.rule === undefined;
 }
 
 function permissionsOf({ rule }: Route): readonly Permission[] {
@@ -284,7 +292,7 @@ export async function play(
   return { cells: played.length, problems };
 }
 
-function answerProblems(cell: Cell, { status, headers, body, text }: Answer): string[] {
+export function answerProblems(cell: Cell, { status, headers, body, text }: Answer): string[] {
   if (status !== cell.status || body?.code !== cell.code) {
     return [`answered ${status} ${body?.code ?? text.slice(0, 80)} and not ${cell.status} ${cell.code}`];
   }
@@ -308,7 +316,7 @@ interface Leaf {
   changes?: { permission?: { to?: string } };
 }
 
-function recordProblems(cell: Cell, route: Route, leaf: Leaf | undefined): string[] {
+export function recordProblems(cell: Cell, route: Route, leaf: Leaf | undefined): string[] {
   if (!leaf) return ['left no record'];
   const expected = {
     org: cell.log.id,
@@ -335,7 +343,7 @@ function recordProblems(cell: Cell, route: Route, leaf: Leaf | undefined): strin
 }
 
 /** The records of these requests in all logs, as far as they are sealed into a position. */
-async function denials(harness: Harness, requestIds: string[]): Promise<Map<string, Leaf>> {
+export async function denials(harness: Harness, requestIds: string[]): Promise<Map<string, Leaf>> {
   const rows = await harness.sql(
     `SELECT e.leaf FROM portcullis.audit_events e
        JOIN portcullis.audit_positions p ON p.org_id = e.org_id AND p.event_id = e.id

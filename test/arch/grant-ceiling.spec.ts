@@ -227,6 +227,9 @@ const grantNothing: Record<string, string> = {
   'PATCH /api/v1/orgs/:orgId/audit/sinks/:sinkId': 'the same',
   'POST /api/v1/orgs/:orgId/audit/sinks/:sinkId/test': 'the same',
   'POST /api/v1/orgs/:orgId/audit/sinks/:sinkId/replay': 'the same',
+  'POST /api/v1/orgs/:orgId/integrations/gitea': 'from where events are taken; gives nobody anything to do',
+  'PATCH /api/v1/orgs/:orgId/integrations/gitea/:giteaHookId': 'the same',
+  'POST /api/v1/orgs/:orgId/integrations/gitea/:giteaHookId/reconcile': 'the same',
   'PATCH /api/v1/orgs/:orgId/secrets/:secretId': 'what is told of a value',
   'PUT /api/v1/orgs/:orgId/secrets/:secretId/rotation':
     'how the product writes a value, which opens nothing here',

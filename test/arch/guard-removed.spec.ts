@@ -6,7 +6,8 @@ import { AccessModule, type AccessRequest, PLATFORM, type Route } from '#access'
 import { schemaOf } from '#http';
 import { type Caller, newId } from '#kernel';
 import { type Answer, Harness, type Person } from '../kit/harness.ts';
-import { callerIn, orgTables, seedTenant, type SeededTenant } from '../kit/tenants.ts';
+import { orgTables } from '../kit/sql.ts';
+import { callerIn, seedTenant, type SeededTenant } from '../kit/tenants.ts';
 import { everything, isGuarded } from './denial-matrix.ts';
 
 /**
@@ -135,9 +136,14 @@ function sampleOf(name: string, schema: Schema): unknown {
   if (name === 'version') return '1.0.0';
   if (name === 'range') return '^1.0.0';
   if (name === 'fields') return { key: 'sample' };
-  if (Object.hasOwn(SAMPLES, name)) return SAMPLES[name];
+  if (Object.hasOwn(SAMPLES, name) && schema['type'] === typeof SAMPLES[name]) return SAMPLES[name];
   // Of a sink of the first kind.
   if (name === 'settings') return { host: 'logs.example' };
+  // Of a hook of Gitea.
+  if (name === 'baseUrl') return 'https://gitea.example';
+  if (name === 'token') return 'secret://gitea#token';
+  if (name === 'secrets') return ['secret://gitea#secret'];
+  if (name === 'repositories') return ['ada/ledger'];
   if (schema['enum']) return (schema['enum'] as unknown[])[0];
   // What may be null is tried with what it is otherwise.
   switch ([schema['type']].flat()[0]) {
@@ -172,7 +178,7 @@ function sampleOf(name: string, schema: Schema): unknown {
 /** Calls a route as if it were the victim's: their organization and their objects in its path. */
 function callAtVictim(route: Route): Promise<Answer> {
   const { orgId, userId, sessionId, roleId, invitationId, apiKeyId, serviceAccountId } = victim;
-  const { deviceId, factorId, secretId, sinkId, erasureId, eventId, capabilityId } = victim;
+  const { deviceId, factorId, secretId, sinkId, giteaHookId, erasureId, eventId, capabilityId } = victim;
   const { surfaceId, authorityId } = victim;
   const ids: Record<string, string> = {
     orgId,
@@ -185,6 +191,7 @@ function callAtVictim(route: Route): Promise<Answer> {
     deviceId,
     secretId,
     sinkId,
+    giteaHookId,
     kid: 'k'.repeat(43),
     factorId,
     erasureId,

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PLATFORM, type Route } from '#access';
 import { schemaOf } from '#http';
 import { Harness } from '../kit/harness.ts';
-import { orgTables, seedTenant, type SeededTenant } from '../kit/tenants.ts';
+import { orgTables } from '../kit/sql.ts';
+import { seedTenant, type SeededTenant } from '../kit/tenants.ts';
 import { everything, isGuarded, namesOrg } from './denial-matrix.ts';
 
 /**
@@ -53,6 +54,7 @@ const idsOf = (tenant: SeededTenant): Record<string, string> => ({
   accountId: tenant.serviceAccountId,
   secretId: tenant.secretId,
   sinkId: tenant.sinkId,
+  giteaHookId: tenant.giteaHookId,
   deviceId: tenant.deviceId,
   factorId: tenant.factorId,
   erasureId: tenant.erasureId,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cloneDatabase, type TestDatabase } from '../kit/database.ts';
-import { asRole, type Query, seedTenant, type SeededTenant, stateOf } from '../kit/tenants.ts';
+import { asRole, type Query, stateOf } from '../kit/sql.ts';
+import { seedTenant, type SeededTenant } from '../kit/tenants.ts';
 import { appMayNotRead, callable, jobGrants, unaudited, withoutOrgPolicy } from './rls-exemptions.ts';
 
 const SCHEMA = `'portcullis'::regnamespace`;

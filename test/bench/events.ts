@@ -9,7 +9,7 @@ import { auditBy } from '../kit/audit.ts';
 import { until } from '../kit/app-in-process.ts';
 import { natsMissing, NatsServer } from '../kit/nats-server.ts';
 import { fillOutbox } from '../kit/outbox.ts';
-import { asRole } from '../kit/tenants.ts';
+import { asRole } from '../kit/sql.ts';
 import { changes, CLIENTS, makeTenants, quietAudit, spread } from './audited-changes.ts';
 import { TemporaryDatabase } from './deployment.ts';
 import { medianOf, type Plan, type Result } from './figures.ts';

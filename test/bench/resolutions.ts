@@ -14,7 +14,8 @@ import {
 } from '#secrets';
 import { migrations } from '../../migrations/index.ts';
 import { auditBy } from '../kit/audit.ts';
-import { asRole, callerIn, seedTenant } from '../kit/tenants.ts';
+import { asRole } from '../kit/sql.ts';
+import { callerIn, seedTenant } from '../kit/tenants.ts';
 import { TemporaryDatabase } from './deployment.ts';
 import { medianOf, type Plan, type Result } from './figures.ts';
 import { loop, perSecond } from './per-second.ts';

@@ -1,4 +1,4 @@
-import { asRole } from './tenants.ts';
+import { asRole } from './sql.ts';
 
 /**
  * Appends events to a log in bulk, as the superuser, with all triggers off: what stands there in the end is what the

@@ -1,4 +1,4 @@
-import { appendRecord, asRole } from './tenants.ts';
+import { appendRecord, asRole } from './sql.ts';
 
 /** Writes events by SQL, in transactions of at most `AT_ONCE`, through the same triggers as the product's. */
 export async function fillOutbox(adminUrl: string, orgId: string, count: number, bytes = 200): Promise<void> {

@@ -1,6 +1,5 @@
 import { newId, sha256 } from '#kernel';
-
-type Query = (sql: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
+import type { Query } from './sql.ts';
 
 /** A row in every table of rollouts, each with the mark of its tenant; the ids by the names that paths give them. */
 export async function seedRollouts(

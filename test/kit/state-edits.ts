@@ -213,6 +213,28 @@ export const editsOf = (
     `INSERT INTO read_only_order (reason, ordered_by) VALUES ('x', 'x')`,
     () => [],
   ],
+  'hooks of Gitea, inserted': [
+    'app',
+    `INSERT INTO gitea_hooks (org_id, id, name, base_url, token_ref, secret_refs, repositories, branches, tags, opens,
+                              created_by)
+     VALUES ($1, $2, 'new', 'x', 'x', '{x}', '{x}', '{}', '{}', '{}', 'x')`,
+    () => [tenants().mine.orgId, newId()],
+  ],
+  'hooks of Gitea, given another secret': [
+    'app',
+    `UPDATE gitea_hooks SET secret_refs = '{another}' WHERE id = $1`,
+    () => [tenants().mine.giteaHookId],
+  ],
+  'hooks of Gitea, disabled': [
+    'system',
+    'UPDATE gitea_hooks SET enabled = false WHERE id = $1',
+    () => [tenants().mine.giteaHookId],
+  ],
+  'hooks of Gitea, deleted': [
+    'app',
+    'DELETE FROM gitea_hooks WHERE id = $1',
+    () => [tenants().mine.giteaHookId],
+  ],
   'signing keys, inserted': [
     'system',
     `INSERT INTO signing_keys (kid, public_jwk, wrapped_private, state, signs_until) VALUES ($1, '{}', 'x', 'retiring', now())`,

@@ -8,6 +8,8 @@ import { cores, ROOT } from '../bench/processes.ts';
 import { fillLog } from '../kit/long-log.ts';
 import { verifyFormats } from './formats.ts';
 import { askRustyVault } from './rusty-vault.ts';
+import { verifyGitea } from './gitea.ts';
+import { buildGitea } from './running-gitea.ts';
 
 /**
  * `npm run test:oracles`: the running product against verifiers that nobody here wrote. Where one cannot be built,
@@ -23,6 +25,9 @@ try {
   if (reason === undefined) process.exitCode = (await verifyTransparencyLog()) || process.exitCode;
   else console.log(`skipped: golang.org/x/mod/sumdb (${reason})`);
   process.exitCode = (await askRustyVault()) || process.exitCode;
+  const noGitea = buildGitea();
+  if (noGitea !== undefined) console.log(`skipped: Gitea (${noGitea})`);
+  else if ((await verifyGitea()) !== 0) process.exitCode = 1;
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -9,7 +9,7 @@ import { disposeAll, type Product, startProduct } from '../kit/app.ts';
 import { natsMissing, NatsServer } from '../kit/nats-server.ts';
 import { fillOutbox, published } from '../kit/outbox.ts';
 import { StallingProxy } from '../kit/stalling-proxy.ts';
-import { asRole } from '../kit/tenants.ts';
+import { asRole } from '../kit/sql.ts';
 
 if (natsMissing) console.log(`skipped: ${natsMissing}`);
 

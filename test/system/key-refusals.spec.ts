@@ -44,8 +44,8 @@ describe('a start without the master key of its database', { timeout: 120_000 },
 
   const state = async (): Promise<string> =>
     JSON.stringify([
-      await run(databaseUrl, 'SELECT * FROM portcullis.deployment'),
-      await run(databaseUrl, 'SELECT count(*) FROM portcullis.audit_events'),
+      // What the product that still runs here does not touch.
+      await run(databaseUrl, 'SELECT id, master_key_check, set_up_at FROM portcullis.deployment'),
       await run(databaseUrl, 'SELECT count(*) FROM portcullis.migrations'),
     ]);
   async function refusal(env: Record<string, string>): Promise<string> {

@@ -32,9 +32,9 @@ describe('an order to be read-only holds when it answers', { timeout: 60_000 }, 
   /** Changes on every replica, one after another, until it is stopped. */
   function changing(): { tried: Tried[]; stop: () => Promise<void> } {
     const tried: Tried[] = [];
-    let stopped = false;
+    const stopping = new AbortController();
     const runs = replicas.map(async ({ api }, replica) => {
-      while (!stopped) {
+      while (!stopping.signal.aborted) {
         const sentAt = performance.now();
         const body = { name: `r${replica}-${tried.length}-${sentAt}`, permissions: [] };
         const path = `/orgs/${admin.organization.id}/roles`;
@@ -45,7 +45,7 @@ describe('an order to be read-only holds when it answers', { timeout: 60_000 }, 
     return {
       tried,
       stop: async () => {
-        stopped = true;
+        stopping.abort();
         await Promise.all(runs);
       },
     };

@@ -8,7 +8,7 @@ import {
   startApp,
   until,
 } from '../../../test/kit/app-in-process.ts';
-import { asRole, stateOf } from '../../../test/kit/tenants.ts';
+import { asRole, stateOf } from '../../../test/kit/sql.ts';
 import { verifyExport } from '../../../test/system/verify-export.ts';
 
 const mara = { email: 'mara@marker.example', name: 'Mara Marked', password: 'quiet river marked lantern 9' };

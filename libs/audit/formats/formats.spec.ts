@@ -41,6 +41,7 @@ const targets: Record<string, AuditEntry['target']> = {
   invitation: { type: 'invitation', id: newId(), display: 'bob@example.org' },
   service_account: { type: 'service_account', id: newId() },
   api_key: { type: 'api_key', id: newId() },
+  intake: { type: 'gitea_hook', id: newId() },
   access: { type: 'route', id: 'GET /api/v1/x' },
   audit: { type: 'audit_log', id: newId() },
   event: { type: 'event_destination', id: 'nats' },

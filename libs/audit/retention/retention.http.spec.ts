@@ -8,7 +8,7 @@ import {
   startApp,
 } from '../../../test/kit/app-in-process.ts';
 import { fillLog, tamper } from '../../../test/kit/long-log.ts';
-import { asRole, stateOf } from '../../../test/kit/tenants.ts';
+import { asRole, stateOf } from '../../../test/kit/sql.ts';
 import { verifyExport } from '../../../test/system/verify-export.ts';
 import { Checkpoints } from '../checkpoint/checkpoints.ts';
 import { OrgTrees } from '../tree/org-trees.ts';

@@ -215,6 +215,21 @@ export class AttemptLimits {
     }
   }
 
+  /**
+   * Counts one use of something that has a limit of its own, whoever uses it. Throws `auth.too_many_requests` where
+   * the window has none left.
+   */
+  async countUse(
+    kind: string,
+    id: string,
+    limit: number,
+    windowSeconds: number,
+    audit: FaultAudit = {},
+  ): Promise<void> {
+    const attempt = this.#attempt(await this.#count([{ name: `${kind}:${id}`, limit, windowSeconds }], 0), 0);
+    if (!attempt.admitted) throw this.tooMany(attempt, audit);
+  }
+
   /** `auth.too_many_requests` of an attempt that was not admitted. For whom the limit is no secret. */
   tooMany(attempt: Attempt, audit: FaultAudit = {}): Fault {
     return AuthFault.too_many_requests({ ...(attempt.quota && { quota: attempt.quota }), audit });

@@ -7,7 +7,7 @@ import { type AppInProcess, expectStatus, owner, startApp, until } from '../../.
 import { natsMissing, NatsServer, type Stored } from '../../../test/kit/nats-server.ts';
 import { fillOutbox, type Published, published } from '../../../test/kit/outbox.ts';
 import { quick } from '../../../test/kit/sinks.ts';
-import { asRole } from '../../../test/kit/tenants.ts';
+import { asRole } from '../../../test/kit/sql.ts';
 import { eventText } from '../event.ts';
 import { EventConfig } from './event.config.ts';
 import { EventLane } from './event-lane.ts';

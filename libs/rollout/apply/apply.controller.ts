@@ -8,7 +8,7 @@ import {
   ReviewRequest,
 } from '../breakglass/break-glass.contract.ts';
 import { Answers, IdPipe, PageQuery } from '#http';
-import { ReasonRequest, RolloutDetailView, StepList } from '../lifecycle/rollout.contract.ts';
+import { RolloutReasonRequest, RolloutDetailView, StepList } from '../lifecycle/rollout.contract.ts';
 import { Recovery } from '../recovery/recovery.ts';
 import { RecoveryView, RepairRequest } from '../recovery/recovery.contract.ts';
 import { RolloutFault } from '../rollout.faults.ts';
@@ -92,7 +92,7 @@ export class ApplyController {
   pause(
     @Req() request: AccessRequest,
     @Param('rolloutId', IdPipe) rolloutId: string,
-    @Body() body: ReasonRequest,
+    @Body() body: RolloutReasonRequest,
   ): Promise<RolloutDetailView> {
     return this.applying.pause(callerOf(request), rolloutId, body.reason);
   }
@@ -119,7 +119,7 @@ export class ApplyController {
   stop(
     @Req() request: AccessRequest,
     @Param('rolloutId', IdPipe) rolloutId: string,
-    @Body() body: ReasonRequest,
+    @Body() body: RolloutReasonRequest,
   ): Promise<RolloutDetailView> {
     return this.applying.stop(callerOf(request), rolloutId, body.reason);
   }
@@ -185,7 +185,7 @@ export class ApplyController {
   rollBack(
     @Req() request: AccessRequest,
     @Param('rolloutId', IdPipe) rolloutId: string,
-    @Body() body: ReasonRequest,
+    @Body() body: RolloutReasonRequest,
   ): Promise<RolloutDetailView> {
     return this.recovery.rollBack(callerOf(request), rolloutId, body.reason);
   }
@@ -199,7 +199,7 @@ export class ApplyController {
   close(
     @Req() request: AccessRequest,
     @Param('rolloutId', IdPipe) rolloutId: string,
-    @Body() body: ReasonRequest,
+    @Body() body: RolloutReasonRequest,
   ): Promise<RolloutDetailView> {
     return this.recovery.close(callerOf(request), rolloutId, body.reason);
   }

@@ -23,7 +23,7 @@ export class RolloutRequest {
   supersedes?: string;
 }
 
-export class ReasonRequest {
+export class RolloutReasonRequest {
   @Text({ max: 1_000 })
   reason: string;
 }
@@ -125,7 +125,7 @@ export class MoveList {
   items: MoveView[];
 }
 
-export class StepView {
+export class RolloutStepView {
   @Choice(['apply', 'recovery'])
   phase: string;
 
@@ -170,6 +170,6 @@ export class StepView {
 }
 
 export class StepList {
-  @ListOf(() => StepView, { max: 10_000 })
-  items: StepView[];
+  @ListOf(() => RolloutStepView, { max: 10_000 })
+  items: RolloutStepView[];
 }

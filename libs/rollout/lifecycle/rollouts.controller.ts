@@ -9,7 +9,7 @@ import { PlanRequest } from './plan.contract.ts';
 import { Planning } from './planning.ts';
 import {
   MoveList,
-  ReasonRequest,
+  RolloutReasonRequest,
   RolloutDetailView,
   RolloutPage,
   RolloutQuery,
@@ -101,7 +101,7 @@ export class RolloutsController {
   withdraw(
     @Req() request: AccessRequest,
     @Param('rolloutId', IdPipe) rolloutId: string,
-    @Body() body: ReasonRequest,
+    @Body() body: RolloutReasonRequest,
   ): Promise<RolloutDetailView> {
     return this.rollouts.withdraw(callerOf(request), rolloutId, body.reason);
   }
