@@ -75,7 +75,9 @@ export function expiries(
       steps.push({ at, ...moment });
       last = moment.snapshot;
     }
-    at = expiryOf(moment.projection);
+    // Only ever forward, so that this ends whatever the verdict says.
+    const next = expiryOf(moment.projection);
+    at = next !== undefined && next > at ? next : undefined;
   }
   return steps;
 }
