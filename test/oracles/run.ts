@@ -26,7 +26,8 @@ try {
   const reason = build();
   if (reason === undefined) process.exitCode = (await verifyTransparencyLog()) || process.exitCode;
   else console.log(`skipped: golang.org/x/mod/sumdb (${reason})`);
-  if (quick) console.log('skipped: rusty_vault, Gitea (they take many minutes to build; run without --quick)');
+  if (quick)
+    console.log('skipped: rusty_vault, Gitea (they take many minutes to build; run without --quick)');
   else await askServers();
 } finally {
   rmSync(folder, { recursive: true, force: true });
