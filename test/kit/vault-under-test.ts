@@ -70,6 +70,7 @@ const unset = {
   vaultPrefix: 'portcullis',
   vaultTransitMount: 'transit',
   vaultTransitKey: undefined,
+  vaultTransitCheckpointKey: undefined,
 } as const;
 
 function fakeToken(fake: VaultServer | undefined, names: Record<string, string>): string {
