@@ -81,7 +81,7 @@ export class AuditKeys {
     const isAble = this.signatures.isAble;
     if (isAble && !this.signatures.isElsewhere) return true;
     const now = this.clock.monotonic();
-    if (Math.abs(now - this.#probed) >= BELIEVED_MS) {
+    if (now - this.#probed >= BELIEVED_MS) {
       this.#probed = now;
       // What it finds is kept where it is asked for.
       void this.#probe().catch(() => undefined);
