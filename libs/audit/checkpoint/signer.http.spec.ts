@@ -182,11 +182,12 @@ describe('a key that lies elsewhere', () => {
     expect(refused.headers['retry-after']).toBe('5');
     expect(await kept()).toBe(before);
     expect(await audit()).toEqual({ name: 'audit', state: 'degraded', reason: 'not_signing' });
-    const readiness = expectStatus(
-      await product.get('/security/readiness', { token: operator.accessToken }),
-      200,
-    );
-    expect(JSON.stringify(readiness)).toMatch(/audit-log/);
+    const posture = await product.get('/security/readiness', { token: operator.accessToken });
+    const { items } = expectStatus(posture, 200);
+    expect(items.find(({ key: name }: { key: string }) => name === 'audit-log')).toMatchObject({
+      verdict: 'blocked',
+      reasons: ['runtime_not_materialized'],
+    });
 
     await act();
     const lines = await product.get(`/orgs/${orgId}/audit/export`, { token: key });
