@@ -6,10 +6,12 @@ import {
   Authenticator,
   type Denial,
   Denials,
+  Openings,
   OWN,
   permissionNames,
   Public,
   SignedIn,
+  SignedRequests,
   SystemGate,
 } from '#access';
 import {
@@ -177,14 +179,25 @@ class OpenGate extends SystemGate {
   }
 }
 
+/** No route of the sample is signed. */
+class NoSignatures extends SignedRequests {
+  readonly schemes = [];
+
+  verify(): Promise<never> {
+    throw SampleFault.signed_out();
+  }
+}
+
 @Global()
 @Module({
   providers: [
+    { provide: Openings, useValue: new Openings([]) },
+    { provide: SignedRequests, useClass: NoSignatures },
     { provide: Authenticator, useClass: StubAuthenticator },
     { provide: SystemGate, useClass: OpenGate },
     { provide: Denials, useClass: StubDenials },
   ],
-  exports: [Authenticator, SystemGate, Denials],
+  exports: [Authenticator, Denials, Openings, SignedRequests, SystemGate],
 })
 class StubsModule {}
 
