@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AppInProcess, MovableClock, startApp, until } from '../../../test/kit/app-in-process.ts';
+import { isFullRun } from '../../../test/kit/full-run.ts';
 import { callerIn, seedTenant } from '../../../test/kit/tenants.ts';
 import { VaultServer } from '../../../test/kit/vault-server.ts';
 import { type VaultUnderTest, vaultUnderTest } from '../../../test/kit/vault-under-test.ts';
@@ -11,7 +12,7 @@ import { SecretStore } from '../secret-store.ts';
 import { VaultStore } from './vault-store.ts';
 
 /** All of them in the full suite; here enough to go through every state of the server. */
-const RESOLUTIONS = process.env['PORTCULLIS_TEST_FULL'] === undefined ? 1_500 : 10_000;
+const RESOLUTIONS = isFullRun ? 10_000 : 1_500;
 const WORKERS = 16;
 const SECRETS = 12;
 /** Resolutions that one state of the server lasts for. */

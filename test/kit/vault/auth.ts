@@ -159,7 +159,8 @@ export class AuthEngine {
 
 /** Of `1h`, `300s`, or a number of seconds. */
 function secondsOf(value: unknown): number {
-  const [, number, unit = 's'] = /^(\d+)([smh]?)$/.exec(String(value ?? 0)) ?? [];
-  if (number === undefined) throw new Error(`no duration: ${String(value)}`);
+  const text = typeof value === 'number' ? String(value) : value;
+  const [, number, unit = 's'] = /^(\d+)([smh]?)$/.exec(typeof text === 'string' ? text : '') ?? [];
+  if (number === undefined) throw new Error('no duration');
   return Number(number) * ({ h: 3_600, m: 60 }[unit] ?? 1);
 }
