@@ -106,7 +106,7 @@ describe('bad input', { timeout: 120_000 }, () => {
         String(fc.sample(valid(schema, resolve), { numRuns: 1, seed: 1 })[0]),
       ]),
     );
-    return required.length > 0 ? `${pathOf(route, instead)}?${query}` : pathOf(route, instead);
+    return required.length > 0 ? `${pathOf(route, instead)}?${query.toString()}` : pathOf(route, instead);
   }
 
   async function send(
