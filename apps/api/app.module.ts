@@ -1,6 +1,13 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { AccessModule, Openings } from '#access';
-import { AuditConfig, AuditModule, RecordFollower, SinkConfig, SinkSecrets } from '#audit';
+import {
+  AuditConfig,
+  AuditModule,
+  type CheckpointSigner,
+  RecordFollower,
+  SinkConfig,
+  SinkSecrets,
+} from '#audit';
 import { AuthConfig, AuthModule } from '#auth';
 import { DatabaseModule, type DatabaseOptions } from '#database';
 import { EventConfig, Events, EventSecrets, EventsModule } from '#events';
@@ -24,8 +31,12 @@ export interface AppParts {
   readonly issuer: string | undefined;
   /** How mail leaves; without it none does. */
   readonly mail?: MailConfig | undefined;
-  /** Seconds between checkpoints of the audit logs, and where they are published. */
-  readonly audit?: { readonly checkpointSeconds: number; readonly anchorDir: string | undefined };
+  /** Seconds between checkpoints of the audit logs, where they are published, and who signs them. */
+  readonly audit?: {
+    readonly checkpointSeconds: number;
+    readonly anchorDir: string | undefined;
+    readonly signer?: CheckpointSigner | undefined;
+  };
   /** Where file sinks write, and how often relays do what. */
   readonly sinks?: SinkConfig;
   /** CIDR: networks that are not public and may still be reached. */
@@ -103,7 +114,10 @@ export class AppModule {
         JobsModule.with(new JobsConfig(database.urls.system, masterKey)),
         MailModule.with(mail),
         AuthModule.with(new AuthConfig(issuer, publicUrl)),
-        AuditModule.with(new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir), sinks),
+        AuditModule.with(
+          new AuditConfig(issuer, masterKey, audit.checkpointSeconds, audit.anchorDir, audit.signer),
+          sinks,
+        ),
         EventsModule.with(events),
         OrgsModule.with(new OrgConfig(publicUrl)),
         ProjectionModule,

@@ -11,7 +11,14 @@ import { Housekeeping, Setup, SystemState, SystemWatch, WatchConfig } from '#pla
 import { inVault, MasterKey } from '#secrets';
 import { AppModule } from './app.module.ts';
 import { type OpenDatabase, openDatabase } from './open-database.ts';
-import { databaseLogins, type MasterKeys, type OpenVault, openVault, readMasterKeys } from './open-vault.ts';
+import {
+  checkpointSigner,
+  databaseLogins,
+  type MasterKeys,
+  type OpenVault,
+  openVault,
+  readMasterKeys,
+} from './open-vault.ts';
 import { settings } from './settings.ts';
 
 type Config = Values<typeof settings>;
@@ -78,6 +85,7 @@ async function serve(config: Config): Promise<void> {
         audit: {
           checkpointSeconds: config.auditCheckpointSeconds,
           anchorDir: config.auditAnchorDir,
+          signer: checkpointSigner(server),
         },
         secrets: {
           ages: config.secretAges,

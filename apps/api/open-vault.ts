@@ -8,6 +8,7 @@ import {
   readWrappedKey,
   recordTheft,
   TransitKey,
+  TransitSigner,
   type Vault,
   vaultConfig,
   type VaultConfig,
@@ -57,6 +58,13 @@ export function databaseLogins(
   server: OpenVault | undefined,
 ): VaultDatabaseLogins | undefined {
   return kind === 'url' || !server ? undefined : new VaultDatabaseLogins(server.vault, mount, kind);
+}
+
+/** What signs checkpoints where the server does. */
+export function checkpointSigner(server: OpenVault | undefined): TransitSigner | undefined {
+  const { checkpointKey, transitMount } = server?.config ?? {};
+  if (!server || checkpointKey === undefined || transitMount === undefined) return undefined;
+  return new TransitSigner(server.vault, transitMount, checkpointKey);
 }
 
 /** The master key as it was found, and how one is made where there is none yet. */

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prepares a Vault or OpenBao server for Portcullis: mounts, policies, the AppRole, the transit key. May be run again:
+# Prepares a Vault or OpenBao server for Portcullis: mounts, policies, the AppRole, the keys of transit. May be run again:
 # what is there stays. Needs curl and a token that may do this (VAULT_TOKEN); not one that the product ever gets.
 #
 #   VAULT_ADDR=https://vault.example:8200 VAULT_TOKEN=... ./bootstrap.sh
@@ -12,6 +12,7 @@ kv=${KV_MOUNT:-kv}
 prefix=${PREFIX:-portcullis}
 transit=${TRANSIT_MOUNT:-transit}
 master_key=${MASTER_KEY:-portcullis}
+checkpoint_key=${CHECKPOINT_KEY:-portcullis-checkpoints}
 role=${ROLE:-portcullis}
 mount=${AUTH_MOUNT:-approle}
 # Where the product runs; a secret-id is of no use from anywhere else.
@@ -40,11 +41,13 @@ has() { ask GET "$1" > /dev/null 2>&1; }
 field() { sed -n 's/.*"'"$1"'" *: *"\([^"]*\)".*/\1/p'; }
 
 if [ "${1:-}" = secret-id ]; then
-  WRAP=$wrap_ttl ask POST "auth/$mount/role/$role/secret-id" '{}' | tr ',' '\n' | grep '"token"' | field token
+  answer=$(WRAP=$wrap_ttl ask POST "auth/$mount/role/$role/secret-id" '{}')
+  printf '%s\n' "$answer" | tr ',' '\n' | grep '"token"' | field token | grep .
   exit
 fi
 if [ "${1:-}" = role-id ]; then
-  ask GET "auth/$mount/role/$role/role-id" | field role_id
+  answer=$(ask GET "auth/$mount/role/$role/role-id")
+  printf '%s\n' "$answer" | tr ',' '\n' | field role_id | grep .
   exit
 fi
 
@@ -52,9 +55,10 @@ has "sys/mounts/$kv/tune" || ask POST "sys/mounts/$kv" '{"type":"kv","options":{
 has "sys/mounts/$transit/tune" || ask POST "sys/mounts/$transit" '{"type":"transit"}'
 has "sys/auth/$mount/tune" || ask POST "sys/auth/$mount" '{"type":"approle"}'
 has "$transit/keys/$master_key" || ask POST "$transit/keys/$master_key" '{"type":"aes256-gcm96","exportable":false}'
+has "$transit/keys/$checkpoint_key" || ask POST "$transit/keys/$checkpoint_key" '{"type":"ed25519","exportable":false}'
 
 for policy in portcullis portcullis-database; do
-  text=$(sed -e "s|@kv@|$kv|g; s|@prefix@|$prefix|g; s|@transit@|$transit|g; s|@master_key@|$master_key|g" \
+  text=$(sed -e "s|@kv@|$kv|g; s|@prefix@|$prefix|g; s|@transit@|$transit|g; s|@master_key@|$master_key|g; s|@checkpoint_key@|$checkpoint_key|g" \
     -e 's/\\/\\\\/g; s/"/\\"/g; s/$/\\n/' "$here/policies/$policy.hcl" | tr -d '\n')
   ask PUT "sys/policies/acl/$policy" "{\"policy\":\"$text\"}"
 done
@@ -63,4 +67,4 @@ bound=
 [ -z "$cidrs" ] || bound=",\"secret_id_bound_cidrs\":\"$cidrs\",\"token_bound_cidrs\":\"$cidrs\""
 ask POST "auth/$mount/role/$role" "{\"token_policies\":\"${POLICIES:-portcullis}\",\"token_no_default_policy\":true,
   \"token_ttl\":\"1h\",\"token_max_ttl\":\"24h\",\"secret_id_ttl\":\"720h\",\"secret_id_num_uses\":0,\"bind_secret_id\":true$bound}"
-echo "prepared: $kv/$prefix, $transit/$master_key, role $role at auth/$mount"
+echo "prepared: $kv/$prefix, $transit/$master_key and $transit/$checkpoint_key, role $role at auth/$mount"

@@ -1,3 +1,5 @@
+import type { CheckpointSigner } from './checkpoint/checkpoint-signer.ts';
+
 /** Who wraps what must not stand in the database as it is: the master key, or a service that holds one. */
 export interface Wrapping {
   /** `context` is authenticated: what was wrapped for one opens for no other. */
@@ -15,5 +17,7 @@ export class AuditConfig {
     readonly checkpointSeconds: number,
     /** Where checkpoints are published, out of the database's reach. */
     readonly anchorDir: string | undefined,
+    /** Where keys that sign checkpoints are made; here, wrapped, where unset. */
+    readonly signer?: CheckpointSigner,
   ) {}
 }

@@ -31,6 +31,10 @@ export const AuditFault = faults('audit', {
     'The log does not continue what was signed of it before, as after a restore: see `data`. It is neither signed nor exported until an operator of the platform acknowledges that.',
   ],
   fork_not_found: ['not_found', 'There is no fork of this log that nobody has acknowledged.'],
+  signer_unavailable: [
+    'unavailable',
+    'The key that signs checkpoints lies in the secret store, which does not answer or does not sign: nothing is signed until it does. All else goes on.',
+  ],
   anchor_unreadable: [
     'unavailable',
     'The anchored checkpoint of this log cannot be read or is not a checkpoint of ours, so nothing is signed.',

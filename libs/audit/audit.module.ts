@@ -11,6 +11,7 @@ import { CheckpointRounds } from './checkpoint/checkpoint-rounds.ts';
 import { Checkpoints } from './checkpoint/checkpoints.ts';
 import { AuditKeysController, ProofsController } from './checkpoint/proofs.controller.ts';
 import { Proofs } from './checkpoint/proofs.ts';
+import { Signatures } from './checkpoint/signatures.ts';
 import { ErasureWork } from './erasure/erasure-work.ts';
 import { ErasuresController, ErasuresEverywhereController } from './erasure/erasures.controller.ts';
 import { ErasuresEverywhere } from './erasure/erasures-everywhere.ts';
@@ -80,8 +81,9 @@ export class AuditModule {
         SinkTests,
         Retention,
         SearchIndex,
+        Signatures,
       ],
-      exports: [Audit, CheckpointRounds, Denials, Forks, LogVerification, SinkConfig, SinkRelays],
+      exports: [Audit, AuditKeys, CheckpointRounds, Denials, Forks, LogVerification, SinkConfig, SinkRelays],
     };
   }
 }

@@ -6,7 +6,9 @@ export { type AuditActor, type AuditEntry, bySystem, type Changes, personal } fr
 export { AuditModule } from './audit.module.ts';
 export { auditSettings } from './audit.settings.ts';
 export { type AuditRecord, RecordFollower } from './record-follower.ts';
+export { AuditKeys } from './checkpoint/audit-keys.ts';
 export { CheckpointRounds } from './checkpoint/checkpoint-rounds.ts';
+export type { CheckpointSigner } from './checkpoint/checkpoint-signer.ts';
 export { SinkRelays } from './sinks/sink-relays.ts';
 export { SinkSecrets } from './sinks/secrets-port.ts';
 export { SinkConfig } from './sinks/sink.config.ts';

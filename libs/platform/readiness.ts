@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { CheckpointRounds, Forks, LogVerification } from '#audit';
+import { AuditKeys, CheckpointRounds, Forks, LogVerification } from '#audit';
 import { Database, InvalidationStream } from '#database';
 import type { ComponentView, ReadinessView } from './platform.contract.ts';
 import { StorePosture } from '#secrets';
@@ -19,6 +19,7 @@ export class Readiness {
     private readonly logs: LogVerification,
     private readonly rounds: CheckpointRounds,
     private readonly forks: Forks,
+    private readonly auditKeys: AuditKeys,
     private readonly secrets: StorePosture,
   ) {}
 
@@ -42,14 +43,17 @@ export class Readiness {
 
   /**
    * Down while a log does not continue what was published of it, and until that is known. A log that was tampered with
-   * is no reason to stop adding to it: serving goes on, degraded.
+   * is no reason to stop adding to it: serving goes on, degraded. So it does while nothing can be signed.
    */
   async #auditState(): Promise<ComponentView> {
     const name = 'audit';
     if (!this.rounds.isCompared) return { name, state: 'down', reason: 'not_compared' };
     try {
       if (await this.forks.areOpen()) return { name, state: 'down', reason: 'fork' };
-      return { name, state: (await this.logs.isSound()) ? 'ready' : 'degraded' };
+      if (!(await this.logs.isSound())) return { name, state: 'degraded' };
+      return this.auditKeys.canSign
+        ? { name, state: 'ready' }
+        : { name, state: 'degraded', reason: 'not_signing' };
     } catch {
       return { name, state: 'down' };
     }

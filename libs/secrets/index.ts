@@ -26,6 +26,7 @@ export { SecretLog } from './uses/secret-log.ts';
 export { inVault } from './vault/in-vault.ts';
 export { recordTheft } from './vault/theft.ts';
 export { TransitKey } from './vault/transit.ts';
+export { TransitSigner } from './vault/transit-signer.ts';
 export { makeWrappedKey, readWrappedKey } from './vault/wrapped-master-key.ts';
 export { vaultPath } from './vault/path.ts';
 export { type VaultConfig, vaultConfig, vaultOf } from './vault/vault.config.ts';

@@ -14,6 +14,7 @@ import { AuthEngine, type AuthRole, type TokenEntry } from './vault/auth.ts';
 import { DatabaseEngine } from './vault/database.ts';
 import { KvEngine } from './vault/kv.ts';
 import { allows, type Rule } from './vault/policy.ts';
+import { SystemEngine } from './vault/system.ts';
 import { TransitEngine } from './vault/transit.ts';
 
 /** What goes wrong, instead of the answer; `lost` does what was asked, and then gives no answer. */
@@ -36,6 +37,8 @@ export interface VaultServerOptions {
   tls?: { readonly cert: string; readonly key: string };
   /** A PostgreSQL as its superuser, for the database engine. */
   databaseUrl?: string;
+  /** With nothing mounted, as it is after its initialization. */
+  bare?: boolean;
 }
 
 interface Seen {
@@ -60,7 +63,7 @@ export class VaultServer {
   readonly transit = new TransitEngine();
   readonly auth = new AuthEngine(() => this.#now());
   readonly #database: DatabaseEngine | undefined;
-  readonly #policies = new Map<string, readonly Rule[]>();
+  readonly system: SystemEngine;
   readonly #wrapped = new Map<string, { answer: VaultAnswer; path: string; expiresAt: number }>();
   readonly requests: Seen[] = [];
   sealed = false;
@@ -72,6 +75,7 @@ export class VaultServer {
 
   private constructor(private readonly options: VaultServerOptions) {
     this.#port = options.port ?? 0;
+    this.system = new SystemEngine(options.bare ?? false);
     if (options.databaseUrl !== undefined)
       this.#database = new DatabaseEngine(options.databaseUrl, () => this.#now());
     const root = {
@@ -83,7 +87,7 @@ export class VaultServer {
       expiresAt: Infinity,
     };
     this.auth.tokens.set(this.rootToken, { id: this.rootToken, ...root });
-    this.#policies.set('default', [
+    this.system.policies.set('default', [
       { path: 'auth/token/lookup-self', capabilities: ['read'] },
       { path: 'auth/token/renew-self', capabilities: ['update'] },
       { path: 'auth/token/revoke-self', capabilities: ['update'] },
@@ -137,7 +141,7 @@ export class VaultServer {
   }
 
   policy(name: string, rules: readonly Rule[]): void {
-    this.#policies.set(name, rules);
+    this.system.policies.set(name, rules);
   }
 
   /** `approle/portcullis` and so on. */
@@ -211,11 +215,12 @@ export class VaultServer {
         body: { initialized: true, sealed: this.sealed, standby: false },
       };
     if (this.sealed) return error(503, 'Vault is sealed');
-    if ((headers['x-vault-namespace'] ?? '') !== (this.options.namespace ?? ''))
-      return error(404, `no handler for route "${route}". route entry not found.`);
+    if ((headers['x-vault-namespace'] ?? '') !== (this.options.namespace ?? '')) return noHandler(route);
     if (body !== '' && headers['content-type'] !== 'application/json')
       return error(400, 'failed to parse JSON input');
-    const verb = method === 'GET' && query.get('list') === 'true' ? 'LIST' : method;
+    // PUT and POST are the same to it.
+    const sent = method === 'PUT' ? 'POST' : method;
+    const verb = sent === 'GET' && query.get('list') === 'true' ? 'LIST' : sent;
     const understood = { method: verb as VaultRequest['method'], path: route, query, body: parsed(body) };
     if (!(verb in CAPABILITY)) return error(405, 'unsupported operation');
     if (NO_TOKEN.test(route)) return this.#open(route, understood, token);
@@ -227,7 +232,7 @@ export class VaultServer {
 
   #allowed({ policies }: TokenEntry, { method, path }: VaultRequest): boolean {
     if (policies.includes('root')) return true;
-    const rules = policies.flatMap((name) => this.#policies.get(name) ?? []);
+    const rules = policies.flatMap((name) => this.system.policies.get(name) ?? []);
     const creates =
       method === 'POST' && /^kv\/(data|metadata)\//.test(path) && !this.kv.exists(path.slice(3));
     return allows(rules, path, creates ? 'create' : CAPABILITY[method]);
@@ -235,7 +240,8 @@ export class VaultServer {
 
   #open(route: string, { body }: VaultRequest, token: string | undefined): VaultAnswer {
     const [area, mount = ''] = route.split('/');
-    if (area === 'auth') return this.auth.logIn(mount, body);
+    if (area === 'auth')
+      return this.system.logins.has(mount) ? this.auth.logIn(mount, body) : noHandler(route);
     if (route === 'sys/seal-status') return ok({ data: { sealed: this.sealed } });
     const named = typeof body['token'] === 'string' ? body['token'] : (token ?? '');
     if (route === 'sys/wrapping/unwrap') return this.unwrap(named);
@@ -250,9 +256,14 @@ export class VaultServer {
     const [mount = '', ...rest] = request.path.split('/');
     const below = { ...request, path: rest.join('/') };
     await this.#database?.sweep((id) => this.auth.live(id) !== undefined);
-    if (mount === 'kv') return this.kv.handle(below);
-    if (mount === 'transit') return this.transit.handle(below);
-    if (mount === 'database') return this.database.handle(below, token.id);
+    const type = this.system.mounts.get(mount);
+    if (type === 'kv') return this.kv.handle(below);
+    if (type === 'transit') return this.transit.handle(below);
+    if (type === 'database') return this.database.handle(below, token.id);
+    if (/^sys\/(mounts|auth|policies)\//.test(request.path)) return this.system.handle(request);
+    const [, login = '', area] = request.path.split('/');
+    if (mount === 'auth' && this.system.logins.get(login) === 'approle' && area === 'role')
+      return this.auth.handleRole(login, request);
     switch (`${request.method} ${request.path}`) {
       case 'GET auth/token/lookup-self':
         return this.auth.lookUp(token);
@@ -277,6 +288,10 @@ export class VaultServer {
     const seconds = Number(ttl.replace(/s$/, ''));
     return ok({ wrap_info: { token: this.wrap(answer, path, seconds), ttl: seconds, creation_path: path } });
   }
+}
+
+function noHandler(route: string): VaultAnswer {
+  return error(404, `no handler for route "${route}". route entry not found.`);
 }
 
 const NOT_WRAPPED = error(400, 'wrapping token is not valid or does not exist');

@@ -28,7 +28,13 @@ export async function vaultUnderTest(allowReal = false, timeoutMs = 5_000): Prom
   const real = allowReal && address !== undefined && root !== undefined ? { address, root } : undefined;
   const fake = real ? undefined : await VaultServer.start();
   const kvMount = real ? `portcullis-${randomUUID().slice(0, 8)}` : 'kv';
-  const names = { kv: kvMount, prefix: 'portcullis', transit: 'transit', master_key: 'portcullis' };
+  const names = {
+    kv: kvMount,
+    prefix: 'portcullis',
+    transit: 'transit',
+    master_key: 'portcullis',
+    checkpoint_key: 'portcullis-checkpoints',
+  };
   const token = real ? await prepare(real, kvMount, names) : fakeToken(fake, names);
   writeFileSync(tokenFile, token, { mode: 0o600 });
   const config = vaultConfig({
@@ -70,6 +76,7 @@ const unset = {
   vaultPrefix: 'portcullis',
   vaultTransitMount: 'transit',
   vaultTransitKey: undefined,
+  vaultTransitCheckpointKey: undefined,
 } as const;
 
 function fakeToken(fake: VaultServer | undefined, names: Record<string, string>): string {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type EmbeddedServer, startEmbeddedServer } from '#database';
 import { newId, sha256 } from '#kernel';
+import { isFullRun } from '../kit/full-run.ts';
 import { until } from '../kit/app-in-process.ts';
 import { disposeAll, type Product, startProduct } from '../kit/app.ts';
 import { natsMissing, NatsServer } from '../kit/nats-server.ts';
@@ -14,7 +15,7 @@ import { asRole } from '../kit/sql.ts';
 if (natsMissing) console.log(`skipped: ${natsMissing}`);
 
 /** 50,000 where the whole run is asked for. */
-const EVENTS = process.env['PORTCULLIS_TEST_FULL'] === undefined ? 4_000 : 50_000;
+const EVENTS = isFullRun ? 50_000 : 4_000;
 const AT_ONCE = 20;
 const STREAM = 'CHAOS';
 

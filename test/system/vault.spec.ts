@@ -20,7 +20,13 @@ describe('the product beside a secret store', { timeout: 120_000 }, () => {
     return join(folder, name);
   };
   const hcl = readFileSync(new URL('../../deploy/vault/policies/portcullis.hcl', import.meta.url), 'utf8');
-  const names = { kv: 'kv', prefix: 'portcullis', transit: 'transit', master_key: 'portcullis' };
+  const names = {
+    kv: 'kv',
+    prefix: 'portcullis',
+    transit: 'transit',
+    master_key: 'portcullis',
+    checkpoint_key: 'portcullis-checkpoints',
+  };
   let server: VaultServer;
   let product: Product;
   let owner: Account;

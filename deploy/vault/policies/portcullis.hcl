@@ -1,5 +1,5 @@
 # What the product may do with secrets, and nothing besides. bootstrap.sh fills in @kv@ (the mount), @prefix@,
-# @transit@ and @master_key@ (the key that wraps the master key).
+# @transit@, @master_key@ (the key that wraps the master key) and @checkpoint_key@ (the key that signs checkpoints).
 
 # Values: read, and write new versions.
 path "@kv@/data/@prefix@/*" {
@@ -29,6 +29,20 @@ path "@transit@/encrypt/@master_key@" {
 }
 
 path "@transit@/decrypt/@master_key@" {
+  capabilities = ["update"]
+}
+
+# Checkpoints of the audit logs are signed there. Its public keys are read; a rotation by the product's API makes a new
+# version. It can neither be exported nor deleted nor configured.
+path "@transit@/sign/@checkpoint_key@" {
+  capabilities = ["update"]
+}
+
+path "@transit@/keys/@checkpoint_key@" {
+  capabilities = ["read"]
+}
+
+path "@transit@/keys/@checkpoint_key@/rotate" {
   capabilities = ["update"]
 }
 

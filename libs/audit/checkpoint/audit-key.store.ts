@@ -4,6 +4,7 @@ export interface AuditKeyRow {
   readonly name: string;
   readonly id: string;
   readonly public_key: Buffer;
+  /** NULL of one that signs no more, and of one that lies elsewhere. */
   readonly wrapped_private: string | null;
   /** False once it signs no more. */
   readonly signs: boolean;
@@ -24,7 +25,7 @@ export async function lockKeys(tx: SystemTx): Promise<void> {
 
 export async function insertKey(
   tx: SystemTx,
-  key: { name: string; id: string; publicKey: Buffer; wrappedPrivate: string },
+  key: { name: string; id: string; publicKey: Buffer; wrappedPrivate: string | null },
 ): Promise<void> {
   await tx.query('INSERT INTO audit_keys (name, id, public_key, wrapped_private) VALUES ($1, $2, $3, $4)', [
     key.name,

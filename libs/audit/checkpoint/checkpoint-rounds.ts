@@ -1,6 +1,8 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { Database } from '#database';
+import { Fault } from '#kernel';
 import { AuditConfig } from '../audit.config.ts';
+import { AuditFault } from '../audit.faults.ts';
 import { SearchIndex } from '../search/search-index.ts';
 import { isFinding, OrgTrees } from '../tree/org-trees.ts';
 import { WIDTH } from '../tree/tiles.ts';
@@ -82,10 +84,18 @@ export class CheckpointRounds implements OnModuleDestroy {
   /** One round. What is wrong with one log does not keep the others. */
   async round(onFailure: (error: unknown) => void): Promise<void> {
     let tiles = CHECKED_TILES;
+    let told = false;
+    /** What signs is away: that is said once, and all but the signing goes on. */
+    const orUnsigned = (error: unknown): void => {
+      if (!(error instanceof Fault && error.code === AuditFault.signer_unavailable.code)) throw error;
+      if (!told) onFailure(error);
+      told = true;
+    };
     for await (const head of everyLog(this.database, 'audit_checkpoints')) {
       if (!this.#isDue(head)) continue;
       try {
-        await this.checkpoints.publish(head.orgId, await this.checkpoints.issue(head.orgId));
+        const issued = await this.checkpoints.issue(head.orgId).catch(orUnsigned);
+        if (issued) await this.checkpoints.publish(head.orgId, issued);
         if (tiles > 0) tiles -= await this.#lookAgain(head);
       } catch (error) {
         onFailure(error);

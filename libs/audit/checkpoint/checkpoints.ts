@@ -8,14 +8,22 @@ import { Findings } from '../tree/findings.ts';
 import { OrgTrees } from '../tree/org-trees.ts';
 import { Forked, Tree } from '../tree/tree.ts';
 import { AnchorDirectory, compareWithAnchor } from './anchor.ts';
-import { AuditKeys } from './audit-keys.ts';
+import { AuditKeys, type SigningKeys } from './audit-keys.ts';
 import {
   type Checkpoint,
   insertCheckpoint,
   lockCheckpoints,
   readLastCheckpoint,
 } from './checkpoint.store.ts';
-import { openNote, signedNote, type TreeHead } from './note.ts';
+import { openNote, textOf, type TreeHead } from './note.ts';
+
+/** A head that was found to continue all that was signed before. */
+interface Unsigned {
+  readonly size: number;
+  readonly root: Buffer;
+  /** The size of the checkpoint that it was compared with. */
+  readonly after: number | undefined;
+}
 
 /** Issues checkpoints: of a log that continues all that was signed of it before, and of no other. */
 @Injectable()
@@ -35,19 +43,34 @@ export class Checkpoints {
 
   /**
    * The checkpoint of the log as it is now: the one issued last where it has not grown.
-   * Faults: `audit.fork_detected`, `audit.log_altered`, `audit.anchor_unreadable`.
+   * Faults: `audit.fork_detected`, `audit.log_altered`, `audit.anchor_unreadable`, `audit.signer_unavailable`.
    */
   async issue(orgId: string): Promise<Checkpoint> {
     await this.compare(orgId);
     await this.trees.extend(orgId);
-    return this.#orFork(orgId, () =>
-      this.database.acrossOrgs('audit_checkpoints', async (tx) => {
-        await lockCheckpoints(tx, orgId);
-        const standing = await this.findings.standing(tx, orgId);
-        if (standing) throw standing;
-        return this.#next(tx, orgId);
-      }),
-    );
+    return this.#orFork(orgId, async () => {
+      for (;;) {
+        const next = await this.#alone(orgId, (tx) => this.#next(tx, orgId));
+        if ('note' in next) return next;
+        // Not within a transaction: a key that lies elsewhere may take its time, and connections are few.
+        const keys = await this.keys.signing();
+        const origin = `${keys.name}/orgs/${orgId}/audit`;
+        const { size, root } = next;
+        const signed = { size, root, note: await this.keys.sign(textOf({ origin, size, root }), keys) };
+        const kept = await this.#alone(orgId, (tx) => this.#keep(tx, orgId, next, signed, keys));
+        if (kept) return kept;
+      }
+    });
+  }
+
+  /** One that issues after the other, and none while something is found to be wrong with the log. */
+  #alone<T>(orgId: string, work: (tx: SystemTx) => Promise<T>): Promise<T> {
+    return this.database.acrossOrgs('audit_checkpoints', async (tx) => {
+      await lockCheckpoints(tx, orgId);
+      const standing = await this.findings.standing(tx, orgId);
+      if (standing) throw standing;
+      return work(tx);
+    });
   }
 
   /** Compares the log with the checkpoints issued and anchored last. The same faults. */
@@ -99,7 +122,8 @@ export class Checkpoints {
     return this.#anchor !== undefined;
   }
 
-  async #next(tx: SystemTx, orgId: string): Promise<Checkpoint> {
+  /** The checkpoint issued last where the log has not grown, else what is to be signed. */
+  async #next(tx: SystemTx, orgId: string): Promise<Checkpoint | Unsigned> {
     const tree = await Tree.open(tx, orgId);
     const last = await readLastCheckpoint(tx, orgId);
     if (last && last.size === tree.size) return last;
@@ -109,11 +133,22 @@ export class Checkpoints {
       last && last.size > 0
         ? await tree.consistency(last.size, tree.size)
         : { root: await tree.rootAt(tree.size) };
-    const { name, signers } = await this.keys.signers(tx);
-    const head = { origin: `${name}/orgs/${orgId}/audit`, size: tree.size, root };
-    const issued = { size: tree.size, root, note: signedNote(head, signers) };
-    await insertCheckpoint(tx, orgId, issued);
-    return issued;
+    return { size: tree.size, root, after: last?.size };
+  }
+
+  /** Issues it; undefined where it must be signed anew, for it does not follow on what was issued meanwhile. */
+  async #keep(
+    tx: SystemTx,
+    orgId: string,
+    { after }: Unsigned,
+    signed: Checkpoint,
+    keys: SigningKeys,
+  ): Promise<Checkpoint | undefined> {
+    const last = await readLastCheckpoint(tx, orgId);
+    if (last && last.size >= signed.size) return last;
+    if (last?.size !== after || !(await this.keys.areSigning(tx, keys))) return undefined;
+    await insertCheckpoint(tx, orgId, signed);
+    return signed;
   }
 
   async #open(tx: SystemTx, orgId: string, note: string): Promise<TreeHead> {

@@ -1,11 +1,25 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { keyIdOf, openNote, signedNote, textOf, verifierLine, type VerifierKey } from './note.ts';
+import {
+  keyIdOf,
+  openNote,
+  signedText,
+  textOf,
+  type TreeHead,
+  verifierLine,
+  type VerifierKey,
+} from './note.ts';
 
 function newKey(name: string): VerifierKey & { privateKey: KeyObject } {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
   return { name, privateKey, publicKey: publicKey.export({ format: 'der', type: 'spki' }).subarray(-32) };
+}
+
+function signedNote(of: TreeHead, signers: (VerifierKey & { privateKey: KeyObject })[]): string {
+  const text = textOf(of);
+  const signed = signers.map((key) => ({ ...key, signature: sign(null, Buffer.from(text), key.privateKey) }));
+  return signedText(text, signed);
 }
 
 const ours = newKey('portcullis.example');

@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { sha256 } from '#kernel';
 
 /**
@@ -41,19 +41,14 @@ export function textOf({ origin, size, root }: TreeHead): string {
   return `${origin}\n${size}\n${root.toString('base64')}\n`;
 }
 
-/** The note with a signature by each key. */
-export function signedNote(head: TreeHead, signers: readonly Signer[]): string {
-  return signedText(textOf(head), signers);
-}
+/** The signature of a text by the key of that name. */
+export type Signed = VerifierKey & { readonly signature: Buffer };
 
-type Signer = VerifierKey & { readonly privateKey: KeyObject };
-
-/** Any text that ends in a line feed and has no empty line, with a signature by each key. */
-export function signedText(text: string, signers: readonly Signer[]): string {
-  const lines = signers.map((signer) => {
-    const signature = sign(null, Buffer.from(text), signer.privateKey);
-    const blob = Buffer.concat([Buffer.from(keyIdOf(signer), 'hex'), signature]);
-    return `— ${signer.name} ${blob.toString('base64')}\n`;
+/** Any text that ends in a line feed and has no empty line, with its signatures. */
+export function signedText(text: string, signatures: readonly Signed[]): string {
+  const lines = signatures.map((signed) => {
+    const blob = Buffer.concat([Buffer.from(keyIdOf(signed), 'hex'), signed.signature]);
+    return `— ${signed.name} ${blob.toString('base64')}\n`;
   });
   return `${text}\n${lines.join('')}`;
 }
@@ -80,10 +75,15 @@ function isSignature(line: string, text: string, keys: readonly VerifierKey[]): 
     (key) =>
       key.name === name &&
       keyIdOf(key) === bytes.subarray(0, 4).toString('hex') &&
-      verify(null, Buffer.from(text), publicKeyOf(key), bytes.subarray(4)),
+      verifies(key.publicKey, Buffer.from(text), bytes.subarray(4)),
   );
 }
 
-function publicKeyOf({ publicKey }: VerifierKey): KeyObject {
+/** Whether it is the signature of the text by the key of these 32 bytes. */
+export function verifies(publicKey: Buffer, text: Buffer, signature: Buffer): boolean {
+  return verify(null, text, publicKeyOf(publicKey), signature);
+}
+
+function publicKeyOf(publicKey: Buffer): KeyObject {
   return createPublicKey({ key: Buffer.concat([SPKI, publicKey]), format: 'der', type: 'spki' });
 }

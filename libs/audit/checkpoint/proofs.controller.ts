@@ -22,7 +22,12 @@ export class ProofsController {
   @Access({ permission: 'audit:export', org: 'orgId' })
   @Answers(undefined, {
     contentType: TEXT,
-    faults: [AuditFault.fork_detected, AuditFault.log_altered, AuditFault.anchor_unreadable],
+    faults: [
+      AuditFault.fork_detected,
+      AuditFault.log_altered,
+      AuditFault.anchor_unreadable,
+      AuditFault.signer_unavailable,
+    ],
     description:
       'The size and root of the log as it is now, as a signed note (c2sp.org/tlog-checkpoint). The keys stand at /.well-known/audit-keys.',
   })
@@ -59,6 +64,7 @@ export class AuditKeysController {
   @Public('public keys are public')
   @Answers(undefined, {
     contentType: TEXT,
+    faults: [AuditFault.signer_unavailable],
     description: 'The keys that verify checkpoints (c2sp.org/signed-note), newest first, one a line.',
   })
   published(): Promise<string> {
@@ -67,7 +73,11 @@ export class AuditKeysController {
 
   @Post('api/v1/platform/audit-keys/rotate')
   @Access({ permission: 'audit:rotate', org: PLATFORM, stepUp: 'mfa', within: 300 })
-  @Answers(RotatedAuditKeyView, { description: 'Make a new key that signs checkpoints.' })
+  @Answers(RotatedAuditKeyView, {
+    faults: [AuditFault.signer_unavailable],
+    description:
+      'Make a new key that signs checkpoints; in the secret store where that is configured, which is how they move there.',
+  })
   rotate(@Req() request: AccessRequest, @Body() body: RotateAuditKeyRequest): Promise<RotatedAuditKeyView> {
     return this.keys.rotate(callerOf(request), body.overlapSeconds);
   }

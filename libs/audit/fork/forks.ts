@@ -42,11 +42,14 @@ export class Forks {
 
   /** Puts it on record, once while it is open. `before`: what was published. */
   async mark(orgId: string, before: Head): Promise<void> {
+    const now = await this.database.acrossOrgs('audit_forks', async (tx) =>
+      (await readOpenFork(tx, orgId)) ? undefined : headOf(tx, orgId),
+    );
+    if (!now) return;
+    const note = await this.#noteOf(orgId, before, now);
     await this.database.acrossOrgs('audit_forks', async (tx) => {
       await lockForks(tx, orgId);
       if (await readOpenFork(tx, orgId)) return;
-      const now = await headOf(tx, orgId);
-      const { name, signers } = await this.keys.signers(tx);
       const id = newId();
       await this.audit.record(tx, {
         orgId,
@@ -63,14 +66,27 @@ export class Forks {
           newRoot: { to: now.root.toString('hex') },
         },
       });
-      // No checkpoint, for its origin is not that of the log: what was published, and below it what is there.
-      const note = signedText(`${name}/orgs/${orgId}/audit/fork\n${linesOf(before)}${linesOf(now)}`, signers);
       await insertFork(tx, { orgId, id, before, now, note });
       this.#logger.error(
         `the audit log of organization ${orgId} had ${before.size} positions when it was published and has ` +
           `${now.size}, or others: no process is ready until an operator acknowledges it`,
       );
     });
+  }
+
+  /**
+   * No checkpoint, for its origin is not that of the log: what was published, and below it what is there. Without a
+   * signature where what signs is away: that a fork is on record matters more.
+   */
+  async #noteOf(orgId: string, before: Head, now: Head): Promise<string> {
+    const heads = `${linesOf(before)}${linesOf(now)}`;
+    try {
+      const keys = await this.keys.signing();
+      return await this.keys.sign(`${keys.name}/orgs/${orgId}/audit/fork\n${heads}`, keys);
+    } catch (error) {
+      this.#logger.warn(error);
+      return signedText(`orgs/${orgId}/audit/fork\n${heads}`, []);
+    }
   }
 
   async areOpen(): Promise<boolean> {

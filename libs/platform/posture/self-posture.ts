@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { CheckpointRounds, Forks, LogVerification } from '#audit';
+import { AuditKeys, CheckpointRounds, Forks, LogVerification } from '#audit';
 import { Database } from '#database';
 import { Clock } from '#kernel';
 import { type OwnSurface, OwnSurfaces } from '#projection';
@@ -26,6 +26,7 @@ export class SelfPosture extends OwnSurfaces {
     private readonly logs: LogVerification,
     private readonly rounds: CheckpointRounds,
     private readonly forks: Forks,
+    private readonly auditKeys: AuditKeys,
     private readonly clock: Clock,
   ) {
     super();
@@ -75,6 +76,6 @@ export class SelfPosture extends OwnSurfaces {
   async #audit(): Promise<Observation> {
     if (!this.rounds.isCompared) return 'unknown';
     if (await this.forks.areOpen()) return 'down';
-    return (await this.logs.isSound()) ? 'up' : 'down';
+    return (await this.logs.isSound()) && this.auditKeys.canSign ? 'up' : 'down';
   }
 }

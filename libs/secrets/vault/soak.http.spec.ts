@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AppInProcess, MovableClock, startApp, until } from '../../../test/kit/app-in-process.ts';
+import { isFullRun } from '../../../test/kit/full-run.ts';
 import { callerIn, seedTenant } from '../../../test/kit/tenants.ts';
 import { VaultServer } from '../../../test/kit/vault-server.ts';
 import { type VaultUnderTest, vaultUnderTest } from '../../../test/kit/vault-under-test.ts';
@@ -10,7 +11,8 @@ import { type Caller, Fault } from '#kernel';
 import { SecretStore } from '../secret-store.ts';
 import { VaultStore } from './vault-store.ts';
 
-const RESOLUTIONS = 10_000;
+/** All of them in the full suite; here enough to go through every state of the server. */
+const RESOLUTIONS = isFullRun ? 10_000 : 1_500;
 const WORKERS = 16;
 const SECRETS = 12;
 /** Resolutions that one state of the server lasts for. */
@@ -98,7 +100,7 @@ const troubles: Record<string, () => Promise<() => Promise<void> | void>> = {
   },
 };
 
-describe('ten thousand resolutions while the server is killed, sealed, slowed and replaced', () => {
+describe(`${RESOLUTIONS} resolutions while the server is killed, sealed, slowed and replaced`, () => {
   it.each([
     ['asked each time', () => app.app.get(VaultStore)],
     ['over the cache', () => app.app.get<SecretStore>(SecretStore)],

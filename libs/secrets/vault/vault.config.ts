@@ -16,6 +16,8 @@ export interface VaultConfig {
   readonly transitMount: string;
   /** What wraps the master key. */
   readonly transitKey: string | undefined;
+  /** What signs checkpoints. */
+  readonly checkpointKey: string | undefined;
 }
 
 type Config = Values<typeof secretSettings>;
@@ -28,6 +30,7 @@ export function vaultConfig(config: Config): VaultConfig | undefined {
     if (
       config.secretStore === 'vault' ||
       config.vaultTransitKey !== undefined ||
+      config.vaultTransitCheckpointKey !== undefined ||
       config.databaseCredentials !== 'url'
     )
       throw new ConfigError(['PORTCULLIS_VAULT_ADDRESS must say where the server is']);
@@ -52,6 +55,7 @@ export function vaultConfig(config: Config): VaultConfig | undefined {
     DATABASE_MOUNT: config.vaultDatabaseMount,
     TRANSIT_MOUNT: config.vaultTransitMount,
     TRANSIT_KEY: config.vaultTransitKey,
+    TRANSIT_CHECKPOINT_KEY: config.vaultTransitCheckpointKey,
     NAMESPACE: config.vaultNamespace,
   };
   for (const [name, text] of Object.entries(named)) {
@@ -72,6 +76,7 @@ export function vaultConfig(config: Config): VaultConfig | undefined {
     prefix: config.vaultPrefix,
     transitMount: config.vaultTransitMount,
     transitKey: config.vaultTransitKey,
+    checkpointKey: config.vaultTransitCheckpointKey,
   };
 }
 

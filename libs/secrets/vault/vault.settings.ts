@@ -79,4 +79,8 @@ export const secretSettings = {
     'PORTCULLIS_VAULT_TRANSIT_KEY',
     'The key of transit that wraps the master key; its file is then of no use without the server.',
   ),
+  vaultTransitCheckpointKey: setting.text(
+    'PORTCULLIS_VAULT_TRANSIT_CHECKPOINT_KEY',
+    'The Ed25519 key of transit that signs checkpoints of the audit logs; it does not leave the server.',
+  ),
 } as const;

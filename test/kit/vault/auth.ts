@@ -1,5 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { error, nothing, ok, type VaultAnswer } from './answer.ts';
+import {
+  data,
+  error,
+  nothing,
+  notFound,
+  ok,
+  unsupported,
+  type VaultAnswer,
+  type VaultRequest,
+} from './answer.ts';
 
 export interface TokenEntry {
   readonly id: string;
@@ -20,6 +29,8 @@ export interface AuthRole {
   readonly renewable?: boolean;
   /** How often a secret-id may be used; 0: as often as wanted. */
   readonly secretIdUses?: number;
+  /** Whether its tokens do without the policy `default`. */
+  readonly noDefault?: boolean;
   /** Of kubernetes and jwt: which tokens prove it. */
   readonly jwt?: (jwt: string) => boolean;
 }
@@ -40,7 +51,7 @@ export class AuthEngine {
     const life = role.ttl === 0 ? Infinity : role.ttl * 1_000;
     const made: TokenEntry = {
       id: `hvs.${randomUUID()}`,
-      policies: ['default', ...role.policies],
+      policies: [...(role.noDefault ? [] : ['default']), ...role.policies],
       ttl: role.ttl,
       maxTtl: role.maxTtl,
       renewable: role.renewable ?? true,
@@ -69,6 +80,26 @@ export class AuthEngine {
       uses: this.roles.get(`${mount}/${role}`)?.secretIdUses ?? 0,
     });
     return id;
+  }
+
+  /** `auth/<mount>/role/<name>` and below it. */
+  handleRole(mount: string, { method, path, body }: VaultRequest): VaultAnswer {
+    const [, , , name = '', more] = path.split('/');
+    if (method === 'POST' && more === undefined) {
+      this.roles.set(`${mount}/${name}`, {
+        policies: String(body['token_policies']).split(','),
+        ttl: secondsOf(body['token_ttl']),
+        maxTtl: secondsOf(body['token_max_ttl']),
+        secretIdUses: Number(body['secret_id_num_uses'] ?? 0),
+        noDefault: body['token_no_default_policy'] === true,
+      });
+      return nothing;
+    }
+    if (!this.roles.has(`${mount}/${name}`)) return notFound;
+    if (method === 'GET' && more === 'role-id') return data({ role_id: this.roleId(mount, name) });
+    if (method !== 'POST' || more !== 'secret-id') return unsupported;
+    const made = { secret_id: this.newSecretId(mount, name), secret_id_accessor: randomUUID() };
+    return data({ ...made, secret_id_ttl: 2_592_000, secret_id_num_uses: 0 });
   }
 
   /** `POST auth/<mount>/login`. */
@@ -124,4 +155,12 @@ export class AuthEngine {
     const known = this.roles.get(`${mount}/${String(role)}`);
     return known?.jwt?.(String(jwt)) ? known : undefined;
   }
+}
+
+/** Of `1h`, `300s`, or a number of seconds. */
+function secondsOf(value: unknown): number {
+  const text = typeof value === 'number' ? String(value) : value;
+  const [, number, unit = 's'] = /^(\d+)([smh]?)$/.exec(typeof text === 'string' ? text : '') ?? [];
+  if (number === undefined) throw new Error('no duration');
+  return Number(number) * ({ h: 3_600, m: 60 }[unit] ?? 1);
 }

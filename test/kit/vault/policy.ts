@@ -4,17 +4,26 @@ export interface Rule {
   readonly capabilities: readonly string[];
 }
 
-/** The rules of a policy in HCL, as the files of deploy/vault/policies have them. */
+const BLOCK = /path\s+"([^"]+)"\s*\{\s*capabilities\s*=\s*\[([^\]]*)\]\s*\}/g;
+const CAPABILITIES = new Set(['create', 'read', 'update', 'patch', 'delete', 'list', 'sudo', 'deny']);
+
+/**
+ * The rules of a policy in HCL, as the files of deploy/vault/policies have them. Throws where it holds anything else
+ * than comments and such rules, or a name that is not filled in.
+ */
 export function parsePolicy(hcl: string, names: Readonly<Record<string, string>> = {}): Rule[] {
   const text = hcl
     .replaceAll(/^\s*#.*$/gm, '')
-    .replaceAll(/@(\w+)@/g, (_all, name: string) => names[name] ?? '');
-  return [...text.matchAll(/path\s+"([^"]+)"\s*\{\s*capabilities\s*=\s*\[([^\]]*)\]\s*\}/g)].map(
-    ([, path = '', list = '']) => ({
-      path,
-      capabilities: [...list.matchAll(/"(\w+)"/g)].map(([, one = '']) => one),
-    }),
-  );
+    .replaceAll(/@(\w+)@/g, (all, name: string) => names[name] ?? all);
+  const left = text.replaceAll(BLOCK, '').trim();
+  if (left !== '') throw new Error(`no rule of a policy: ${left.slice(0, 80)}`);
+  return [...text.matchAll(BLOCK)].map(([, path = '', list = '']) => {
+    const capabilities = list.split(',').map((one) => one.trim().replace(/^"(\w+)"$/, '$1'));
+    const strange = capabilities.filter((one) => !CAPABILITIES.has(one));
+    if (strange.length > 0 || !/^[A-Za-z0-9_+/.-]+\*?$/.test(path))
+      throw new Error(`a rule of a policy: ${path} ${strange.join(', ')}`);
+    return { path, capabilities };
+  });
 }
 
 /** Whether rules allow it: of those that fit the longest decides, and `deny` beats all. */

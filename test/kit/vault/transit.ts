@@ -38,12 +38,15 @@ export class TransitEngine {
       );
       return nothing;
     }
-    if (!key) return area === 'keys' ? notFound : error(400, 'encryption key not found');
+    if (!key) {
+      if (area === 'keys') return notFound;
+      return error(400, area === 'sign' ? 'signing key not found' : 'encryption key not found');
+    }
     if (area === 'keys') return method === 'GET' ? told(name, key) : this.#rotate(key, more);
     if (method !== 'POST') return unsupported;
     if (area === 'encrypt') return data({ ciphertext: encrypt(key, String(body['plaintext'])) });
     if (area === 'decrypt') return decrypted(key, String(body['ciphertext']));
-    if (area === 'sign') return signed(key, String(body['input']));
+    if (area === 'sign') return signed(key, body);
     return unsupported;
   }
 
@@ -72,7 +75,14 @@ function told(name: string, { type, versions }: TransitKey): VaultAnswer {
         };
     return [index + 1, made] as const;
   });
-  return data({ name, type, keys: Object.fromEntries(keys), latest_version: versions.length });
+  return data({
+    name,
+    type,
+    derived: false,
+    exportable: false,
+    keys: Object.fromEntries(keys),
+    latest_version: versions.length,
+  });
 }
 
 function encrypt({ versions }: TransitKey, plaintext: string): string {
@@ -104,9 +114,19 @@ function decrypted({ versions }: TransitKey, ciphertext: string): VaultAnswer {
   }
 }
 
-function signed({ versions }: TransitKey, input: string): VaultAnswer {
-  const key = versions.at(-1);
+/** `input` in base64; by the newest version unless one is named. */
+function signed(
+  { versions }: TransitKey,
+  { input, key_version: asked = 0 }: Record<string, unknown>,
+): VaultAnswer {
+  if (typeof input !== 'string' || !/^[A-Za-z0-9+/]+=*$/.test(input))
+    return error(400, 'unable to decode input as base64');
+  const number = Number(asked) || versions.length;
+  if (number < 0) return error(400, 'cannot sign: requested version for signing is negative');
+  if (number > versions.length)
+    return error(400, 'requested version for signing is higher than the latest key version');
+  const key = versions[number - 1];
   if (key === undefined || Buffer.isBuffer(key)) return error(400, 'key type does not support signing');
   const signature = sign(null, Buffer.from(input, 'base64'), key.privateKey).toString('base64');
-  return data({ signature: `vault:v${versions.length}:${signature}`, key_version: versions.length });
+  return data({ signature: `vault:v${number}:${signature}`, key_version: number });
 }
