@@ -41,6 +41,12 @@ export const RolloutFault = faults('rollout', {
   policy_not_found: ['not_found', 'There is no such policy for rollouts.'],
   policy_exists: ['conflict', 'A policy with this name exists.'],
   bad_policy: ['invalid', 'The policy contradicts itself.'],
+  template_not_found: ['not_found', 'There is no such template of rollouts.'],
+  template_exists: [
+    'conflict',
+    'A template with this name exists, or the organization has as many templates as it may have (100).',
+  ],
+  bad_template: ['invalid', 'The template cannot be kept as it stands.'],
   target_not_found: ['not_found', 'There is no such target.'],
   target_exists: ['conflict', 'A target with this name exists.'],
   bad_report: ['invalid', 'The report is of the future, or older than the one before.'],

@@ -36,9 +36,15 @@ import { RisksController } from './risk/risks.controller.ts';
 import { Persons } from './signoff/persons.ts';
 import { SignOffs } from './signoff/sign-offs.ts';
 import { Standing } from './signoff/standing.ts';
+import { GiteaEvidence } from './sources/gitea-evidence.ts';
+import { SourcePrompts } from './sources/source-prompts.ts';
 import { Targets } from './targets/targets.ts';
 import { TargetsController } from './targets/targets.controller.ts';
+import { Openings } from './templates/openings.ts';
+import { Templates } from './templates/templates.ts';
+import { TemplatesController } from './templates/templates.controller.ts';
 
+/** Global, for the intake prompts it. */
 @Module({})
 export class RolloutModule {
   /** `postures`: for tests; what the projection says of surfaces where unsaid. */
@@ -46,6 +52,8 @@ export class RolloutModule {
     return {
       module: RolloutModule,
       imports: [ProjectionModule],
+      global: true,
+      exports: [SourcePrompts],
       controllers: [
         RolloutsController,
         ApplyController,
@@ -61,6 +69,7 @@ export class RolloutModule {
         EvidenceKeysController,
         RisksController,
         FreezesController,
+        TemplatesController,
       ],
       providers: [
         postures
@@ -77,8 +86,10 @@ export class RolloutModule {
         Freezes,
         GateResults,
         Gates,
+        GiteaEvidence,
         Hooks,
         Moves,
+        Openings,
         Persons,
         Planning,
         RolloutPolicies,
@@ -88,8 +99,10 @@ export class RolloutModule {
         Risks,
         Rollouts,
         SignOffs,
+        SourcePrompts,
         Standing,
         Targets,
+        Templates,
       ],
     };
   }
