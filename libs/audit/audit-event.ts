@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Caller, canonicalJson, type Json, newId, sha256 } from '#kernel';
-import type { AuditAction } from './actions.ts';
+import type { AuditAction } from './catalogue/actions.ts';
 
 /**
  * The audit event as it is stored, hashed and exported (contract, "Audit", native event). Personal data never

@@ -1,5 +1,5 @@
 import { Anything, Choice, Id, ListOf, Text, Time, Whole } from '#http';
-import { auditActions } from './actions.ts';
+import { auditActions } from './catalogue/actions.ts';
 import { exportFormats, type ExportFormat } from './formats/format.ts';
 
 export class AuditQuery {

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { Access, type AccessRequest, callerOf, SignedIn } from '#access';
 import { Answers } from '#http';
 import { AuditExport } from './audit-export.ts';
-import { auditCatalogue } from './action-data.ts';
+import { auditCatalogue } from './catalogue/action-data.ts';
 import { AuditCatalogueView, AuditPage, AuditQuery, ExportQuery } from './audit.contract.ts';
 import { AuditFault } from './audit.faults.ts';
 import { AuditSearch } from './search/audit-search.ts';

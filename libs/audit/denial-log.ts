@@ -2,7 +2,7 @@ import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/com
 import { type Denial, Denials } from '#access';
 import { Database } from '#database';
 import { Clock, networkOf } from '#kernel';
-import { type AuditAction, auditActions } from './actions.ts';
+import { type AuditAction, auditActions } from './catalogue/actions.ts';
 import { Audit } from './audit.ts';
 import { actorOf, type AuditEntry } from './audit-event.ts';
 import { Coalescer, type Counted } from './coalescer.ts';

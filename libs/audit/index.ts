@@ -1,5 +1,5 @@
-export { type AuditAction, auditActions } from './actions.ts';
-export { actionData, undeclaredFields } from './action-data.ts';
+export { type AuditAction, auditActions } from './catalogue/actions.ts';
+export { actionData, undeclaredFields } from './catalogue/action-data.ts';
 export { Audit, type AuditNote } from './audit.ts';
 export { AuditConfig } from './audit.config.ts';
 export { type AuditActor, type AuditEntry, bySystem, type Changes, personal } from './audit-event.ts';

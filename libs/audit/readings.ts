@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '#database';
 import { type Caller, Clock } from '#kernel';
-import type { AuditAction } from './actions.ts';
+import type { AuditAction } from './catalogue/actions.ts';
 import { Audit } from './audit.ts';
 import { Coalescer, READS } from './coalescer.ts';
 import type { Changes } from './audit-event.ts';

@@ -1,5 +1,5 @@
 import type { OrgTx, SystemTx } from '#database';
-import type { AuditAction } from './actions.ts';
+import type { AuditAction } from './catalogue/actions.ts';
 
 /** A record as it was just written: its action and its leaf, in which nothing personal stands. */
 export interface AuditRecord {

@@ -92,8 +92,8 @@ describe('docs/audit-actions.md', () => {
       return `## ${action}\n\n${description}\n\nClass ${retention}; target: ${target}; fields of \`changes\`: ${fields}.\n`;
     });
     const head =
-      '# Audit actions\n\nWritten by `test/arch/snapshots.spec.ts --update` from `libs/audit/actions.ts` and ' +
-      '`libs/audit/action-data.ts`; the same as\n`GET /api/v1/audit/actions`. `*` stands for the fields of the document that was changed.\n';
+      '# Audit actions\n\nWritten by `test/arch/snapshots.spec.ts --update` from `libs/audit/catalogue/actions.ts` and ' +
+      '`libs/audit/catalogue/action-data.ts`; the same as\n`GET /api/v1/audit/actions`. `*` stands for the fields of the document that was changed.\n';
     const file = fileURLToPath(new URL('../../docs/audit-actions.md', import.meta.url));
     await expect([head, ...entries].join('\n')).toMatchFileSnapshot(file);
   });

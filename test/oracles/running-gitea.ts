@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { type ChildProcess, spawn, spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { childEnvironment, randomText } from '#kernel';
@@ -10,7 +10,7 @@ import { freePort } from '../bench/processes.ts';
 /** The one that is built. */
 export const VERSION = 'v1.26.0';
 /** Built once a machine: it takes minutes. */
-const BUILT = join(tmpdir(), `portcullis-oracle-gitea-${VERSION}`);
+const BUILT = join(homedir(), '.cache', 'portcullis-oracles', `gitea-${VERSION}`);
 const PROGRAM = join(BUILT, 'gitea');
 
 /** Why there is no Gitea; undefined where there is one. */

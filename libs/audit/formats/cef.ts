@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import { auditActions } from '../actions.ts';
+import { auditActions } from '../catalogue/actions.ts';
 import { countOf, type ExportedEvent, operationOf, personConcerned } from './event.ts';
 import { ocsfMapping } from './ocsf.ts';
 

@@ -1,4 +1,4 @@
-import type { AuditAction } from '../actions.ts';
+import type { AuditAction } from '../catalogue/actions.ts';
 import type { AuditRow } from '../audit.store.ts';
 
 /** The parts of a native leaf that formats read (contract, "Audit"). */

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { newId, sha256 } from '#kernel';
 import { testData } from '../../../test/kit/test-data.ts';
-import { type AuditAction, auditActions } from '../actions.ts';
+import { type AuditAction, auditActions } from '../catalogue/actions.ts';
 import { type AuditEntry, personal, sealEvent } from '../audit-event.ts';
 import { cadfActions, cadfLine } from './cadf.ts';
 import { cefLine } from './cef.ts';

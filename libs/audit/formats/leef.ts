@@ -1,4 +1,4 @@
-import { auditActions } from '../actions.ts';
+import { auditActions } from '../catalogue/actions.ts';
 import { cefSeverities } from './cef.ts';
 import { countOf, type ExportedEvent, personConcerned } from './event.ts';
 import { ocsfMapping } from './ocsf.ts';

@@ -1,4 +1,4 @@
-import type { AuditAction } from '../actions.ts';
+import type { AuditAction } from '../catalogue/actions.ts';
 import { countOf, type ExportedEvent, type Leaf, operationOf, personConcerned } from './event.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { AuditAction } from '../actions.ts';
+import type { AuditAction } from '../catalogue/actions.ts';
 import type { AuditRow } from '../audit.store.ts';
 import { type ExportFormat, lineOf } from '../formats/format.ts';
 import { ocsfMapping } from '../formats/ocsf.ts';

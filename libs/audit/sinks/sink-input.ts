@@ -1,6 +1,6 @@
 import { Fault, type InputError } from '#kernel';
 import { readInput } from '#http';
-import { auditActions } from '../actions.ts';
+import { auditActions } from '../catalogue/actions.ts';
 import { AuditFault } from '../audit.faults.ts';
 import { secretFields, settingsClasses, type SettingsOf, type SinkKind } from './sink.settings.ts';
 import type { SinkFilter } from './sink-events.ts';
