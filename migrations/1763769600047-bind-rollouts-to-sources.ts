@@ -68,6 +68,12 @@ export class BindRolloutsToSources1763769600047 implements MigrationInterface {
         expires_at) ON evidence TO portcullis_app;
       GRANT INSERT ON evidence, evidence_keys TO portcullis_system;
 
+      -- What the posture of the deployment asks for.
+      CREATE INDEX rollouts_running ON rollouts (state) WHERE state IN ('executing', 'rolling_back');
+      CREATE INDEX rollout_break_glass_due ON rollout_break_glass (review_due_at) WHERE reviewed_at IS NULL;
+      CREATE INDEX gitea_deliveries_failed ON gitea_deliveries (hook_id, received_at)
+        WHERE state = 'failed' AND verdict = 'accepted';
+
       -- When everything of it was compared last.
       ALTER TABLE gitea_repositories ADD COLUMN read_at timestamptz;
     `);

@@ -53,6 +53,7 @@ export const RolloutFault = faults('rollout', {
   hook_not_found: ['not_found', 'There is no such hook.'],
   gate_not_found: ['not_found', 'The policy of this rollout has no such gate.'],
   gate_not_yours: ['forbidden', 'The gate asks for a role that you do not have; data.role names it.'],
+  bad_hook_id: ['invalid', 'The hook in the path is not a valid id.'],
   callback_refused: ['unauthenticated', 'The call-back does not prove where it comes from.'],
   callback_replayed: ['conflict', 'This call-back was taken before.'],
   callback_late: ['invalid', 'The call-back was signed too long ago, or for the future.'],

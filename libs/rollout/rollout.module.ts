@@ -21,6 +21,7 @@ import { GateResults } from './gates/gate-results.ts';
 import { Gates } from './gates/gates.ts';
 import { CallbacksController, GatesController } from './gates/gates.controller.ts';
 import { Hooks } from './gates/hooks.ts';
+import { SignedCallbacks } from './gates/signed-callbacks.ts';
 import { Postures, ProjectedPostures } from './gates/postures.ts';
 import { Expiry } from './lifecycle/expiry.ts';
 import { Moves } from './lifecycle/moves.ts';
@@ -98,6 +99,7 @@ export class RolloutModule {
         Reports,
         Risks,
         Rollouts,
+        SignedCallbacks,
         SignOffs,
         SourcePrompts,
         Standing,

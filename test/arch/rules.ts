@@ -22,7 +22,8 @@ export const sideways: readonly { from: string; to: string; reason: string }[] =
   {
     from: 'rollout',
     to: 'intake',
-    reason: 'rollouts are what Gitea prompts: they take the face that the intake declares, and read what it saw last',
+    reason:
+      'rollouts are what Gitea prompts: they take the face that the intake declares, and read what it saw last',
   },
   {
     from: 'audit',

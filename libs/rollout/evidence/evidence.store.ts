@@ -77,7 +77,9 @@ export async function newestFacts(
   orgId: string,
   subject: string,
   predicateType: string,
-): Promise<(Pick<EvidenceRow, 'result' | 'observed_at' | 'key_revoked_at'> & { fact: string; state: string })[]> {
+): Promise<
+  (Pick<EvidenceRow, 'result' | 'observed_at' | 'key_revoked_at'> & { fact: string; state: string })[]
+> {
   return tx.query(
     `SELECT DISTINCT ON (e.fact) e.fact, e.result, e.observed_at, k.revoked_at AS key_revoked_at,
             convert_from(decode(e.envelope ->> 'payload', 'base64'), 'UTF8')::jsonb -> 'predicate' ->> 'state' AS state

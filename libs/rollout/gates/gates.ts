@@ -56,7 +56,7 @@ export class Gates {
             ['confirmation', confirmation],
           ] as [string, (at: Looking) => Promise<Judged>][])
         : []),
-      ...(row.plan.source ? ([['source', source]] as [string, (at: Looking) => Promise<Judged>][]) : []),
+      ...(row.plan.source ? ([['source', commit]] as [string, (at: Looking) => Promise<Judged>][]) : []),
     ];
     const results: GateResult[] = [];
     for (const [name, look] of always) {
@@ -205,7 +205,7 @@ async function giteas(
 }
 
 /** Whether the commit is still there. What has begun is kept back only by Gitea saying that it is gone. */
-async function source({ tx, row, now }: Looking): Promise<Judged> {
+async function commit({ tx, row, now }: Looking): Promise<Judged> {
   if (row.source_gone_at !== null) return fails('source_gone');
   if (row.plan.source === undefined || row.begun_at !== null) return { ...PASS, reason: 'source_begun' };
   const { verdict, reason, until } = await standingOfSource(tx, row.org_id, row.plan.source, now);

@@ -63,7 +63,12 @@ export function authorsOf(row: Pick<RolloutRow, 'author_id' | 'planner_id'>): st
 
 /** The commit it is of. */
 export function boundTo(row: RolloutRow): PlannedSource | undefined {
-  const { source_hook_id: giteaHookId, source_repository: repository, source_ref: ref, source_commit: commit } = row;
+  const {
+    source_hook_id: giteaHookId,
+    source_repository: repository,
+    source_ref: ref,
+    source_commit: commit,
+  } = row;
   if (giteaHookId === null || repository === null || ref === null || commit === null) return undefined;
   return { giteaHookId, repository, ref, commit };
 }

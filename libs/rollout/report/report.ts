@@ -128,6 +128,9 @@ function summary(row: RolloutRow, names: Names): Html {
     ['State', row.state],
     ['Reason', row.reason],
     ['Author', names(row.author_id)],
+    ['Plan written by', names(row.planner_id ?? row.author_id)],
+    ['Commit', row.source_commit ?? 'none'],
+    ['Of', row.source_commit === null ? '' : `${row.source_ref} of ${row.source_repository}`],
     ['Executor', row.executor_id && names(row.executor_id)],
     ['Verifier', row.verifier_id && names(row.verifier_id)],
     ['Digest', row.digest],
@@ -207,7 +210,7 @@ async function evidence(tx: OrgTx, row: RolloutRow, names: Names): Promise<Html>
     rows.map((one) => [
       one.predicate_type,
       one.result,
-      names(one.producer_id),
+      one.producer_id === null ? 'Gitea' : names(one.producer_id),
       html`<code>${one.keyid}</code>${one.key_revoked_at === null ? '' : ' (revoked)'}`,
       at(one.observed_at),
       at(one.expires_at),

@@ -84,9 +84,7 @@ export class SourcePrompts extends RolloutPrompts {
   async #supersede(tx: SystemTx, prompt: Prompt & { ref: string }): Promise<RolloutRow[]> {
     const rows = (await lockOfRef(tx, prompt)).filter(
       (row) =>
-        row.begun_at === null &&
-        row.source_hook_id === prompt.hookId &&
-        row.source_commit !== prompt.commit,
+        row.begun_at === null && row.source_hook_id === prompt.hookId && row.source_commit !== prompt.commit,
     );
     for (const row of rows) {
       await this.moves.make(tx, byUs(row), row, 'supersede', [], { reason: 'source_moved' });
