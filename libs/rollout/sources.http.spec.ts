@@ -134,6 +134,55 @@ describe('a signed push', () => {
   });
 });
 
+describe('a template', () => {
+  const body = (change: object = {}) => ({
+    name: `of a test ${(made += 1)}`,
+    giteaHookId: hook,
+    repository: repo.fullName,
+    ref: 'refs/tags/v*',
+    policyId,
+    plan: planOf([target]),
+    ...change,
+  });
+  const give = (change: object) => kit.post(writer, '/rollout-templates', body(change));
+
+  it('is refused where it names what is not there, or what nothing may run', async () => {
+    expectStatus(await give({ repository: 'ada/none' }), 404, 'rollout.hook_not_found');
+    expectStatus(await give({ policyId: hook }), 404, 'rollout.policy_not_found');
+    expectStatus(await give({ ref: 'main' }), 400, 'rollout.bad_template');
+    const source = {
+      giteaHookId: hook,
+      repository: repo.fullName,
+      ref: 'refs/heads/main',
+      commit: 'a'.repeat(40),
+    };
+    expectStatus(await give({ plan: planOf([target], { source }) }), 400, 'rollout.bad_template');
+    const secret = noop('x', { effect: 'secret_provisioning_from_repository' });
+    expectStatus(
+      await give({ plan: planOf([target], { steps: [secret] }) }),
+      403,
+      'rollout.forbidden_secret_provisioning',
+    );
+    expectStatus(await give({ plan: planOf([target], { steps: [{ name: 'x', command: 'sh' }] }) }), 400);
+  });
+
+  it('is read, listed, and opens nothing once it is deleted; so it goes with its hook', async () => {
+    const { id, name } = expectStatus(await give({ ref: 'refs/heads/main' }), 201);
+    expect(expectStatus(await kit.get(olga, `/rollout-templates/${id}`), 200).plan.steps).toHaveLength(1);
+    const { items } = expectStatus(await kit.get(olga, '/rollout-templates?limit=1'), 200);
+    expect(items).toMatchObject([{ id, name, createdBy: writer.id }]);
+    expectStatus(await give({ name }), 409, 'rollout.template_exists');
+    const gone = (path: string) => intake.app.ask('DELETE', path, { token: writer.token });
+    expectStatus(await gone(`${kit.at}/rollout-templates/${id}`), 204);
+    expectStatus(await gone(`${kit.at}/rollout-templates/${id}`), 404, 'rollout.template_not_found');
+    repo.push('main');
+    expect((await push()).prompted).toMatchObject([{ kind: 'open', rollouts: [] }]);
+    const other = expectStatus(await give({}), 201).id;
+    expectStatus(await gone(`${intake.base}/${hook}`), 204);
+    expectStatus(await kit.get(olga, `/rollout-templates/${other}`), 404, 'rollout.template_not_found');
+  });
+});
+
 describe('a new commit', () => {
   it('supersedes what has not begun, and opens the next', async () => {
     const { rollout: before } = await armed();

@@ -28,6 +28,7 @@ export class TemplatesController {
       RolloutFault.bad_template,
       RolloutFault.template_exists,
       RolloutFault.policy_not_found,
+      RolloutFault.hook_not_found,
       RolloutFault.bad_plan,
       RolloutFault.unknown_command,
       RolloutFault.forbidden_secret_provisioning,

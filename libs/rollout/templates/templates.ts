@@ -46,25 +46,27 @@ export class Templates {
     return { ...templateView(row), plan: row.plan };
   }
 
-  /** Faults: `rollout.bad_template`, `rollout.policy_not_found`, `rollout.template_exists`, those of steps. */
+  /** Faults: `rollout.hook_not_found`, `rollout.policy_not_found`, `rollout.bad_template`, `rollout.template_exists`, those of steps. */
   async create(caller: Caller, request: RolloutTemplateRequest): Promise<RolloutTemplateDetailView> {
     const author = humanOf(caller);
     const repository = request.repository.toLowerCase();
     const plan = JSON.parse(JSON.stringify(request.plan)) as object;
-    this.planning.checkSteps(readInput(PlanRequest, withCommit(plan, '0'.repeat(40))));
     return this.database.inOrg(caller, async (tx) => {
+      if (!(await isHookFor(tx, request.giteaHookId, repository)))
+        throw RolloutFault.hook_not_found({
+          errors: [{ path: 'giteaHookId', message: 'must be a hook of Gitea for this repository' }],
+        });
+      if (!(await readPolicy(tx, tx.orgId, request.policyId)))
+        throw RolloutFault.policy_not_found({
+          errors: [{ path: 'policyId', message: 'must name a policy' }],
+        });
       const errors: InputError[] = [];
       if (request.plan.source !== undefined)
         errors.push({ path: 'plan.source', message: 'is what Gitea says, once it prompts' });
       if (!REF.test(request.ref))
         errors.push({ path: 'ref', message: 'must begin with refs/heads/, refs/tags/ or refs/pull/' });
-      if (!(await isHookFor(tx, request.giteaHookId, repository)))
-        errors.push({ path: 'giteaHookId', message: 'is no hook for this repository' });
       if (errors.length > 0) throw RolloutFault.bad_template({ errors });
-      if (!(await readPolicy(tx, tx.orgId, request.policyId)))
-        throw RolloutFault.policy_not_found({
-          errors: [{ path: 'policyId', message: 'must name a policy' }],
-        });
+      this.planning.checkSteps(readInput(PlanRequest, withCommit(plan, '0'.repeat(40))));
       const row = await insertTemplate(tx, {
         name: request.name,
         gitea_hook_id: request.giteaHookId,
