@@ -20,7 +20,7 @@ export {
 } from './fields.ts';
 export { HttpModule } from './http.module.ts';
 export { httpSettings } from './http.settings.ts';
-export { IdPipe, readInput } from './input-pipe.ts';
+export { IdPipe, readInput, Sha256Pipe, SlugPipe } from './input-pipe.ts';
 export type { Problem } from './problem.ts';
 export { RawBody } from './raw-body.ts';
 export { parseStrictJson } from './strict-json.ts';

@@ -1,7 +1,7 @@
 import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/common';
 import { type ValidationError, validateSync } from 'class-validator';
 import { type InputError, isId } from '#kernel';
-import { faultsOf, type Field, fieldsOf, type ViewClass } from './fields.ts';
+import { faultsOf, type Field, fieldsOf, SLUG, type ViewClass } from './fields.ts';
 import { HttpFault } from './http.faults.ts';
 
 /** More errors than this help nobody, and an answer must not grow with an attack. */
@@ -101,5 +101,25 @@ export class IdPipe implements PipeTransform<unknown, string> {
   transform(value: unknown, { data }: ArgumentMetadata): string {
     if (isId(value)) return value;
     throw HttpFault.invalid_input({ errors: [{ path: data ?? '', message: 'must be a UUID' }] });
+  }
+}
+
+/** For a path parameter that is a name as `@Slug` takes it. Anything else is a 400. */
+@Injectable()
+export class SlugPipe implements PipeTransform<unknown, string> {
+  transform(value: unknown, { data }: ArgumentMetadata): string {
+    if (typeof value === 'string' && SLUG.test(value)) return value;
+    const message = 'must be lower-case letters, digits and hyphens, at most 63';
+    throw HttpFault.invalid_input({ errors: [{ path: data ?? '', message }] });
+  }
+}
+
+/** For a path parameter that is a SHA-256 in lower-case hexadecimal. Anything else is a 400. */
+@Injectable()
+export class Sha256Pipe implements PipeTransform<unknown, string> {
+  transform(value: unknown, { data }: ArgumentMetadata): string {
+    if (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)) return value;
+    const message = 'must be a SHA-256 in hexadecimal';
+    throw HttpFault.invalid_input({ errors: [{ path: data ?? '', message }] });
   }
 }

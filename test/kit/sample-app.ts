@@ -6,6 +6,7 @@ import {
   Authenticator,
   type Denial,
   Denials,
+  Openings,
   OWN,
   permissionNames,
   Public,
@@ -180,11 +181,12 @@ class OpenGate extends SystemGate {
 @Global()
 @Module({
   providers: [
+    { provide: Openings, useValue: new Openings([]) },
     { provide: Authenticator, useClass: StubAuthenticator },
     { provide: SystemGate, useClass: OpenGate },
     { provide: Denials, useClass: StubDenials },
   ],
-  exports: [Authenticator, SystemGate, Denials],
+  exports: [Authenticator, Denials, Openings, SystemGate],
 })
 class StubsModule {}
 

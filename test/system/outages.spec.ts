@@ -125,7 +125,11 @@ describe('a start that is refused', { timeout: 60_000 }, () => {
     const first = await startProduct({ databaseUrl: database.adminUrl });
     await first.stop();
     const key = readFileSync(join(first.dataDir, 'master.key'), 'utf8');
-    expect(await refusal({ DATABASE_URL: database.adminUrl })).toMatch(/the master key is not the one/);
+    const other = join(newDirectory('other-key'), 'master.key');
+    writeFileSync(other, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
+    const named = { DATABASE_URL: database.adminUrl, PORTCULLIS_MASTER_KEY_FILE: other };
+    expect(await refusal(named)).toMatch(/the master key is not the one/);
+    expect(await refusal({ DATABASE_URL: database.adminUrl })).toMatch(/master\.key does not exist/);
     expect(readFileSync(join(first.dataDir, 'master.key'), 'utf8')).toBe(key);
     await disposeAll([first, await startProduct({ databaseUrl: database.adminUrl, dataDir: first.dataDir })]);
   });

@@ -115,7 +115,7 @@ export class AttachmentRequest {
   @Choice(mediaTypes)
   mediaType: string;
 
-  @Text({ max: 349_528, description: 'Base64; at most 256 KiB of content.' })
+  @Text({ max: 245_760, description: 'Base64; at most 180 KiB of content, for a body has at most 256 KiB.' })
   content: string;
 }
 

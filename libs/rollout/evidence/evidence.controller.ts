@@ -1,17 +1,6 @@
-import {
-  Body,
-  Controller,
-  Delete,
-  Get,
-  Injectable,
-  Param,
-  type PipeTransform,
-  Post,
-  Query,
-  Req,
-} from '@nestjs/common';
+import { Body, Controller, Delete, Get, Param, Post, Query, Req } from '@nestjs/common';
 import { Access, type AccessRequest, callerOf } from '#access';
-import { Answers, IdPipe, PageQuery } from '#http';
+import { Answers, IdPipe, PageQuery, Sha256Pipe } from '#http';
 import { RolloutFault } from '../rollout.faults.ts';
 import { Evidence } from './evidence.ts';
 import {
@@ -26,15 +15,6 @@ import {
   EvidenceKeyView,
 } from './evidence.contract.ts';
 import { EvidenceKeys } from './evidence-keys.ts';
-
-/** What is no SHA-256 in hexadecimal names nothing. */
-@Injectable()
-class DigestPipe implements PipeTransform<unknown, string> {
-  transform(value: unknown): string {
-    if (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)) return value;
-    throw RolloutFault.attachment_not_found();
-  }
-}
 
 @Controller('api/v1/orgs/:orgId/evidence')
 export class EvidenceController {
@@ -95,7 +75,7 @@ export class AttachmentsController {
     contentType: 'application/octet-stream',
     description: 'The bytes of an attachment.',
   })
-  attachment(@Req() request: AccessRequest, @Param('sha256', DigestPipe) sha256: string): Promise<Buffer> {
+  attachment(@Req() request: AccessRequest, @Param('sha256', Sha256Pipe) sha256: string): Promise<Buffer> {
     return this.evidence.attachment(callerOf(request), sha256);
   }
 }

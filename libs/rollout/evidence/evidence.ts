@@ -27,7 +27,7 @@ import {
 import { isGiteas } from '../sources/facts.ts';
 import { type Read, readStatement } from './statement.ts';
 
-const MOST_BYTES = 262_144;
+const MOST_BYTES = 180 * 1024;
 
 /** Evidence on record: signed statements about plans, recoveries and artifacts, and files by their hash. */
 @Injectable()

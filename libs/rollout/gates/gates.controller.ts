@@ -1,19 +1,10 @@
-import { Body, Controller, Get, Injectable, Param, type PipeTransform, Post, Req } from '@nestjs/common';
+import { Body, Controller, Get, Param, Post, Req } from '@nestjs/common';
 import { Access, type AccessRequest, callerOf, Signed } from '#access';
-import { Answers, IdPipe, RawBody } from '#http';
+import { Answers, IdPipe, RawBody, SlugPipe } from '#http';
 import { RolloutFault } from '../rollout.faults.ts';
 import { Callbacks } from './callbacks.ts';
 import { GateList, ManualRequest } from './gate.contract.ts';
 import { GateResults } from './gate-results.ts';
-
-/** The name of a gate as a policy may give it. */
-@Injectable()
-class GatePipe implements PipeTransform<unknown, string> {
-  transform(value: unknown): string {
-    if (typeof value === 'string' && value.length >= 1 && value.length <= 63) return value;
-    throw RolloutFault.gate_not_found();
-  }
-}
 
 @Controller('api/v1/orgs/:orgId/rollouts/:rolloutId/gates')
 export class GatesController {
@@ -46,7 +37,7 @@ export class GatesController {
   say(
     @Req() request: AccessRequest,
     @Param('rolloutId', IdPipe) rolloutId: string,
-    @Param('gate', GatePipe) gate: string,
+    @Param('gate', SlugPipe) gate: string,
     @Body() body: ManualRequest,
   ): Promise<GateList> {
     return this.results.say(callerOf(request), rolloutId, gate, body);
@@ -62,7 +53,7 @@ export class GatesController {
   check(
     @Req() request: AccessRequest,
     @Param('rolloutId', IdPipe) rolloutId: string,
-    @Param('gate', GatePipe) gate: string,
+    @Param('gate', SlugPipe) gate: string,
   ): Promise<void> {
     return this.results.check(callerOf(request), rolloutId, gate);
   }

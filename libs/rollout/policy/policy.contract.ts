@@ -1,4 +1,4 @@
-import { Anything, Choice, Flag, Id, ListOf, Nested, pageViewOf, Text, Time, Whole } from '#http';
+import { Anything, Choice, Flag, Id, ListOf, Nested, pageViewOf, Slug, Text, Time, Whole } from '#http';
 import { duties } from '../signoff/duties.ts';
 import { gateKinds } from './policy-rules.ts';
 
@@ -29,7 +29,7 @@ export class PairField {
 }
 
 export class GateField {
-  @Text({ max: 63 })
+  @Slug()
   name: string;
 
   @Choice(gateKinds)
