@@ -13,14 +13,14 @@ import { DatabaseModule, type DatabaseOptions } from '#database';
 import { EventConfig, Events, EventSecrets, EventsModule } from '#events';
 import { EgressModule } from '#egress';
 import { HttpModule } from '#http';
-import { IntakeModule, NoRollouts, RolloutPrompts } from '#intake';
+import { IntakeModule, RolloutPrompts } from '#intake';
 import { JobsConfig, JobsModule } from '#jobs';
 import { Clock, SystemClock } from '#kernel';
 import { type MailConfig, MailModule } from '#mail';
 import { OrgConfig, OrgsModule } from '#orgs';
 import { PlatformModule, WatchConfig } from '#platform';
 import { ProjectionModule } from '#projection';
-import { type Postures, RolloutModule } from '#rollout';
+import { type Postures, RolloutModule, SourcePrompts } from '#rollout';
 import { DEPLOYMENT, type MasterKey, SecretReferences, SecretsModule, type SecretsOptions } from '#secrets';
 
 export interface AppParts {
@@ -53,7 +53,7 @@ export interface AppParts {
   readonly postures?: Postures;
   /** Where events go besides their log, and how long they are kept. */
   readonly events?: EventConfig;
-  /** For tests; until there are rollouts nothing hears of what Gitea says. */
+  /** For tests: what hears of what Gitea says; rollouts where unsaid. */
   readonly rolloutPrompts?: RolloutPrompts;
   /** For tests; the system's where unsaid. */
   readonly clock?: Clock;
@@ -81,7 +81,7 @@ export class AppModule {
     sinkSecrets,
     events = new EventConfig(),
     postures,
-    rolloutPrompts = new NoRollouts(),
+    rolloutPrompts,
     clock = new SystemClock(),
   }: AppParts): DynamicModule {
     return {
@@ -92,7 +92,9 @@ export class AppModule {
           providers: [
             { provide: Clock, useValue: clock },
             { provide: Openings, useValue: new Openings(summary === 'public' ? ['summary'] : []) },
-            { provide: RolloutPrompts, useValue: rolloutPrompts },
+            rolloutPrompts
+              ? { provide: RolloutPrompts, useValue: rolloutPrompts }
+              : { provide: RolloutPrompts, useExisting: SourcePrompts },
             sinkSecrets
               ? { provide: SinkSecrets, useValue: sinkSecrets }
               : { provide: SinkSecrets, useExisting: SecretReferences },

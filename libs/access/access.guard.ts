@@ -1,4 +1,4 @@
-import { type CanActivate, type ExecutionContext, Injectable, Optional } from '@nestjs/common';
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { type Caller, isId } from '#kernel';
 import {
   type AccessRule,
@@ -22,7 +22,7 @@ export class AccessGuard implements CanActivate {
     private readonly authenticator: Authenticator,
     private readonly gate: SystemGate,
     private readonly openings: Openings,
-    @Optional() private readonly signed?: SignedRequests,
+    private readonly signed: SignedRequests,
   ) {}
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
@@ -54,7 +54,6 @@ export class AccessGuard implements CanActivate {
   }
 
   private async verify(scheme: string, request: AccessRequest): Promise<boolean> {
-    if (!this.signed) throw AccessFault.undeclared();
     request.proof = await this.signed.verify(scheme, request);
     return true;
   }

@@ -4,6 +4,7 @@ import { type AccessRule, OWN, PLATFORM } from './access-rule.ts';
 import { BootSeal, routeOffences, SealError } from './boot-seal.ts';
 import type { JobCatalogue, JobHandler } from './job-catalogue.ts';
 import { permissionNames } from './permissions.ts';
+import { SignedRequests } from './ports.ts';
 import type { Route, RouteCatalogue, RouteInput } from './route-catalogue.ts';
 
 class Schema {
@@ -162,7 +163,11 @@ describe('the seal', () => {
   const seal = (routes: Route[], handlers: JobHandler[] = []): string[] => {
     try {
       const jobs = { handlers } as unknown as JobCatalogue;
-      new BootSeal({ routes } as unknown as RouteCatalogue, jobs).onApplicationBootstrap();
+      new BootSeal(
+        { routes } as unknown as RouteCatalogue,
+        jobs,
+        new SignedRequests(),
+      ).onApplicationBootstrap();
       return [];
     } catch (error) {
       expect(error).toBeInstanceOf(SealError);

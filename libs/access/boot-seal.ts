@@ -1,4 +1,4 @@
-import { Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
+import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { getMetadataStorage } from 'class-validator';
 import { asksForCaller, isWrite, OWN, PLATFORM } from './access-rule.ts';
 import { JobCatalogue, type JobHandler } from './job-catalogue.ts';
@@ -23,7 +23,7 @@ export class BootSeal implements OnApplicationBootstrap {
   constructor(
     private readonly catalogue: RouteCatalogue,
     private readonly jobs: JobCatalogue,
-    @Optional() private readonly signed?: SignedRequests,
+    private readonly signed: SignedRequests,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -39,7 +39,7 @@ export class BootSeal implements OnApplicationBootstrap {
   /** A signature that nothing verifies is none. */
   #unverified(route: Route): string[] {
     const { rule } = route;
-    if (rule?.word !== 'signed' || this.signed?.schemes.includes(rule.scheme)) return [];
+    if (rule?.word !== 'signed' || this.signed.has(rule.scheme)) return [];
     return [`${nameOf(route)} is signed by the scheme ${rule.scheme}, which nothing verifies`];
   }
 }

@@ -32,6 +32,7 @@ export {
   type Denial,
   Denials,
   Openings,
+  type SignatureScheme,
   SignedRequests,
   SystemGate,
 } from './ports.ts';

@@ -42,13 +42,31 @@ export abstract class Authenticator {
   abstract requireProof(caller: Caller, asked: AskedProof): Promise<void>;
 }
 
-/** Verifies requests that are signed as a whole. Implemented by the room that knows their senders. */
-export abstract class SignedRequests {
-  /** The schemes that `@Signed` may name. */
-  abstract readonly schemes: readonly string[];
-
+/** Verifies requests that are signed as a whole in one way. Made by the room that knows their senders. */
+export interface SignatureScheme {
   /** Resolves with what the signature proves. Rejects with a Fault, of the same kind whatever is wrong. */
-  abstract verify(scheme: string, request: AccessRequest): Promise<object>;
+  verify(request: AccessRequest): Promise<object>;
+}
+
+/** The schemes that `@Signed` may name; each room adds its own while it is made. */
+export class SignedRequests {
+  readonly #schemes = new Map<string, SignatureScheme>();
+
+  add(name: string, scheme: SignatureScheme): void {
+    if (this.#schemes.has(name)) throw new Error(`two verify the scheme ${name}`);
+    this.#schemes.set(name, scheme);
+  }
+
+  has(name: string): boolean {
+    return this.#schemes.has(name);
+  }
+
+  /** Rejects where nothing verifies the scheme. */
+  async verify(name: string, request: AccessRequest): Promise<object> {
+    const scheme = this.#schemes.get(name);
+    if (!scheme) throw AccessFault.undeclared();
+    return scheme.verify(request);
+  }
 }
 
 /** Tells whether the system as a whole lets a request in. Implemented by the room that owns the system state. */

@@ -1,5 +1,4 @@
-import { Global, Module } from '@nestjs/common';
-import { SignedRequests } from '#access';
+import { Module } from '@nestjs/common';
 import { Deliveries } from './deliveries/deliveries.ts';
 import { HookSecrets } from './deliveries/hook-secrets.ts';
 import { SignedDeliveries } from './deliveries/signed-deliveries.ts';
@@ -10,20 +9,9 @@ import { DeliveryJobs } from './rereads/delivery-jobs.ts';
 import { ReconcileJobs } from './rereads/reconcile-jobs.ts';
 import { Rereads } from './rereads/rereads.ts';
 
-/** Needs RolloutPrompts from above. Global, for the guard asks it who signed a request. */
-@Global()
+/** Needs RolloutPrompts from above. */
 @Module({
   controllers: [GiteaHooksController, GiteaWebhookController],
-  providers: [
-    Deliveries,
-    DeliveryJobs,
-    Hooks,
-    HookSecrets,
-    ReconcileJobs,
-    Rereads,
-    SignedDeliveries,
-    { provide: SignedRequests, useExisting: SignedDeliveries },
-  ],
-  exports: [SignedRequests],
+  providers: [Deliveries, DeliveryJobs, Hooks, HookSecrets, ReconcileJobs, Rereads, SignedDeliveries],
 })
 export class IntakeModule {}

@@ -235,7 +235,17 @@ describe('a pull request', () => {
     expect(told()).toEqual([`open pull_request ${ref} ${pull.head}`]);
     Object.assign(pull, { state: 'closed', merged: true, mergeCommit: repo.push('main') });
     await deliver('pull_request', gitea.pulled(repo, pull, 'closed'));
-    expect(told()).toEqual([`advance merged refs/heads/main ${pull.mergeCommit}`]);
+    expect(told()).toEqual([`open merged refs/heads/main ${pull.mergeCommit}`]);
+  });
+
+  it('that merged into a branch which has gone on since is old news', async () => {
+    const pull = repo.openPull(3, 'main', repo.commit());
+    await deliver('pull_request', gitea.pulled(repo, pull, 'opened'));
+    told();
+    Object.assign(pull, { state: 'closed', merged: true, mergeCommit: repo.push('main') });
+    repo.push('main');
+    await deliver('pull_request', gitea.pulled(repo, pull, 'closed'));
+    expect(told()).toEqual([]);
   });
 
   it('has reviews that become evidence once, whatever the delivery says of them', async () => {

@@ -71,26 +71,3 @@ export abstract class RolloutPrompts {
 
   abstract evidence(tx: SystemTx, fact: GiteaFact): Promise<readonly string[]>;
 }
-
-/** Until the rollouts room takes its place: what Gitea said is kept and recorded, and concerns no rollout. */
-export class NoRollouts extends RolloutPrompts {
-  bound(): Promise<readonly never[]> {
-    return Promise.resolve([]);
-  }
-
-  open(): Promise<readonly never[]> {
-    return Promise.resolve([]);
-  }
-
-  advance(): Promise<readonly never[]> {
-    return Promise.resolve([]);
-  }
-
-  void(): Promise<readonly never[]> {
-    return Promise.resolve([]);
-  }
-
-  evidence(): Promise<readonly never[]> {
-    return Promise.resolve([]);
-  }
-}

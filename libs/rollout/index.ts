@@ -4,3 +4,4 @@ export { Moves } from './lifecycle/moves.ts';
 export { Rollouts } from './lifecycle/rollouts.ts';
 export { RolloutModule } from './rollout.module.ts';
 export { Standing } from './signoff/standing.ts';
+export { SourcePrompts } from './sources/source-prompts.ts';

@@ -1,9 +1,12 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type AppInProcess, expectStatus, owner, startApp, until } from '../../test/kit/app-in-process.ts';
+import { type AppInProcess, expectStatus, owner, until } from '../../test/kit/app-in-process.ts';
+import { GiteaIntake } from '../../test/kit/gitea-intake.ts';
 import { planOf, RolloutKit, type Somebody, statement, two } from '../../test/kit/rollouts.ts';
+import { verifyExport } from '../../test/system/verify-export.ts';
 
+let intake: GiteaIntake;
 let app: AppInProcess;
 let kit: RolloutKit;
 let server: Server;
@@ -32,28 +35,53 @@ beforeAll(async () => {
   }).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  app = await startApp({ worker: true, egressAllow: ['127.0.0.0/8'] });
-  const admin = await app.signIn(owner, 'acme');
+  intake = await GiteaIntake.startWhole();
+  const { admin } = intake;
+  app = intake.app;
   kit = new RolloutKit(app, admin);
   olga = { id: admin.user.id, token: admin.accessToken, email: owner.email };
-  author = await kit.somebody('author', 'operator');
+  author = await kit.somebody('author', 'admin');
   first = await kit.somebody('first', 'admin');
   second = await kit.somebody('second', 'admin');
   operator = await kit.somebody('operator', 'operator');
   verifier = await kit.somebody('verifier', 'auditor');
 }, 60_000);
 afterAll(async () => {
-  await app.close();
+  await intake.stop();
   server.close();
 });
 
-describe('one change, from the plan to its report', () => {
+const SCAN = 'https://example.org/scan/v1';
+const CI = 'urn:portcullis:predicate:gitea-status:v1';
+
+describe('one change, from a signed push to its report', () => {
+  let hook: string;
+  let templateId: string;
   let targets: string[];
   let policyId: string;
-  let broken: { id: string; digest: string; recoveryDigest: string };
+  let broken: Awaited<ReturnType<typeof push>>;
   let risk: { id: string };
 
-  it('is planned under a policy of two approvers, evidence, and duties kept apart', async () => {
+  /** A commit on main, told of by Gitea as it signs it: the rollout that it opened. */
+  async function push(): Promise<{
+    id: string;
+    digest: string;
+    recoveryDigest: string;
+    source: { commit: string };
+  }> {
+    intake.repo.push('main');
+    const line = await intake.deliver(hook, 'push', intake.gitea.pushed(intake.repo, 'refs/heads/main'));
+    const [{ rollouts }] = line.prompted as unknown as [{ rollouts: string[] }];
+    return kit.read(olga, rollouts[0]!);
+  }
+
+  /** What Gitea says of the commit, once it is asked. */
+  async function built(commit: string): Promise<void> {
+    intake.repo.statuses.set(commit, new Map([['ci/build', 'success']]));
+    await intake.deliver(hook, 'status', intake.gitea.statused(intake.repo, commit, 'ci/build', 'success'));
+  }
+
+  it('is opened by the push, under a policy of two approvers, evidence, and duties kept apart', async () => {
     policyId = await kit.policy(olga, {
       quorum: two,
       separate: [
@@ -61,15 +89,22 @@ describe('one change, from the plan to its report', () => {
         { one: 'executor', other: 'verifier' },
         { one: 'evidence_producer', other: 'approver' },
       ],
-      gates: [{ name: 'scan', kind: 'evidence', predicateType: 'https://example.org/scan/v1' }],
+      gates: [
+        { name: 'scan', kind: 'evidence', predicateType: SCAN },
+        { name: 'built', kind: 'evidence', predicateType: CI },
+      ],
     });
     targets = [await kit.target(first), await kit.target(first)];
-    const put = { command: 'http.put', arguments: { url: `${url}/apply` } };
-    const id = await kit.written(author, policyId, 'Roll out <b>1.2.3</b>');
-    broken = await kit.planned(
-      author,
-      id,
-      planOf(targets, {
+    hook = await intake.baselined({ opens: ['push'] }, author);
+    const put = { command: 'http.put', arguments: { url: `${url}/apply`, body: { commit: '{commit}' } } };
+    const template = {
+      name: 'Roll out <b>ledger</b>',
+      giteaHookId: hook,
+      repository: 'ada/ledger',
+      ref: 'refs/heads/main',
+      policyId,
+      seals: true,
+      plan: planOf(targets, {
         steps: [{ name: 'install', ...put }],
         artifacts: [{ name: 'app', digest: `sha256:${'1'.repeat(64)}` }],
         waves: [
@@ -84,9 +119,12 @@ describe('one change, from the plan to its report', () => {
           steps: [{ name: 'put back', command: 'http.put', arguments: { url: `${url}/back` } }],
         },
       }),
-    );
+    };
+    templateId = expectStatus(await kit.post(author, '/rollout-templates', template), 201).id;
+    broken = await push();
+    expect(broken).toMatchObject({ state: 'planned', templateId, authorId: author.id });
     expect(broken.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
-    expectStatus(await kit.post(author, `/rollouts/${id}/review`), 200);
+    expectStatus(await kit.post(author, `/rollouts/${broken.id}/review`), 200);
   });
 
   it('waits for evidence, for both approvers, and for its residual risk', async () => {
@@ -112,8 +150,10 @@ describe('one change, from the plan to its report', () => {
     expect(closed.data.gates).toEqual([
       { name: 'residual_risk', verdict: 'fail', reason: 'risk_not_accepted' },
       { name: 'scan', verdict: 'inconclusive', reason: 'never_observed' },
+      { name: 'built', verdict: 'inconclusive', reason: 'never_observed' },
     ]);
-    const scan = statement(broken.digest, 'https://example.org/scan/v1', app.clock.now());
+    await built(broken.source.commit);
+    const scan = statement(broken.digest, SCAN, app.clock.now());
     expectStatus(await kit.post(author, '/evidence', { statement: scan }), 201);
     const validUntil = new Date(Date.now() + 86_400_000).toISOString();
     // A high risk is above an administrator.
@@ -158,11 +198,12 @@ describe('one change, from the plan to its report', () => {
 
   it('is completed at the second attempt, verified by somebody else', async () => {
     unhealthy = false;
-    const request = { title: 'Second attempt', policyId, supersedes: broken.id };
-    const { id } = expectStatus(await kit.post(author, '/rollouts', request), 201);
-    const plan = await kit.planned(author, id, planOf(targets));
+    const plan = await push();
+    const { id } = plan;
+    expect(id).not.toBe(broken.id);
+    await built(plan.source.commit);
     expectStatus(await kit.post(author, `/rollouts/${id}/review`), 200);
-    const scan = statement(plan.digest, 'https://example.org/scan/v1', app.clock.now());
+    const scan = statement(plan.digest, SCAN, app.clock.now());
     expectStatus(await kit.post(author, '/evidence', { statement: scan }), 201);
     expectStatus(await kit.sign(first, plan), 200);
     expectStatus(await kit.sign(second, plan), 200);
@@ -200,34 +241,38 @@ describe('one change, from the plan to its report', () => {
       'check_failed',
       'rolled_back',
       '@media print',
-      risk.id.slice(0, 0),
+      broken.source.commit,
+      CI,
+      'the cache may be cold',
     ])
       expect(page).toContain(shown);
   });
 
-  it('has a trail that verifies', async () => {
-    const moved = (await app.records(kit.orgId)).filter(
-      ({ target, action }) => target.id === broken.id && action === 'rollout.moved',
-    );
-    expect(moved.map(({ changes }) => changes.state.to)).toEqual([
-      'planned',
-      'in_review',
-      'approved',
-      'armed',
-      'executing',
-      'failed_needs_operator',
-      'rolling_back',
-      'rolled_back',
-    ]);
-    expect(moved.map(({ actor }) => actor.type)).toEqual([
-      'user',
-      'user',
-      'user',
-      'user',
-      'user',
-      'system',
-      'user',
-      'system',
+  it('has a trail that the API exports and the verifier that is shipped verifies', async () => {
+    const path = `${kit.at}/audit/export?limit=10000`;
+    const answer = await app.get(path, { token: olga.token });
+    expect(answer.status).toBe(200);
+    const lines = answer.raw.toString('utf8').trimEnd().split('\n');
+    const treeSize = Number(answer.headers['x-audit-tree-size']);
+    const expected = new Map([[kit.orgId, { treeSize, root: String(answer.headers['x-audit-root']) }]]);
+    expect((await verifyExport(lines, expected)).problems).toEqual([]);
+    // A trail with one line altered is none.
+    const altered = lines.map((line) => line.replace('"to":"armed"', '"to":"draft"'));
+    expect((await verifyExport(altered, expected)).problems).not.toEqual([]);
+    const trail = lines
+      .map((line) => JSON.parse(line))
+      .filter(({ target, action }) => target.id === broken.id && /^rollout\.(created|moved)$/.test(action))
+      .map(({ actor, changes }) => `${actor.type} ${changes.state?.to ?? 'draft'}`);
+    expect(trail).toEqual([
+      'system draft',
+      'system planned',
+      'user in_review',
+      'user approved',
+      'user armed',
+      'user executing',
+      'system failed_needs_operator',
+      'user rolling_back',
+      'system rolled_back',
     ]);
   });
 });

@@ -21,6 +21,7 @@ import { GateResults } from './gates/gate-results.ts';
 import { Gates } from './gates/gates.ts';
 import { CallbacksController, GatesController } from './gates/gates.controller.ts';
 import { Hooks } from './gates/hooks.ts';
+import { SignedCallbacks } from './gates/signed-callbacks.ts';
 import { Postures, ProjectedPostures } from './gates/postures.ts';
 import { Expiry } from './lifecycle/expiry.ts';
 import { Moves } from './lifecycle/moves.ts';
@@ -36,9 +37,15 @@ import { RisksController } from './risk/risks.controller.ts';
 import { Persons } from './signoff/persons.ts';
 import { SignOffs } from './signoff/sign-offs.ts';
 import { Standing } from './signoff/standing.ts';
+import { GiteaEvidence } from './sources/gitea-evidence.ts';
+import { SourcePrompts } from './sources/source-prompts.ts';
 import { Targets } from './targets/targets.ts';
 import { TargetsController } from './targets/targets.controller.ts';
+import { Openings } from './templates/openings.ts';
+import { Templates } from './templates/templates.ts';
+import { TemplatesController } from './templates/templates.controller.ts';
 
+/** Global, for the intake prompts it. */
 @Module({})
 export class RolloutModule {
   /** `postures`: for tests; what the projection says of surfaces where unsaid. */
@@ -46,6 +53,8 @@ export class RolloutModule {
     return {
       module: RolloutModule,
       imports: [ProjectionModule],
+      global: true,
+      exports: [SourcePrompts],
       controllers: [
         RolloutsController,
         ApplyController,
@@ -61,6 +70,7 @@ export class RolloutModule {
         EvidenceKeysController,
         RisksController,
         FreezesController,
+        TemplatesController,
       ],
       providers: [
         postures
@@ -77,8 +87,10 @@ export class RolloutModule {
         Freezes,
         GateResults,
         Gates,
+        GiteaEvidence,
         Hooks,
         Moves,
+        Openings,
         Persons,
         Planning,
         RolloutPolicies,
@@ -87,9 +99,12 @@ export class RolloutModule {
         Reports,
         Risks,
         Rollouts,
+        SignedCallbacks,
         SignOffs,
+        SourcePrompts,
         Standing,
         Targets,
+        Templates,
       ],
     };
   }

@@ -20,6 +20,12 @@ export const sideways: readonly { from: string; to: string; reason: string }[] =
     reason: 'a posture gate asks what the projection says of a surface',
   },
   {
+    from: 'rollout',
+    to: 'intake',
+    reason:
+      'rollouts are what Gitea prompts: they take the face that the intake declares, and read what it saw last',
+  },
+  {
     from: 'audit',
     to: 'http',
     reason: 'the export is a route; http owns the words that declare what it answers',

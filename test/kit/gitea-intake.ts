@@ -40,10 +40,22 @@ export class GiteaIntake {
     readonly rollouts: RolloutRecorder,
   ) {}
 
-  static async start(worker = true): Promise<GiteaIntake> {
+  static start(worker = true): Promise<GiteaIntake> {
+    const recorder = new RolloutRecorder();
+    return GiteaIntake.#start(recorder, { worker, rolloutPrompts: recorder });
+  }
+
+  /** With the rollouts of the product, which the recorder hears nothing of. */
+  static startWhole(): Promise<GiteaIntake> {
+    return GiteaIntake.#start(new RolloutRecorder(), { worker: true });
+  }
+
+  static async #start(
+    rollouts: RolloutRecorder,
+    options: { worker: boolean; rolloutPrompts?: RolloutRecorder },
+  ): Promise<GiteaIntake> {
     const gitea = await GiteaServer.start();
-    const rollouts = new RolloutRecorder();
-    const app = await startApp({ worker, rolloutPrompts: rollouts, egressAllow: ['127.0.0.0/8'] });
+    const app = await startApp({ ...options, egressAllow: ['127.0.0.0/8'] });
     const made = new GiteaIntake(app, gitea, rollouts);
     made.repo = gitea.repo('Ada/Ledger');
     made.repo.push('main');
@@ -87,15 +99,15 @@ export class GiteaIntake {
   }
 
   /** A hook whose repositories have been read for the first time, where jobs are worked off. */
-  async hook(more: object = {}): Promise<string> {
-    const { id } = expectStatus(await this.app.post(this.base, this.request(more), this.as), 201) as {
+  async hook(more: object = {}, as: { token: string } = this.as): Promise<string> {
+    const { id } = expectStatus(await this.app.post(this.base, this.request(more), as), 201) as {
       id: string;
     };
     return id;
   }
 
-  async baselined(more: object = {}): Promise<string> {
-    const id = await this.hook(more);
+  async baselined(more: object = {}, as: { token: string } = this.as): Promise<string> {
+    const id = await this.hook(more, as);
     await until(async () => {
       const rows = await this.app.sql(
         `SELECT count(*)::int AS n FROM portcullis.gitea_repositories WHERE hook_id = $1 AND baselined_at IS NOT NULL`,

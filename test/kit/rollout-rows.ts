@@ -4,7 +4,7 @@ import type { Query } from './sql.ts';
 /** A row in every table of rollouts, each with the mark of its tenant; the ids by the names that paths give them. */
 export async function seedRollouts(
   query: Query,
-  { orgId, userId, mark }: { orgId: string; userId: string; mark: string },
+  { orgId, userId, giteaHookId, mark }: { orgId: string; userId: string; giteaHookId: string; mark: string },
 ): Promise<Record<string, string>> {
   const [policyId, targetId, rolloutId, hookId, evidenceKeyId] = [
     newId(),
@@ -14,6 +14,7 @@ export async function seedRollouts(
     newId(),
   ];
   const [evidenceId, riskId, freezeId, breakGlassId] = [newId(), newId(), newId(), newId()];
+  const templateId = newId();
   const insert = (table: string, row: Record<string, unknown>): Promise<unknown> => {
     const names = Object.keys(row);
     const places = names.map((_, index) => `$${index + 2}`);
@@ -26,6 +27,17 @@ export async function seedRollouts(
   const rules = rulesOf(mark);
   await insert('rollout_policies', { id: policyId, name: mark, rules: JSON.stringify(rules) });
   await insert('rollout_targets', { id: targetId, name: mark, kind: 'host', environment: mark });
+  await insert('rollout_templates', {
+    id: templateId,
+    name: mark,
+    gitea_hook_id: giteaHookId,
+    repository: mark,
+    ref: mark,
+    policy_id: policyId,
+    plan: JSON.stringify({ mark }),
+    seals: false,
+    created_by: userId,
+  });
   await insert('rollouts', {
     id: rolloutId,
     title: mark,
@@ -149,7 +161,7 @@ export async function seedRollouts(
     expires_at: now,
   });
   const ids = { policyId, targetId, rolloutId, hookId, evidenceKeyId, evidenceId, riskId, freezeId };
-  return { ...ids, breakGlassId, sha256: digest };
+  return { ...ids, breakGlassId, templateId, sha256: digest };
 }
 
 function rulesOf(mark: string): object {

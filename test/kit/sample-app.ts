@@ -11,7 +11,6 @@ import {
   permissionNames,
   Public,
   SignedIn,
-  SignedRequests,
   SystemGate,
 } from '#access';
 import {
@@ -179,25 +178,15 @@ class OpenGate extends SystemGate {
   }
 }
 
-/** No route of the sample is signed. */
-class NoSignatures extends SignedRequests {
-  readonly schemes = [];
-
-  verify(): Promise<never> {
-    throw SampleFault.signed_out();
-  }
-}
-
 @Global()
 @Module({
   providers: [
     { provide: Openings, useValue: new Openings([]) },
-    { provide: SignedRequests, useClass: NoSignatures },
     { provide: Authenticator, useClass: StubAuthenticator },
     { provide: SystemGate, useClass: OpenGate },
     { provide: Denials, useClass: StubDenials },
   ],
-  exports: [Authenticator, Denials, Openings, SignedRequests, SystemGate],
+  exports: [Authenticator, Denials, Openings, SystemGate],
 })
 class StubsModule {}
 

@@ -250,6 +250,33 @@ export const editsOf = (
     `UPDATE rollouts SET state = 'approved' WHERE id = $1`,
     () => [tenants().mine.rollouts['rolloutId']],
   ],
+  'rollouts, opened by a template': [
+    'system',
+    `INSERT INTO rollouts (org_id, id, title, author_id, policy_id) VALUES ($1, $2, 'new', $2, $3)`,
+    () => [tenants().mine.orgId, newId(), tenants().mine.rollouts['policyId']],
+  ],
+  'rollouts, whose commit is gone': [
+    'system',
+    'UPDATE rollouts SET source_gone_at = now() WHERE id = $1',
+    () => [tenants().mine.rollouts['rolloutId']],
+  ],
+  'rollout templates, inserted': [
+    'app',
+    `INSERT INTO rollout_templates (org_id, id, name, gitea_hook_id, repository, ref, policy_id, plan, seals, created_by)
+     VALUES ($1, $2, 'new', $3, 'x', 'x', $4, '{}', false, $2)`,
+    () => [tenants().mine.orgId, newId(), tenants().mine.giteaHookId, tenants().mine.rollouts['policyId']],
+  ],
+  'rollout templates, deleted': [
+    'app',
+    'DELETE FROM rollout_templates WHERE id = $1',
+    () => [tenants().mine.rollouts['templateId']],
+  ],
+  'evidence, of Gitea': [
+    'system',
+    `INSERT INTO evidence (org_id, id, predicate_type, subjects, result, producer, fact, key_id, envelope, digest, observed_at)
+     VALUES ($1, $2, 'x', '{}', 'pass', 'gitea', 'x', $3, '{}', 'new', now())`,
+    () => [tenants().mine.orgId, newId(), tenants().mine.rollouts['evidenceKeyId']],
+  ],
   'rollouts, executed by a worker': [
     'system',
     `UPDATE rollouts SET state = 'executing' WHERE id = $1`,

@@ -145,8 +145,8 @@ export async function seedTenant(adminUrl: string): Promise<SeededTenant> {
       [orgId, sinkId, mark],
     );
     await seedSecret(query, orgId, secretId, mark);
-    rollouts = await seedRollouts(query, { orgId, userId, mark });
     await seedHook(query, orgId, giteaHookId, mark);
+    rollouts = await seedRollouts(query, { orgId, userId, giteaHookId, mark });
     await query('INSERT INTO audit_holds (org_id, reason, placed_by) VALUES ($1, $2, $3)', [
       orgId,
       mark,

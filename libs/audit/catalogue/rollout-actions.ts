@@ -21,6 +21,19 @@ export const rolloutActions = {
     description: 'What a rollout was signed for is no longer what is there.',
     retention: 'security',
   },
+  'rollout.source_gone': {
+    description: 'Gitea says that the commit of a rollout stands there no longer; the reason says why.',
+    retention: 'security',
+  },
+  'rollout_template.created': {
+    description: 'A plan was kept by which Gitea opens rollouts.',
+    retention: 'security',
+  },
+  'rollout_template.deleted': { description: 'Such a plan was deleted.', retention: 'security' },
+  'rollout_template.kept_back': {
+    description: 'A rollout was not opened, or not sealed, by a template; the reason says why.',
+    retention: 'administration',
+  },
   'rollout.confirmed': {
     description: 'A person confirmed in words that steps are irreversible.',
     retention: 'security',

@@ -51,6 +51,7 @@ const targets: Record<string, AuditEntry['target']> = {
   fact: { type: 'surface', id: newId() },
   projection: { type: 'surface', id: newId() },
   rollout: { type: 'rollout', id: newId() },
+  rollout_template: { type: 'rollout_template', id: newId() },
   rollout_policy: { type: 'rollout_policy', id: newId() },
   rollout_target: { type: 'rollout_target', id: newId() },
   rollout_hook: { type: 'rollout_hook', id: newId() },

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type AccessRequest, SignedRequests } from '#access';
+import { type AccessRequest, type SignatureScheme, SignedRequests } from '#access';
 import { AttemptLimits } from '#auth';
 import { Database } from '#database';
 import { type FaultAudit, isId } from '#kernel';
@@ -26,18 +26,17 @@ export class SignedDelivery {
  * wrong, after the same work.
  */
 @Injectable()
-export class SignedDeliveries extends SignedRequests {
-  readonly schemes = ['gitea'];
-
+export class SignedDeliveries implements SignatureScheme {
   constructor(
     private readonly database: Database,
     private readonly secrets: HookSecrets,
     private readonly limits: AttemptLimits,
+    signed: SignedRequests,
   ) {
-    super();
+    signed.add('gitea', this);
   }
 
-  verify(_scheme: string, request: AccessRequest): Promise<SignedDelivery> {
+  verify(request: AccessRequest): Promise<SignedDelivery> {
     return this.limits.countRefusals(request.facts, () => this.#verify(request));
   }
 

@@ -106,6 +106,7 @@ export function judgeRelease(
   };
 }
 
+/** `baseHead`: where the base of a merged one stands. */
 export function judgePull(
   wanted: Wanted,
   number: number,
@@ -113,6 +114,7 @@ export function judgePull(
   reviews: readonly GiteaReview[],
   known: Known,
   rewritten: readonly string[],
+  baseHead: string | undefined,
 ): Judgement {
   const ref = `refs/pull/${number}/head`;
   if (!pull) return { steps: voided(ref, doubtful(known, undefined), 'pull_request_closed'), keep: 'gone' };
@@ -125,11 +127,12 @@ export function judgePull(
   const steps: Step[] = [];
   if (is === 'closed' && was !== 'closed') {
     steps.push(...voided(ref, [...doubtful(known, pull.head), pull.head], 'pull_request_closed'));
-  } else if (is === 'merged' && was !== 'merged' && pull.mergeCommit !== undefined) {
+  } else if (is === 'merged' && was !== 'merged' && baseHead !== undefined && pull.mergeCommit === baseHead) {
+    // A base that has gone on since is told of by itself.
     steps.push({
-      kind: 'advance',
+      kind: opened(wanted, 'pull_request'),
       ref: `refs/heads/${pull.base}`,
-      commit: pull.mergeCommit,
+      commit: baseHead,
       event: 'merged',
     });
   } else if (is === 'open') {

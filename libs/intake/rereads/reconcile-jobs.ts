@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Unattended } from '#access';
 import { Database } from '#database';
 import { HandlesJob, type JobFacts, Jobs } from '#jobs';
+import { Clock } from '#kernel';
 import { endDelivery, hasJustFailed, insertReconcile, readDelivery } from '../deliveries/delivery.store.ts';
 import type { Subject } from '../deliveries/gitea-events.ts';
 import { fitsAny } from '../deliveries/names.ts';
@@ -12,7 +13,15 @@ import type { GiteaRepository } from './gitea-api.ts';
 import type { GiteaHttp } from './gitea-http.ts';
 import { pullState } from './judgement.ts';
 import { reconcileQueue, sweepQueue } from './queues.ts';
-import { forgetOthers, keepSeen, markBaselined, readAllSeen, type RefKind, type Seen } from './ref.store.ts';
+import {
+  forgetOthers,
+  keepSeen,
+  markBaselined,
+  markRead,
+  readAllSeen,
+  type RefKind,
+  type Seen,
+} from './ref.store.ts';
 import { Rereads } from './rereads.ts';
 
 const AT_ONCE = 200;
@@ -34,6 +43,7 @@ export class ReconcileJobs {
     private readonly jobs: Jobs,
     private readonly rereads: Rereads,
     private readonly rollouts: RolloutPrompts,
+    private readonly clock: Clock,
   ) {}
 
   @HandlesJob(sweepQueue)
@@ -76,14 +86,16 @@ export class ReconcileJobs {
 
   async #reconcile(http: GiteaHttp, hook: HookRow, name: string, delivery: string): Promise<void> {
     const { repository, baselined_at } = await this.rereads.open(http, hook, name);
+    const before = this.clock.now();
     const listed = await list(repository, hook);
-    if (baselined_at === null) return this.#remember(hook, name, listed);
+    if (baselined_at === null) return this.#remember(hook, name, listed, before);
     for (const subject of await this.#differences(hook, name, listed)) {
       await this.rereads.reread({ hook, repository, delivery }, subject);
     }
+    await this.database.acrossOrgs('gitea_intake', (tx) => markRead(tx, hook.id, name, before));
   }
 
-  async #remember(hook: HookRow, repository: string, listed: readonly Listed[]): Promise<void> {
+  async #remember(hook: HookRow, repository: string, listed: readonly Listed[], at: Date): Promise<void> {
     await this.database.acrossOrgs('gitea_intake', async (tx) => {
       for (const { kind, name, ...seen } of listed) {
         const key = { orgId: hook.org_id, hookId: hook.id, repository, kind, name };
@@ -91,6 +103,7 @@ export class ReconcileJobs {
         await keepSeen(tx, key, seen, undefined);
       }
       await markBaselined(tx, hook.id, repository);
+      await markRead(tx, hook.id, repository, at);
     });
   }
 

@@ -1,4 +1,4 @@
-import type { SystemTx } from '#database';
+import type { OrgTx, SystemTx } from '#database';
 
 export type RefKind = 'branch' | 'tag' | 'release' | 'pull' | 'commit';
 
@@ -123,5 +123,40 @@ export async function forgetOthers(
   await tx.change(
     `DELETE FROM gitea_refs WHERE hook_id = $1 AND kind = 'commit' AND seen_at < now() - interval '30 days'`,
     [hookId],
+  );
+}
+
+/** Everything of the repository was compared at `at` with what was seen. */
+export async function markRead(tx: SystemTx, hookId: string, repository: string, at: Date): Promise<void> {
+  await tx.change('UPDATE gitea_repositories SET read_at = $3 WHERE hook_id = $1 AND name = $2', [
+    hookId,
+    repository,
+    at,
+  ]);
+}
+
+export interface LastSeenRow {
+  readonly url: string;
+  readonly kind: RefKind | null;
+  readonly commit: string | null;
+  readonly state: string | null;
+  readonly read_at: Date | null;
+}
+
+/** What was seen last of a ref by a hook that still reads the repository. */
+export async function readLastSeen(
+  tx: OrgTx | SystemTx,
+  orgId: string,
+  of: { hookId: string; repository: string; kinds: readonly RefKind[]; name: string },
+): Promise<LastSeenRow | undefined> {
+  return tx.one<LastSeenRow>(
+    `SELECT h.base_url || '/' || p.name AS url, r.kind, r.commit, r.state, greatest(r.seen_at, p.read_at) AS read_at
+       FROM gitea_hooks h
+       JOIN gitea_repositories p ON p.hook_id = h.id
+       LEFT JOIN gitea_refs r
+         ON r.hook_id = h.id AND r.repository = p.name AND r.kind = ANY ($4) AND r.name = $5
+      WHERE h.org_id = $1 AND h.id = $2 AND h.enabled AND p.name = $3 AND $3 = ANY (h.repositories)
+      ORDER BY r.seen_at DESC NULLS LAST LIMIT 1`,
+    [orgId, of.hookId, of.repository, of.kinds, of.name],
   );
 }

@@ -235,7 +235,8 @@ async function judge({ hook, repository }: Reading, subject: Kept, known: Known)
       const pull = await orGone(repository, repository.pull(subject.number));
       const reviews = pull ? await repository.reviews(subject.number) : [];
       const lost = pull?.state === 'open' ? await rewritten(repository, pull.head, known) : [];
-      return judgePull(hook, subject.number, pull, reviews, known, lost);
+      const base = pull?.merged === true ? await repository.branch(pull.base) : undefined;
+      return judgePull(hook, subject.number, pull, reviews, known, lost, base?.commit);
     }
     case 'commit':
       return judgeStatuses(subject.sha, await repository.statuses(subject.sha), known);

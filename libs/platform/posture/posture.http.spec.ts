@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CheckpointRounds, Forks, LogVerification } from '#audit';
 import { Database } from '#database';
+import { newId } from '#kernel';
 import {
   type AppInProcess,
   type Ask,
@@ -93,6 +94,68 @@ describe('what the deployment says of itself', () => {
     product.clock.advance((looks += 3_000));
     vi.spyOn(product.app.get(Forks, { strict: false }), 'areOpen').mockRejectedValue(new Error('away'));
     expect(await service('audit-log')).toMatchObject({ verdict: 'blocked', reasons: ['missing_input'] });
+  });
+
+  it('shows rollouts and the intake once they are set up: up while a worker works them off and nothing is left behind', async () => {
+    const look = async (key: string) => {
+      product.clock.advance(3_000);
+      const { verdict, onboardingStatus } = await service(key);
+      return `${onboardingStatus} ${verdict}`;
+    };
+    const worker = (ago: string) =>
+      product.sql(`UPDATE pgboss.queue SET monitor_on = clock_timestamp() - interval '${ago}'`);
+    const mine = tenant.organization.id;
+    const [hook, policy, rollout] = [newId(), newId(), newId()];
+    await product.change(
+      `INSERT INTO portcullis.gitea_hooks (org_id, id, name, base_url, token_ref, secret_refs, repositories, branches, tags, opens, created_by)
+       VALUES ($1, $2, 'x', 'https://gitea.example', 'x', '{x}', '{a/b}', '{*}', '{}', '{}', 'x')`,
+      [mine, hook],
+    );
+    await product.change(
+      `INSERT INTO portcullis.rollout_policies (org_id, id, name, rules) VALUES ($1, $2, 'x', '{}')`,
+      [mine, policy],
+    );
+    await worker('10 minutes');
+    expect([await look('rollouts'), await look('gitea-intake')]).toEqual(Array(2).fill('onboarded blocked'));
+    await worker('0');
+    expect([await look('rollouts'), await look('gitea-intake')]).toEqual(Array(2).fill('onboarded ready'));
+    // A repository that was not read for long, and a delivery whose reading failed for good.
+    await product.change(
+      `UPDATE portcullis.gitea_hooks SET created_at = now() - interval '2 hours' WHERE id = $1`,
+      [hook],
+    );
+    expect(await look('gitea-intake')).toBe('onboarded blocked');
+    await product.sql(
+      `INSERT INTO portcullis.gitea_repositories (org_id, hook_id, name, gitea_id, read_at) VALUES ($1, $2, 'a/b', 1, now())`,
+      [mine, hook],
+    );
+    expect(await look('gitea-intake')).toBe('onboarded ready');
+    await product.sql(
+      `INSERT INTO portcullis.gitea_deliveries (org_id, id, hook_id, source, event, repository, verdict, state, received_at)
+       VALUES ($1, $2, $2, 'webhook', 'push', 'a/b', 'accepted', 'failed', now() + interval '1 second')`,
+      [mine, hook],
+    );
+    expect(await look('gitea-intake')).toBe('onboarded blocked');
+    // A rollout that nothing goes on with, and a break-glass that nobody reviewed in time.
+    await product.change(
+      `INSERT INTO portcullis.rollouts (org_id, id, title, state, author_id, policy_id, begun_at)
+       VALUES ($1, $2, 'x', 'executing', $2, $3, now())`,
+      [mine, rollout, policy],
+    );
+    expect(await look('rollouts')).toBe('onboarded blocked');
+    await product.change(`UPDATE portcullis.rollouts SET state = 'completed' WHERE id = $1`, [rollout]);
+    expect(await look('rollouts')).toBe('onboarded ready');
+    await product.change(
+      `INSERT INTO portcullis.rollout_break_glass (org_id, id, rollout_id, digest, opened_by, justification, incident, needed,
+         opened_at, ends_at, review_due_at)
+       VALUES ($1, $2, $2, 'x', $2, 'x', 'x', true, now(), now(), now() - interval '1 day')`,
+      [mine, rollout],
+    );
+    expect(await look('rollouts')).toBe('onboarded blocked');
+    await product.change('DELETE FROM portcullis.gitea_hooks WHERE id = $1', [hook]);
+    await product.change('DELETE FROM portcullis.rollouts WHERE id = $1', [rollout]);
+    await product.change('DELETE FROM portcullis.rollout_policies WHERE id = $1', [policy]);
+    await worker('10 minutes');
   });
 
   it('is an outage where the database is away', async () => {

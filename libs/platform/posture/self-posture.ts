@@ -7,7 +7,13 @@ import { MasterKey } from '#secrets';
 import { readPlatformOrg } from '../state/state.store.ts';
 import { SystemState } from '../state/system-state.ts';
 import { type Observation, type OwnSurfaceKey, ownSurfaceKeys, ownSurfaceOf } from './own-surfaces.ts';
-import { readMasterKeyCheck, readSinkHealth, readWorkerSilence } from './posture.store.ts';
+import {
+  readIntakeHealth,
+  readMasterKeyCheck,
+  readRolloutHealth,
+  readSinkHealth,
+  readWorkerSilence,
+} from './posture.store.ts';
 
 /** Anybody may ask where summaries are public, so what was observed is told for a while. */
 const TOLD_MS = 2_000;
@@ -56,18 +62,30 @@ export class SelfPosture extends OwnSurfaces {
         sinks: await readSinkHealth(tx),
         masterKeyCheck: await readMasterKeyCheck(tx),
         workerSilence: await readWorkerSilence(tx),
+        intake: await readIntakeHealth(tx, this.clock.now()),
+        rollouts: await readRolloutHealth(tx, this.clock.now()),
       })),
       this.#audit().catch((): Observation => 'unknown'),
     ]);
-    const { sinks, masterKeyCheck, workerSilence } = facts;
+    const { sinks, masterKeyCheck, workerSilence, intake, rollouts } = facts;
+    const works = workerSilence !== undefined && workerSilence < WORKER_SILENT_S;
     const built: Partial<Record<OwnSurfaceKey, Observation>> = {
       rest: readOnly.length > 0 ? 'suspended' : 'up',
-      worker: workerSilence !== undefined && workerSilence < WORKER_SILENT_S ? 'up' : 'down',
+      worker: works ? 'up' : 'down',
       // It has answered just now.
       database: 'up',
       'audit-log': audit,
       secrets: masterKeyCheck === this.masterKey.checkValue ? 'up' : 'down',
       sinks: sinks.sinks === 0 ? 'planned' : sinks.broken + sinks.dead === 0 ? 'up' : 'down',
+      // Both are worked off: without a worker nothing of them goes on.
+      'gitea-intake':
+        intake.hooks === 0 ? 'planned' : works && intake.behind + intake.dead === 0 ? 'up' : 'down',
+      rollouts:
+        rollouts.policies === 0
+          ? 'planned'
+          : works && rollouts.stuck + rollouts.overdue === 0
+            ? 'up'
+            : 'down',
     };
     const now = this.clock.now().getTime();
     return ownSurfaceKeys.map((key) => ownSurfaceOf(key, built[key] ?? 'planned', org, now));

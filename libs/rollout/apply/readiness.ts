@@ -63,13 +63,23 @@ export class Readiness {
     );
     const differences = await this.planning.differences(tx, row, untouched);
     if (differences.length === 0) return undefined;
+    const standing = differences.includes('source') ? await this.planning.source(tx, row) : undefined;
+    const source = standing && {
+      reason: standing.reason,
+      standsAt: standing.standsAt ?? null,
+      readAt: standing.readAt?.toISOString() ?? null,
+    };
     await this.moves.note(tx, caller, {
       action: 'rollout.diverged',
       target: { type: 'rollout', id: row.id },
       outcome: 'denied',
-      changes: { digest: { to: row.digest }, differences: { to: differences } },
+      changes: {
+        digest: { to: row.digest },
+        differences: { to: differences },
+        ...(source && { source: { to: source } }),
+      },
     });
-    return RolloutFault.diverged({ data: { differences } });
+    return RolloutFault.diverged({ data: { differences, ...(source && { source }) } });
   }
 
   async closedGates(tx: OrgTx, caller: Caller, row: PlannedRow): Promise<GateResult[] | undefined> {

@@ -10,7 +10,7 @@ import { Gates } from '../gates/gates.ts';
 import { Moves, nextState, planned } from '../lifecycle/moves.ts';
 import { isIrreversible } from '../lifecycle/plan.ts';
 import type { RolloutDetailView } from '../lifecycle/rollout.contract.ts';
-import { lockRollout, type PlannedRow, readRollout } from '../lifecycle/rollout.store.ts';
+import { authorsOf, lockRollout, type PlannedRow, readRollout } from '../lifecycle/rollout.store.ts';
 import { detailView, found } from '../lifecycle/rollouts.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { personIn } from '../signoff/human.ts';
@@ -82,7 +82,7 @@ export class BreakGlass {
       if (glass.reviewed_at !== null) throw RolloutFault.break_glass_reviewed();
       const row = await found(readRollout(tx, tx.orgId, glass.rollout_id));
       const { personOf } = await this.standing.of(tx, row, [userId, glass.opened_by]);
-      const own = [glass.opened_by, row.author_id].map(personOf);
+      const own = [glass.opened_by, ...authorsOf(row)].map(personOf);
       if (own.includes(personOf(userId)))
         throw RolloutFault.duty_conflict({ data: { duties: ['executor'] } });
       await storeReview(tx, id, userId, review, now);

@@ -1,9 +1,11 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
-import { Database, type OrgTx } from '#database';
+import { Database } from '#database';
 import { type Caller, newId, type Page, pageOf, readPage } from '#kernel';
 import { MasterKey } from '#secrets';
+import { type By, Moves } from '../lifecycle/moves.ts';
+import type { AnyTx } from '../lifecycle/rollout.store.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { readStanding } from '../signoff/person.store.ts';
 import { keyIdOf, readPublicKey } from './dsse.ts';
@@ -16,6 +18,7 @@ export class EvidenceKeys {
   constructor(
     private readonly database: Database,
     private readonly audit: Audit,
+    private readonly moves: Moves,
     private readonly masterKey: MasterKey,
   ) {}
 
@@ -48,7 +51,7 @@ export class EvidenceKeys {
         wrapped_private: null,
         owner_id: request.ownerId,
       };
-      if (!(await insertKey(tx, row))) throw RolloutFault.evidence_key_exists();
+      if (!(await insertKey(tx, tx.orgId, row))) throw RolloutFault.evidence_key_exists();
       await this.audit.append(tx, caller, {
         action: 'evidence_key.registered',
         target: { type: 'evidence_key', id: row.id },
@@ -72,33 +75,33 @@ export class EvidenceKeys {
   }
 
   /** The organization's own key. */
-  async own(tx: OrgTx, caller: Caller): Promise<{ row: KeyRow; privateKey: KeyObject }> {
-    const row = (await ownKey(tx)) ?? (await this.#make(tx, caller));
-    const pkcs8 = this.masterKey.unwrap(row.wrapped_private ?? '', contextOf(tx.orgId, row.id));
+  async own(tx: AnyTx, orgId: string, by: By): Promise<{ row: KeyRow; privateKey: KeyObject }> {
+    const row = (await ownKey(tx, orgId)) ?? (await this.#make(tx, orgId, by));
+    const pkcs8 = this.masterKey.unwrap(row.wrapped_private ?? '', contextOf(orgId, row.id));
     return { row, privateKey: createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }) };
   }
 
-  async #make(tx: OrgTx, caller: Caller): Promise<KeyRow> {
+  async #make(tx: AnyTx, orgId: string, by: By): Promise<KeyRow> {
     const { publicKey, privateKey } = generateKeyPairSync('ed25519');
     const id = newId();
     const pkcs8 = privateKey.export({ type: 'pkcs8', format: 'der' });
-    const made = await insertKey(tx, {
+    const made = await insertKey(tx, orgId, {
       id,
       name: 'own',
       keyid: keyIdOf(publicKey),
       algorithm: 'ed25519',
       public_key: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
-      wrapped_private: this.masterKey.wrap(pkcs8, contextOf(tx.orgId, id)),
+      wrapped_private: this.masterKey.wrap(pkcs8, contextOf(orgId, id)),
       owner_id: null,
     });
     if (made) {
-      await this.audit.append(tx, caller, {
+      await this.moves.note(tx, by, {
         action: 'evidence_key.created',
         target: { type: 'evidence_key', id },
         changes: { keyid: { to: keyIdOf(publicKey) } },
       });
     }
-    const row = await ownKey(tx);
+    const row = await ownKey(tx, orgId);
     if (!row) throw new Error('the evidence key of the organization is gone');
     return row;
   }

@@ -34,8 +34,11 @@ export class EvidenceView {
   @Choice(['pass', 'fail', 'inconclusive'])
   result: string;
 
-  @Id()
-  producerId: string;
+  @Choice(['person', 'gitea'], { description: 'Whose word it is.' })
+  producer: string;
+
+  @Id({ nullable: true, description: 'The person who recorded it; null for what Gitea says.' })
+  producerId: string | null;
 
   @Text({ description: 'The key that signed it.' })
   keyid: string;

@@ -1,4 +1,4 @@
-import type { OrgTx } from '#database';
+import type { OrgTx, SystemTx } from '#database';
 import { newId } from '#kernel';
 import type { AnyTx } from '../lifecycle/rollout.store.ts';
 import type { Algorithm, Envelope } from './dsse.ts';
@@ -9,7 +9,11 @@ export interface EvidenceRow {
   readonly predicate_type: string;
   readonly subjects: string[];
   readonly result: 'pass' | 'fail' | 'inconclusive';
-  readonly producer_id: string;
+  readonly producer: 'person' | 'gitea';
+  /** Null where nobody here says so. */
+  readonly producer_id: string | null;
+  /** Of what Gitea says: which review, status or run. */
+  readonly fact: string | null;
   readonly keyid: string;
   /** The person answerable for the key, where it is not the organization's. */
   readonly owner_id: string | null;
@@ -33,7 +37,7 @@ export interface KeyRow {
   readonly revoked_at: Date | null;
 }
 
-const SELECT = `SELECT e.id, e.predicate_type, e.subjects, e.result, e.producer_id, k.keyid, k.owner_id,
+const SELECT = `SELECT e.id, e.predicate_type, e.subjects, e.result, e.producer, e.producer_id, e.fact, k.keyid, k.owner_id,
     k.revoked_at AS key_revoked_at, e.envelope, e.digest, e.observed_at, e.expires_at, e.created_at
   FROM evidence e JOIN evidence_keys k ON k.org_id = e.org_id AND k.id = e.key_id`;
 
@@ -65,6 +69,61 @@ export async function evidenceOf(
       ORDER BY e.observed_at DESC, e.id DESC LIMIT $4`,
     [orgId, subjects, predicateType, limit],
   );
+}
+
+/** What Gitea says of a subject: the newest of each review, status or run. */
+export async function newestFacts(
+  tx: AnyTx,
+  orgId: string,
+  subject: string,
+  predicateType: string,
+): Promise<
+  (Pick<EvidenceRow, 'result' | 'observed_at' | 'key_revoked_at'> & { fact: string; state: string })[]
+> {
+  return tx.query(
+    `SELECT DISTINCT ON (e.fact) e.fact, e.result, e.observed_at, k.revoked_at AS key_revoked_at,
+            convert_from(decode(e.envelope ->> 'payload', 'base64'), 'UTF8')::jsonb -> 'predicate' ->> 'state' AS state
+       FROM evidence e JOIN evidence_keys k ON k.org_id = e.org_id AND k.id = e.key_id
+      WHERE e.org_id = $1 AND e.subjects @> ARRAY[$2] AND e.predicate_type = $3 AND e.producer = 'gitea'
+      ORDER BY e.fact, e.id DESC LIMIT 1000`,
+    [orgId, subject, predicateType],
+  );
+}
+
+/** Undefined where the same envelope is on record. */
+export async function insertFact(
+  tx: SystemTx,
+  orgId: string,
+  one: {
+    predicateType: string;
+    subject: string;
+    result: EvidenceRow['result'];
+    keyId: string;
+    envelope: Envelope;
+    digest: string;
+    observedAt: Date;
+    fact: string;
+  },
+): Promise<string | undefined> {
+  const row = await tx.one<{ id: string }>(
+    `INSERT INTO evidence (org_id, id, predicate_type, subjects, result, producer, key_id, envelope, digest,
+       observed_at, fact)
+     VALUES ($1, $2, $3, ARRAY[$4], $5, 'gitea', $6, $7, $8, $9, $10)
+     ON CONFLICT (org_id, digest) DO NOTHING RETURNING id`,
+    [
+      orgId,
+      newId(),
+      one.predicateType,
+      one.subject,
+      one.result,
+      one.keyId,
+      JSON.stringify(one.envelope),
+      one.digest,
+      one.observedAt,
+      one.fact,
+    ],
+  );
+  return row?.id;
 }
 
 /** Who brought evidence of these subjects: who recorded it, and who answers for the key that signed it. */
@@ -126,22 +185,23 @@ export async function findKeys(tx: AnyTx, orgId: string, keyids: readonly string
   );
 }
 
-export async function ownKey(tx: OrgTx): Promise<KeyRow | undefined> {
+export async function ownKey(tx: AnyTx, orgId: string): Promise<KeyRow | undefined> {
   return tx.one<KeyRow>(
     `SELECT ${KEY} FROM evidence_keys WHERE org_id = $1 AND wrapped_private IS NOT NULL AND revoked_at IS NULL`,
-    [tx.orgId],
+    [orgId],
   );
 }
 
 /** False where there is this key, or an own one already. */
 export async function insertKey(
-  tx: OrgTx,
+  tx: AnyTx,
+  orgId: string,
   key: Pick<KeyRow, 'id' | 'name' | 'keyid' | 'algorithm' | 'public_key' | 'wrapped_private' | 'owner_id'>,
 ): Promise<boolean> {
   const inserted = await tx.change(
     `INSERT INTO evidence_keys (org_id, id, name, keyid, algorithm, public_key, wrapped_private, owner_id)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
-    [tx.orgId, key.id, key.name, key.keyid, key.algorithm, key.public_key, key.wrapped_private, key.owner_id],
+    [orgId, key.id, key.name, key.keyid, key.algorithm, key.public_key, key.wrapped_private, key.owner_id],
   );
   return inserted > 0;
 }

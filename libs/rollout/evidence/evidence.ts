@@ -24,6 +24,7 @@ import {
   readAttachment,
   readEvidence,
 } from './evidence.store.ts';
+import { isGiteas } from '../sources/facts.ts';
 import { type Read, readStatement } from './statement.ts';
 
 const MOST_BYTES = 180 * 1024;
@@ -118,7 +119,7 @@ export class Evidence {
 
   async #sign(tx: OrgTx, caller: Caller, statement: object): Promise<Signed> {
     const read = this.#readable(statement);
-    const { row, privateKey } = await this.keys.own(tx, caller);
+    const { row, privateKey } = await this.keys.own(tx, tx.orgId, caller);
     const body = Buffer.from(canonicalJson(statement as Json));
     return { read, keyId: row.id, envelope: signEnvelope(body, privateKey, row.keyid) };
   }
@@ -143,6 +144,7 @@ export class Evidence {
   #readable(statement: unknown): Read {
     const read = readStatement(statement);
     if (typeof read === 'string') throw malformed('statement', read);
+    if (isGiteas(read.predicateType)) throw malformed('statement', 'predicateType is for what Gitea says');
     if (read.observedAt.getTime() > this.clock.now().getTime() + SKEW_MS)
       throw malformed('statement', 'predicate.timeVerified lies ahead');
     return read;
@@ -198,6 +200,7 @@ function evidenceView(row: EvidenceRow): EvidenceView {
     predicateType: row.predicate_type,
     subjects: row.subjects,
     result: row.result,
+    producer: row.producer,
     producerId: row.producer_id,
     keyid: row.keyid,
     digest: row.digest,

@@ -5,7 +5,7 @@ import { HandlesJob, JobQueue, Jobs } from '#jobs';
 import { type Caller, Clock } from '#kernel';
 import { type StepOutcome, StepRunner } from '../apply/step-runner.ts';
 import { Moves, planned } from '../lifecycle/moves.ts';
-import { lockRollout, type PlannedRow, readRollout } from '../lifecycle/rollout.store.ts';
+import { authorsOf, lockRollout, type PlannedRow, readRollout } from '../lifecycle/rollout.store.ts';
 import { found } from '../lifecycle/rollouts.ts';
 import type { GateRule } from '../policy/policy-rules.ts';
 import { RolloutFault } from '../rollout.faults.ts';
@@ -66,7 +66,7 @@ export class GateResults {
       const rule = ruleOf(row, gate, 'manual');
       if (row.digest !== request.digest) throw RolloutFault.digest_changed({ data: { digest: row.digest } });
       const { personOf } = await this.standing.of(tx, row, [userId]);
-      if (personOf(userId) === personOf(row.author_id))
+      if (authorsOf(row).map(personOf).includes(personOf(userId)))
         throw RolloutFault.duty_conflict({ data: { duties: ['author'] } });
       const [account] = await readStanding(tx, tx.orgId, [userId]);
       if (rule.role !== undefined && account?.role_name !== rule.role)

@@ -42,6 +42,7 @@ export class ManualRequest {
   comment: string;
 }
 
+/** What the signed body of a call-back holds. */
 export class CallbackRequest {
   @Id()
   rolloutId: string;
@@ -60,11 +61,4 @@ export class CallbackRequest {
 
   @Text({ min: 16, max: 100, description: 'Another one in each call-back.' })
   nonce: string;
-
-  @Text({
-    max: 100,
-    description:
-      'Hexadecimal HMAC-SHA256, by the secret of the hook, over rolloutId, gate, digest, verdict, observedAt and nonce, each ended by a line feed.',
-  })
-  signature: string;
 }

@@ -1,9 +1,9 @@
 import { Body, Controller, Get, Param, Post, Req } from '@nestjs/common';
-import { Access, type AccessRequest, callerOf, Public } from '#access';
-import { Answers, IdPipe, SlugPipe } from '#http';
+import { Access, type AccessRequest, callerOf, Signed } from '#access';
+import { Answers, IdPipe, RawBody, SlugPipe } from '#http';
 import { RolloutFault } from '../rollout.faults.ts';
 import { Callbacks } from './callbacks.ts';
-import { CallbackRequest, GateList, ManualRequest } from './gate.contract.ts';
+import { GateList, ManualRequest } from './gate.contract.ts';
 import { GateResults } from './gate-results.ts';
 
 @Controller('api/v1/orgs/:orgId/rollouts/:rolloutId/gates')
@@ -59,24 +59,31 @@ export class GatesController {
   }
 }
 
+/** Six short texts. */
+const LIMIT = 4_096;
+
 @Controller('api/v1/rollout-callbacks')
 export class CallbacksController {
   constructor(private readonly callbacks: Callbacks) {}
 
   @Post(':hookId')
-  @Public(
-    'the call-back proves by its signature that it comes from whom the organization gave the secret of the hook',
+  @Signed(
+    'rollout-hook',
+    'an external gate holds no credential; it signs the body with the secret that the organization gave it',
   )
+  @RawBody(LIMIT)
   @Answers(undefined, {
     faults: [
+      RolloutFault.bad_hook_id,
       RolloutFault.callback_refused,
       RolloutFault.callback_late,
       RolloutFault.callback_replayed,
       RolloutFault.digest_changed,
     ],
-    description: 'What an external gate says of a rollout. Signed, and taken once.',
+    description:
+      'What an external gate says of a rollout: rolloutId, gate, digest, verdict, observedAt, nonce. Signed by X-Portcullis-Signature, hexadecimal HMAC-SHA-256 of the body, and taken once.',
   })
-  take(@Param('hookId', IdPipe) hookId: string, @Body() body: CallbackRequest): Promise<void> {
-    return this.callbacks.take(hookId, body);
+  take(@Req() request: AccessRequest, @Param('hookId', IdPipe) _hookId: string): Promise<void> {
+    return this.callbacks.take(request);
   }
 }

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { OrgTx } from '#database';
 import { Clock } from '#kernel';
 import { BACKUP, REHEARSAL } from '../evidence/statement.ts';
-import { evidenceOf, type EvidenceRow } from '../evidence/evidence.store.ts';
+import { evidenceOf, type EvidenceRow, newestFacts } from '../evidence/evidence.store.ts';
 import { clockSkew, type FreezeRow, readExceptions, readFreezes } from '../freeze/freeze.store.ts';
 import { inForce } from '../freeze/freezes.ts';
 import { isIrreversible } from '../lifecycle/plan.ts';
@@ -11,6 +11,8 @@ import type { GateRule } from '../policy/policy-rules.ts';
 import { riskBlocks } from '../risk/risk-level.ts';
 import { risksOf } from '../risk/risk.store.ts';
 import { hexOf, type Stand, Standing } from '../signoff/standing.ts';
+import { commitSubject, isGiteas, judgeFacts } from '../sources/facts.ts';
+import { standingOfSource } from '../sources/source-standing.ts';
 import { findTargets } from '../targets/target.store.ts';
 import { type GateResult, judge, SKEW_MS } from './gate.ts';
 import { latestResults, revokedHooks } from './gate.store.ts';
@@ -54,6 +56,7 @@ export class Gates {
             ['confirmation', confirmation],
           ] as [string, (at: Looking) => Promise<Judged>][])
         : []),
+      ...(row.plan.source ? ([['source', commit]] as [string, (at: Looking) => Promise<Judged>][]) : []),
     ];
     const results: GateResult[] = [];
     for (const [name, look] of always) {
@@ -177,9 +180,36 @@ async function evidence(
   digest: string,
   maxAgeSeconds: number,
 ): Promise<Judged> {
-  const rows = await evidenceOf(tx, row.org_id, [hexOf(digest)], predicateType);
-  const newest = rows.find(({ key_revoked_at: revoked }) => revoked === null);
+  if (isGiteas(predicateType)) return giteas({ tx, row, now }, predicateType, maxAgeSeconds);
+  const [newest] = await evidenceOf(tx, row.org_id, [hexOf(digest)], predicateType, 1);
+  // Nobody knows what the holder of the key would have said instead; an older pass is no answer to that.
+  if (newest && newest.key_revoked_at !== null) return { verdict: 'inconclusive', reason: 'key_revoked' };
   return judge(newest && observed(newest), now, maxAgeSeconds * 1000);
+}
+
+/** What Gitea says of the commit that the plan is of. */
+async function giteas(
+  { tx, row, now }: Pick<Looking, 'tx' | 'row' | 'now'>,
+  predicateType: string,
+  maxAgeSeconds: number,
+): Promise<Judged> {
+  const { source } = row.plan;
+  if (!source) return { verdict: 'inconclusive', reason: 'no_source' };
+  const facts = await newestFacts(tx, row.org_id, commitSubject(source), predicateType);
+  const said = facts.map((one) => ({
+    result: one.result,
+    observedAt: one.observed_at.getTime(),
+    keyRevoked: one.key_revoked_at !== null,
+  }));
+  return judgeFacts(predicateType, said, now, maxAgeSeconds * 1000);
+}
+
+/** Whether the commit is still there. What has begun is kept back only by Gitea saying that it is gone. */
+async function commit({ tx, row, now }: Looking): Promise<Judged> {
+  if (row.source_gone_at !== null) return fails('source_gone');
+  if (row.plan.source === undefined || row.begun_at !== null) return { ...PASS, reason: 'source_begun' };
+  const { verdict, reason, until } = await standingOfSource(tx, row.org_id, row.plan.source, now);
+  return { verdict, reason, ...(until && { until: until.toISOString() }) };
 }
 
 const observed = ({ result, observed_at: at, expires_at: expires }: EvidenceRow) => ({

@@ -1,4 +1,4 @@
-import { Anything, Choice, Flag, ListOf, Nested, Text, Whole } from '#http';
+import { Anything, Choice, Flag, Id, ListOf, Nested, Text, Whole } from '#http';
 import { effects } from './plan.ts';
 
 export class StepField {
@@ -64,7 +64,27 @@ export class RecoveryField {
   windowSeconds?: number;
 }
 
+export class SourceField {
+  @Id({ description: 'The hook by which Gitea is read.' })
+  giteaHookId: string;
+
+  @Text({ max: 201, description: 'owner/name' })
+  repository: string;
+
+  @Text({ max: 300, description: 'refs/heads/…, refs/tags/… or refs/pull/<number>/head' })
+  ref: string;
+
+  @Text({ min: 40, max: 64, description: 'The commit, hexadecimal. The ref must stand there.' })
+  commit: string;
+}
+
 export class PlanRequest {
+  @Nested(() => SourceField, {
+    optional: true,
+    description: 'The commit it is of; the one that the rollout was opened for where unsaid.',
+  })
+  source?: SourceField;
+
   @Text({ max: 100 })
   environment: string;
 

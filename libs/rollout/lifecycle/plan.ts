@@ -54,7 +54,20 @@ export interface PlannedRecovery {
   readonly windowSeconds: number;
 }
 
+/** The commit that a plan is of, and where Gitea had it. */
+export interface PlannedSource {
+  readonly giteaHookId: string;
+  /** `https://gitea.example/owner/name`, owner and name in small letters. */
+  readonly repository: string;
+  /** `refs/heads/…`, `refs/tags/…` or `refs/pull/<number>/head`. */
+  readonly ref: string;
+  /** Hex. */
+  readonly commit: string;
+}
+
 export interface Plan {
+  /** Absent where it is of no commit. */
+  readonly source?: PlannedSource;
   readonly environment: string;
   readonly targets: readonly PlannedTarget[];
   readonly steps: readonly PlannedStep[];

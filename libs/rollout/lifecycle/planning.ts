@@ -1,26 +1,30 @@
 import { Injectable } from '@nestjs/common';
 import { type Caller, Clock, type InputError, type Json } from '#kernel';
-import { Database, type OrgTx } from '#database';
+import { Database } from '#database';
 import { StepRunner } from '../apply/step-runner.ts';
 import { waveFaults } from '../apply/waves.ts';
 import { readPolicy } from '../policy/policy.store.ts';
 import { RolloutFault } from '../rollout.faults.ts';
+import { humanOf } from '../signoff/human.ts';
+import { namedSource, type SourceStanding, standingOfSource } from '../sources/source-standing.ts';
 import { findTargets } from '../targets/target.store.ts';
 import { liveState } from '../targets/targets.ts';
 import { type Forbidden, forbiddenClass, graver } from './classes.ts';
-import { Moves, nextState } from './moves.ts';
+import { type By, Moves, nextState } from './moves.ts';
 import {
   type Effect,
   type Plan,
+  type PlannedSource,
   type PlannedStep,
   type PlannedTarget,
   type RecoveryKind,
   recoveryDigest,
   subjectDigest,
 } from './plan.ts';
-import type { PlanRequest, StepField } from './plan.contract.ts';
+import type { PlanRequest, SourceField, StepField } from './plan.contract.ts';
 import {
   type AnyTx,
+  boundTo,
   lockRollout,
   type PlannedRow,
   readSecretVersions,
@@ -52,33 +56,59 @@ export class Planning {
     return this.database.inOrg(caller, async (tx) => {
       const row = await lockRollout(tx, tx.orgId, id);
       if (!row) throw RolloutFault.not_found();
-      nextState(row, 'plan', ['plan_sealed']);
-      const plan = await this.#seal(tx, row, request);
-      const digest = subjectDigest(tx.orgId, plan);
-      if (row.digest === digest && row.state !== 'suspended') return row;
-      const sealed = { plan, digest, recoveryDigest: recoveryDigest(plan) };
-      await storePlan(tx, id, sealed);
-      await this.moves.note(tx, caller, {
-        action: 'rollout.planned',
-        target: { type: 'rollout', id },
-        changes: {
-          digest: { ...(row.digest !== null && { from: row.digest }), to: digest },
-          targets: { to: plan.targets.length },
-          steps: { to: plan.steps.length },
-        },
-      });
-      const now = { ...row, plan, digest, recovery_digest: sealed.recoveryDigest };
-      return this.moves.make(tx, caller, now, 'plan', ['plan_sealed']);
+      return this.seal(tx, caller, row, { request, plannerId: humanOf(caller) });
     });
   }
 
+  /** The same, of a row that the transaction has locked. `plannerId` is the human who wrote the plan. */
+  async seal(
+    tx: AnyTx,
+    by: By,
+    row: RolloutRow,
+    { request, plannerId }: { request: PlanRequest; plannerId: string },
+  ): Promise<RolloutRow> {
+    nextState(row, 'plan', ['plan_sealed']);
+    const plan = await this.#planOf(tx, row, request);
+    const digest = subjectDigest(row.org_id, plan);
+    if (row.digest === digest && row.state !== 'suspended') return row;
+    const sealed = { plan, digest, recoveryDigest: recoveryDigest(plan), plannerId };
+    const now = await storePlan(tx, row, sealed);
+    await this.moves.note(tx, by, {
+      action: 'rollout.planned',
+      target: { type: 'rollout', id: row.id },
+      changes: {
+        digest: { ...(row.digest !== null && { from: row.digest }), to: digest },
+        targets: { to: plan.targets.length },
+        steps: { to: plan.steps.length },
+        ...(plan.source && { source: { to: { ...plan.source } } }),
+      },
+    });
+    return this.moves.make(tx, by, now, 'plan', ['plan_sealed']);
+  }
+
+  /** Faults as of a plan with these steps, whatever its targets are. */
+  checkSteps({ steps, waves = [], recovery }: PlanRequest): void {
+    const errors: InputError[] = [];
+    const all = [...steps, ...waves.flatMap(({ checks = [] }) => checks), ...(recovery.steps ?? [])];
+    for (const step of all) this.#step(step, 'plan', errors);
+    if (errors.length > 0) throw RolloutFault.bad_plan({ errors });
+  }
+
+  /** Where the commit of a rollout that has not begun stands; undefined where it is of none. */
+  async source(tx: AnyTx, row: PlannedRow): Promise<SourceStanding | undefined> {
+    if (row.plan.source === undefined || row.begun_at !== null) return undefined;
+    return standingOfSource(tx, row.org_id, row.plan.source, this.clock.now().getTime());
+  }
+
   /**
-   * Where what is there differs from what was sealed: `target:<id>`, `secret:<path>`, `policy`, `command:<name>`. What
+   * Where what is there differs from what was sealed: `source`, `target:<id>`, `secret:<path>`, `policy`, `command:<name>`. What
    * cannot be read, or was seen too long ago, differs. `targets`: those that nothing was done to yet.
    */
   async differences(tx: AnyTx, row: PlannedRow, targets?: readonly string[]): Promise<string[]> {
     const { plan } = row;
     const found: string[] = [];
+    const standing = await this.source(tx, row);
+    if (standing !== undefined && standing.verdict !== 'pass') found.push('source');
     const compared = plan.targets.filter(({ id }) => targets === undefined || targets.includes(id));
     const live = await this.#liveTargets(
       tx,
@@ -131,16 +161,18 @@ export class Planning {
     return new Map(rows.map(({ path, version }) => [path, version]));
   }
 
-  async #seal(tx: OrgTx, row: RolloutRow, request: PlanRequest): Promise<Plan> {
-    const policy = await readPolicy(tx, tx.orgId, row.policy_id);
+  async #planOf(tx: AnyTx, row: RolloutRow, request: PlanRequest): Promise<Plan> {
+    const policy = await readPolicy(tx, row.org_id, row.policy_id);
     if (!policy) throw RolloutFault.policy_not_found();
-    const live = await this.#liveTargets(tx, tx.orgId, request.targets);
+    const live = await this.#liveTargets(tx, row.org_id, request.targets);
     const paths = [...new Set(request.secrets ?? [])];
-    const versions = await this.#secrets(tx, tx.orgId, paths);
+    const versions = await this.#secrets(tx, row.org_id, paths);
     const errors = faultsOf(request, live, versions);
+    const source = await this.#sourceOf(tx, row, request.source, errors);
     const read = (steps: readonly StepField[], at: string): PlannedStep[] =>
       steps.map((step, index) => this.#step(step, `${at}[${index}]`, errors));
     const plan: Plan = {
+      ...(source && { source }),
       environment: request.environment,
       targets: [...new Set(request.targets)].flatMap((id) => live.get(id) ?? []),
       steps: read(request.steps, 'steps'),
@@ -165,6 +197,29 @@ export class Planning {
           errors.push({ path: `waves[${index}].checks`, message: 'must change nothing' });
     if (errors.length > 0) throw RolloutFault.bad_plan({ errors });
     return plan;
+  }
+
+  /** The commit that is asked for, or that the rollout is of already. */
+  async #sourceOf(
+    tx: AnyTx,
+    row: RolloutRow,
+    field: SourceField | undefined,
+    errors: InputError[],
+  ): Promise<PlannedSource | undefined> {
+    const source = field ? await namedSource(tx, row.org_id, field) : boundTo(row);
+    if (source === undefined && field === undefined) return undefined;
+    const standing = source && (await standingOfSource(tx, row.org_id, source, this.clock.now().getTime()));
+    if (standing?.verdict === 'pass') return source;
+    const message = {
+      source_moved: 'is not where the ref stood when Gitea was last read',
+      reading_too_old: 'was not read for too long: have the hook read everything',
+    };
+    const reason = standing?.reason ?? 'source_unreadable';
+    errors.push({
+      path: 'source',
+      message: reason in message ? message[reason as keyof typeof message] : 'is nothing that a hook reads',
+    });
+    return source;
   }
 
   #step(field: StepField, path: string, errors: InputError[]): PlannedStep {

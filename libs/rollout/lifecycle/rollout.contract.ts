@@ -1,4 +1,4 @@
-import { Anything, Choice, Flag, Id, ListOf, PageQuery, pageViewOf, Text, Time, Whole } from '#http';
+import { Anything, Choice, Flag, Id, ListOf, Nested, PageQuery, pageViewOf, Text, Time, Whole } from '#http';
 import { states } from './state.ts';
 
 export class RolloutQuery extends PageQuery {
@@ -28,6 +28,23 @@ export class RolloutReasonRequest {
   reason: string;
 }
 
+export class RolloutSourceView {
+  @Id()
+  giteaHookId: string;
+
+  @Text({ description: 'https://gitea.example/owner/name' })
+  repository: string;
+
+  @Text({ description: 'refs/heads/…, refs/tags/… or refs/pull/<number>/head' })
+  ref: string;
+
+  @Text({ description: 'The commit, hexadecimal.' })
+  commit: string;
+
+  @Time({ nullable: true, description: 'When Gitea said that it stands there no longer.' })
+  goneAt: string | null;
+}
+
 export class RolloutView {
   @Id()
   id: string;
@@ -49,6 +66,15 @@ export class RolloutView {
 
   @Id()
   policyId: string;
+
+  @Id({ nullable: true, description: 'Who wrote the plan as it is: an author of it too.' })
+  plannerId: string | null;
+
+  @Id({ nullable: true, description: 'The template that it was opened by.' })
+  templateId: string | null;
+
+  @Nested(() => RolloutSourceView, { nullable: true, description: 'The commit it is of.' })
+  source: RolloutSourceView | null;
 
   @Text({ nullable: true, description: 'Of the sealed plan: what people sign.' })
   digest: string | null;

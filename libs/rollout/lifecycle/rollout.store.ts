@@ -1,6 +1,6 @@
 import type { OrgTx, SystemTx } from '#database';
 import { newId } from '#kernel';
-import type { Plan } from './plan.ts';
+import type { Plan, PlannedSource } from './plan.ts';
 import type { State } from './state.ts';
 
 export type AnyTx = OrgTx | SystemTx;
@@ -14,6 +14,14 @@ export interface RolloutRow {
   readonly reason: string | null;
   readonly author_id: string;
   readonly policy_id: string;
+  /** Who wrote the plan as it is. */
+  readonly planner_id: string | null;
+  readonly template_id: string | null;
+  readonly source_hook_id: string | null;
+  readonly source_repository: string | null;
+  readonly source_ref: string | null;
+  readonly source_commit: string | null;
+  readonly source_gone_at: Date | null;
   readonly plan: Plan | null;
   readonly digest: string | null;
   readonly recovery_digest: string | null;
@@ -48,6 +56,23 @@ export function isPlanned(row: RolloutRow): row is PlannedRow {
   return row.plan !== null && row.digest !== null && row.recovery_digest !== null;
 }
 
+/** Who wrote it: the one who began it, and the one whose plan it is. */
+export function authorsOf(row: Pick<RolloutRow, 'author_id' | 'planner_id'>): string[] {
+  return [...new Set([row.author_id, row.planner_id ?? row.author_id])];
+}
+
+/** The commit it is of. */
+export function boundTo(row: RolloutRow): PlannedSource | undefined {
+  const {
+    source_hook_id: giteaHookId,
+    source_repository: repository,
+    source_ref: ref,
+    source_commit: commit,
+  } = row;
+  if (giteaHookId === null || repository === null || ref === null || commit === null) return undefined;
+  return { giteaHookId, repository, ref, commit };
+}
+
 export async function insertRollout(
   tx: OrgTx,
   one: {
@@ -78,7 +103,8 @@ export async function lockRollout(tx: AnyTx, orgId: string, id: string): Promise
 
 /** A plan may be large, and a list shows none. */
 const LISTED = `org_id, id, title, description, state, reason, author_id, policy_id, digest, recovery_digest,
-  confirmed_digest, executor_id, verifier_id, begun_at, completed_at, expires_at, supersedes, job_id, created_at, updated_at`;
+  confirmed_digest, executor_id, verifier_id, begun_at, completed_at, expires_at, supersedes, job_id, created_at,
+  updated_at, planner_id, template_id, source_hook_id, source_repository, source_ref, source_commit, source_gone_at`;
 
 export async function readRollouts(
   tx: OrgTx,
@@ -92,16 +118,34 @@ export async function readRollouts(
   );
 }
 
+/** Who seals the very plan again does not become its author. */
 export async function storePlan(
-  tx: OrgTx,
-  id: string,
-  sealed: { plan: Plan; digest: string; recoveryDigest: string },
-): Promise<void> {
-  await tx.query(
-    `UPDATE rollouts SET plan = $3, digest = $4, recovery_digest = $5, updated_at = now()
-      WHERE org_id = $1 AND id = $2`,
-    [tx.orgId, id, JSON.stringify(sealed.plan), sealed.digest, sealed.recoveryDigest],
+  tx: AnyTx,
+  { org_id: orgId, id }: RolloutRow,
+  sealed: { plan: Plan; digest: string; recoveryDigest: string; plannerId: string },
+): Promise<RolloutRow> {
+  const { plan, digest, recoveryDigest, plannerId } = sealed;
+  const source = plan.source;
+  const row = await tx.one<RolloutRow>(
+    `UPDATE rollouts SET plan = $3, digest = $4, recovery_digest = $5, updated_at = now(),
+            planner_id = CASE WHEN digest = $4 THEN planner_id ELSE $6 END,
+            source_hook_id = $7, source_repository = $8, source_ref = $9, source_commit = $10
+      WHERE org_id = $1 AND id = $2 RETURNING *`,
+    [
+      orgId,
+      id,
+      JSON.stringify(plan),
+      digest,
+      recoveryDigest,
+      plannerId,
+      source?.giteaHookId,
+      source?.repository,
+      source?.ref,
+      source?.commit,
+    ],
   );
+  if (!row) throw new Error('the rollout is gone');
+  return row;
 }
 
 export async function storeConfirmation(tx: OrgTx, id: string, digest: string): Promise<void> {

@@ -12,9 +12,11 @@ import type {
   RolloutDetailView,
   RolloutQuery,
   RolloutRequest,
+  RolloutSourceView,
   RolloutView,
 } from './rollout.contract.ts';
 import {
+  boundTo,
   insertRollout,
   lockExpired,
   lockRollout,
@@ -163,6 +165,9 @@ export function rolloutView(row: RolloutRow): RolloutView {
     reason: row.reason,
     authorId: row.author_id,
     policyId: row.policy_id,
+    plannerId: row.planner_id,
+    templateId: row.template_id,
+    source: sourceView(row),
     digest: row.digest,
     recoveryDigest: row.recovery_digest,
     executorId: row.executor_id,
@@ -174,6 +179,11 @@ export function rolloutView(row: RolloutRow): RolloutView {
     createdAt: row.created_at.toISOString(),
     updatedAt: row.updated_at.toISOString(),
   };
+}
+
+function sourceView(row: RolloutRow): RolloutSourceView | null {
+  const source = boundTo(row);
+  return source ? { ...source, goneAt: row.source_gone_at?.toISOString() ?? null } : null;
 }
 
 export function detailView(row: RolloutRow): RolloutDetailView {

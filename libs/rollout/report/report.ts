@@ -5,12 +5,20 @@ import { Database, type OrgTx } from '#database';
 import { type Caller, Clock, pageOf } from '#kernel';
 import { type EvidenceRow, readEvidence } from '../evidence/evidence.store.ts';
 import { Gates } from '../gates/gates.ts';
-import { isPlanned, readMoves, readRollout, type RolloutRow } from '../lifecycle/rollout.store.ts';
+import {
+  authorsOf,
+  boundTo,
+  isPlanned,
+  readMoves,
+  readRollout,
+  type RolloutRow,
+} from '../lifecycle/rollout.store.ts';
 import { found } from '../lifecycle/rollouts.ts';
 import { readRisks, type RiskRow, risksOf } from '../risk/risk.store.ts';
 import type { RiskQuery } from '../risk/risk.contract.ts';
 import { type Stand, Standing, subjectsOf } from '../signoff/standing.ts';
 import { readStanding } from '../signoff/person.store.ts';
+import { commitSubject } from '../sources/facts.ts';
 import { findTargets } from '../targets/target.store.ts';
 import { Html, html, table } from './html.ts';
 
@@ -105,7 +113,7 @@ type Names = (id: string) => string;
 async function namesOf(tx: OrgTx, row: RolloutRow, stand: Stand): Promise<Names> {
   const rows = await readEvidence(tx, { limit: 100, before: undefined, subject: subjectsOf(row)[0] });
   const ids = [
-    row.author_id,
+    ...authorsOf(row),
     row.executor_id,
     row.verifier_id,
     ...stand.signOffs.map(({ user_id: id }) => id),
@@ -128,6 +136,9 @@ function summary(row: RolloutRow, names: Names): Html {
     ['State', row.state],
     ['Reason', row.reason],
     ['Author', names(row.author_id)],
+    ['Plan written by', names(row.planner_id ?? row.author_id)],
+    ['Commit', row.source_commit ?? 'none'],
+    ['Of', row.source_commit === null ? '' : `${row.source_ref} of ${row.source_repository}`],
     ['Executor', row.executor_id && names(row.executor_id)],
     ['Verifier', row.verifier_id && names(row.verifier_id)],
     ['Digest', row.digest],
@@ -200,14 +211,15 @@ async function plan(tx: OrgTx, { plan: sealed }: RolloutRow): Promise<Html> {
 
 async function evidence(tx: OrgTx, row: RolloutRow, names: Names): Promise<Html> {
   const rows: EvidenceRow[] = [];
-  for (const subject of subjectsOf(row))
+  const source = boundTo(row);
+  for (const subject of [...subjectsOf(row), ...(source ? [commitSubject(source)] : [])])
     rows.push(...(await readEvidence(tx, { limit: 100, before: undefined, subject })));
   return table(
     ['Predicate', 'Result', 'Producer', 'Key', 'Observed', 'Expires', 'Envelope'],
     rows.map((one) => [
       one.predicate_type,
       one.result,
-      names(one.producer_id),
+      one.producer_id === null ? 'Gitea' : names(one.producer_id),
       html`<code>${one.keyid}</code>${one.key_revoked_at === null ? '' : ' (revoked)'}`,
       at(one.observed_at),
       at(one.expires_at),

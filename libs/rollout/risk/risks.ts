@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
 import { Database, type OrgTx } from '#database';
 import { type Caller, Clock, type Page, pageOf, readPage } from '#kernel';
-import { readRollout } from '../lifecycle/rollout.store.ts';
+import { authorsOf, readRollout } from '../lifecycle/rollout.store.ts';
 import { found } from '../lifecycle/rollouts.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { humanOf, personIn } from '../signoff/human.ts';
@@ -168,7 +168,7 @@ export class Risks {
     }
     const row = await found(readRollout(tx, tx.orgId, risk.rollout_id));
     const { personOf } = await this.standing.of(tx, row, [userId, risk.raised_by]);
-    const own = [row.author_id, risk.raised_by].map(personOf);
+    const own = [...authorsOf(row), risk.raised_by].map(personOf);
     if (own.includes(personOf(userId))) throw RolloutFault.risk_own();
     return row.digest;
   }

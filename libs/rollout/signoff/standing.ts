@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { rolePermissions } from '#auth';
 import { Clock } from '#kernel';
 import { readProducers } from '../evidence/evidence.store.ts';
-import { type AnyTx, type PlannedRow, type RolloutRow } from '../lifecycle/rollout.store.ts';
+import { type AnyTx, authorsOf, type PlannedRow, type RolloutRow } from '../lifecycle/rollout.store.ts';
 import type { PolicyRules } from '../policy/policy-rules.ts';
 import { conflicts, type Duty, type Holders } from './duties.ts';
 import { personsOf } from './people.ts';
@@ -36,7 +36,7 @@ export class Standing {
     const signOffs = await readSignOffs(tx, row.org_id, row.id);
     const producers = row.digest === null ? [] : await readProducers(tx, row.org_id, subjectsOf(row));
     const involved = [
-      row.author_id,
+      ...authorsOf(row),
       ...signOffs.map(({ user_id: id }) => id),
       ...producers,
       ...[row.executor_id, row.verifier_id].filter((id) => id !== null),
@@ -66,7 +66,7 @@ function standOf(row: RolloutRow, { signOffs, producers, accounts, personOf, now
   const people = (ids: readonly (string | null)[]): Set<string> =>
     new Set(ids.filter((id) => id !== null).map(personOf));
   const others: Holders = {
-    author: people([row.author_id]),
+    author: people(authorsOf(row)),
     evidence_producer: people(producers),
     executor: people([row.executor_id]),
     verifier: people([row.verifier_id]),
