@@ -105,8 +105,10 @@ describe('a long poll', () => {
     const before = await head();
     const polling = events(`?after=${before}&wait=20`, member);
     expectStatus(await revoke(member), 204);
+    const later = await addRole();
     const answer = await polling;
-    if (answer.status === 200) expect(answer.body.items).toEqual([]);
+    // The revocation is an event too, and may have been read just before it had answered.
+    if (answer.status === 200) expect(JSON.stringify(answer.body.items)).not.toContain(later);
     else expectStatus(answer, 401);
   });
 });
