@@ -90,7 +90,7 @@ async function playedBy(gitea: Gitea, client: Client, port: number): Promise<num
   await intake.expect('status', `evidence status ci: success - ${one}`);
   const shapes = await compareShapes(gitea, one);
   await gitea.api('ada', 'POST', '/repos/ada/Ledger/pulls/1/merge', { Do: 'merge' });
-  await intake.expect('pull_request', /^advance merged refs\/heads\/main /);
+  await intake.expect('pull_request', /^open merged refs\/heads\/main /);
   gitea.git('push', '-q', 'origin', ':feature/x');
   await intake.expect(/^(push|delete)$/, `void ref_deleted refs/heads/feature/x ${three}`);
   gitea.git('fetch', '-q');
