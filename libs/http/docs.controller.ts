@@ -90,12 +90,14 @@ const PAGE = `<!doctype html>
 </html>
 `;
 
-// Credentials typed into the page stay in its memory: persistAuthorization would put them into local storage.
+// Folded: hundreds of open routes take a browser half a minute. Credentials typed into the page stay in its memory: persistAuthorization would put them into local storage.
 const START = `if (matchMedia('(prefers-color-scheme: dark)').matches) document.documentElement.classList.add('dark-mode');
 SwaggerUIBundle({
   url: '/api/v1/openapi.json',
   dom_id: '#page',
   deepLinking: true,
+  docExpansion: 'none',
+  filter: true,
   tagsSorter: 'alpha',
   persistAuthorization: false,
   validatorUrl: null,

@@ -23,12 +23,14 @@ import { findTargets } from '../targets/target.store.ts';
 import { Html, html, table } from './html.ts';
 
 const STYLE = new Html(`<style>
-  body { font: 11pt/1.4 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; color: #111; }
+  body { font: 11pt/1.4 system-ui, sans-serif; margin: 2rem auto; padding: 0 1rem; max-width: 60rem; }
   h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; border-bottom: 1px solid #999; }
-  table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; padding: .25rem .5rem; border: 1px solid #ccc; }
-  th { background: #eee; } code { font-size: .85em; overflow-wrap: anywhere; } dt { font-weight: 600; }
+  table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; padding: .25rem .5rem; border: 1px solid #9998; }
+  th { background: #9993; } code { font-size: .85em; overflow-wrap: anywhere; } dt { font-weight: 600; } dd { margin-left: 1rem; }
+  @media screen { :root { color-scheme: light dark; } }
+  @media screen and (max-width: 60rem) { table { display: block; overflow-x: auto; } }
   @page { size: A4; margin: 18mm; }
-  @media print { body { margin: 0; max-width: none; font-size: 9pt; } h2 { break-after: avoid; } tr { break-inside: avoid; } thead { display: table-header-group; } }
+  @media print { body { margin: 0; padding: 0; max-width: none; font-size: 9pt; } h2 { break-after: avoid; } tr { break-inside: avoid; } thead { display: table-header-group; } }
 </style>`);
 
 /** The whole of a change on one page, for an auditor: as HTML that prints well and loads nothing. */
