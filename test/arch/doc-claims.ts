@@ -67,7 +67,8 @@ export function claimsOf(page: Page, product: Product): Claim[] {
       claim('setting', name, product.settings.includes(name)),
     ),
     ...spans
-      .filter((span) => /^[a-z][a-z_-]*(\.[a-z][a-z_-]*)+$/.test(span) && !isFile(span))
+      // What begins with `data.` is a field of a problem or of an event.
+      .filter((span) => /^(?!data\.)[a-z][a-z_-]*(\.[a-z][a-z_-]*)+$/.test(span) && !isFile(span))
       .map((span) => claim('fault', span, product.faults.has(span) || product.names.has(span))),
     ...statuses.map(([, status = '', code = '']) =>
       claim('status', `${status} ${code}`, product.faults.get(code) === Number(status)),

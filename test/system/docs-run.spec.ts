@@ -41,7 +41,7 @@ const pages: readonly Ran[] = [
     prints: ['"dryRun":true,"problems":[]', '"state":"quarantined"'],
   },
   { page: 'docs/secrets.md', calls: 7, prints: ['k3-Vf9q2', '"state":"started"'] },
-  { page: 'docs/projection.md', calls: 14, prints: ['\nready\n', 'event: end'] },
+  { page: 'docs/projection.md', calls: 14, prints: ['}ready\n', 'event: end'] },
   { page: 'docs/events.md', calls: 5, prints: ['portcullis.organization.created', 'event: portcullis.'] },
   { page: 'docs/audit.md', calls: 6, prints: ['x-audit-next', 'nothing is missing or altered'] },
   { page: 'docs/operations.md', calls: 3, prints: ['"state":"read-only"', '"state":"operational"'] },
