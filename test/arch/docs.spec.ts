@@ -76,7 +76,7 @@ describe('the pages', () => {
     expect(pages.length).toBeGreaterThanOrEqual(35);
     expect(seen('route')).toBeGreaterThanOrEqual(110);
     expect(seen('setting')).toBeGreaterThanOrEqual(50);
-    expect(seen('fault')).toBeGreaterThanOrEqual(100);
+    expect(seen('fault')).toBeGreaterThanOrEqual(90);
     expect(seen('status')).toBeGreaterThanOrEqual(20);
     expect(seen('permission')).toBeGreaterThanOrEqual(40);
     expect(seen('script')).toBeGreaterThanOrEqual(5);

@@ -86,18 +86,20 @@ describe.skipIf(missing)('the pages in a browser', { timeout: 60_000 }, () => {
     await looksRight();
   });
 
-  it('take an invitation up', async () => {
+  async function owner(): Promise<{ token: string; org: string }> {
     const login = { email: 'olga@acme.example', password: PASSWORD, organization: 'acme' };
-    const { accessToken, organization } = expectAnswer<{ accessToken: string; organization: { id: string } }>(
+    const signedIn = expectAnswer<{ accessToken: string; organization: { id: string } }>(
       await product.api.post('/auth/login', login),
       200,
     );
+    return { token: signedIn.accessToken, org: `/orgs/${signedIn.organization.id}` };
+  }
+
+  it('take an invitation up', async () => {
+    const { token, org } = await owner();
+    const invited = { email: 'mei@acme.example', role: 'viewer' };
     const { url } = expectAnswer<{ url: string }>(
-      await product.api.post(
-        `/orgs/${organization.id}/invitations`,
-        { email: 'mei@acme.example', role: 'viewer' },
-        { token: accessToken },
-      ),
+      await product.api.post(`${org}/invitations`, invited, { token }),
       201,
     );
     await open(new URL(url).pathname + new URL(url).hash);
@@ -124,6 +126,40 @@ describe.skipIf(missing)('the pages in a browser', { timeout: 60_000 }, () => {
     await page.locator('.opblock-tag').first().waitFor({ timeout: 90_000 });
     await looksRight();
   }, 120_000);
+
+  it('show the report of a rollout, with its tables', async () => {
+    const { token, org } = await owner();
+    const made = async (path: string, body: object): Promise<string> =>
+      expectAnswer<{ id: string }>(await product.api.post(`${org}${path}`, body, { token }), 201).id;
+    const target = await made('/rollout-targets', { name: 'web-1', kind: 'host', environment: 'production' });
+    const state = {
+      state: `sha256:${'7'.repeat(64)}`,
+      observedAt: new Date().toISOString(),
+      ttlSeconds: 3_600,
+    };
+    const reported = await product.api.call('PUT', `${org}/rollout-targets/${target}/state`, state, {
+      token,
+    });
+    expectAnswer(reported, 200);
+    const policyId = await made('/rollout-policies', {
+      name: 'production',
+      quorum: { anyOf: [{ allOf: [{ count: 1 }] }] },
+    });
+    const rollout = await made('/rollouts', { title: 'web 1.2.3', policyId });
+    const step = { command: 'http.put', arguments: { url: 'https://deploy.example/web' } };
+    const plan = {
+      environment: 'production',
+      targets: [target],
+      steps: [{ ...step, name: 'install' }],
+      recovery: { kind: 'rollback', windowSeconds: 3_600, steps: [{ ...step, name: 'put back' }] },
+    };
+    expectAnswer(await product.api.call('PUT', `${org}/rollouts/${rollout}/plan`, plan, { token }), 200);
+
+    await context.setExtraHTTPHeaders({ authorization: `Bearer ${token}` });
+    await open(`/api/v1${org}/rollouts/${rollout}/report`);
+    expect(await page.locator('td', { hasText: 'put back' }).count()).toBe(1);
+    await looksRight();
+  });
 
   it('have a place for each fault, which shows on a narrow screen', async () => {
     await open('/api/docs/faults#access.denied');
