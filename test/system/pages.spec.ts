@@ -86,17 +86,17 @@ describe.skipIf(missing)('the pages in a browser', { timeout: 60_000 }, () => {
     await looksRight();
   });
 
-  async function owner(): Promise<{ token: string; org: string }> {
+  async function signedIn(): Promise<{ token: string; org: string }> {
     const login = { email: 'olga@acme.example', password: PASSWORD, organization: 'acme' };
-    const signedIn = expectAnswer<{ accessToken: string; organization: { id: string } }>(
+    const answer = expectAnswer<{ accessToken: string; organization: { id: string } }>(
       await product.api.post('/auth/login', login),
       200,
     );
-    return { token: signedIn.accessToken, org: `/orgs/${signedIn.organization.id}` };
+    return { token: answer.accessToken, org: `/orgs/${answer.organization.id}` };
   }
 
   it('take an invitation up', async () => {
-    const { token, org } = await owner();
+    const { token, org } = await signedIn();
     const invited = { email: 'mei@acme.example', role: 'viewer' };
     const { url } = expectAnswer<{ url: string }>(
       await product.api.post(`${org}/invitations`, invited, { token }),
@@ -128,7 +128,7 @@ describe.skipIf(missing)('the pages in a browser', { timeout: 60_000 }, () => {
   }, 120_000);
 
   it('show the report of a rollout, with its tables', async () => {
-    const { token, org } = await owner();
+    const { token, org } = await signedIn();
     const made = async (path: string, body: object): Promise<string> =>
       expectAnswer<{ id: string }>(await product.api.post(`${org}${path}`, body, { token }), 201).id;
     const target = await made('/rollout-targets', { name: 'web-1', kind: 'host', environment: 'production' });
