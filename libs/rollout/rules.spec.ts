@@ -24,7 +24,7 @@ const plan: Plan = {
   ],
   steps: [step],
   artifacts: [{ name: 'app', digest: `sha256:${'0'.repeat(64)}` }],
-  secrets: [{ path: 'db/password', version: 3 }],
+  secrets: [{ path: 'db/password', version: 3, createdAt: '2026-11-22T00:00:00.000Z' }],
   waves: [
     { targets: ['a'], bakeSeconds: 0, checks: [step], failureLimit: 0 },
     { targets: ['b'], bakeSeconds: 0, checks: [], failureLimit: 0 },

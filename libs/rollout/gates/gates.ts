@@ -97,7 +97,8 @@ export class Gates {
       row.plan.targets.map(({ id }) => id),
     );
     const surfaces = targets.flatMap(({ surface_id: id }) => id ?? []);
-    if (surfaces.length === 0) return { verdict: 'inconclusive', reason: 'no_surface' };
+    // Of a target without a surface nothing is projected, so nobody knows that it is ready.
+    if (surfaces.length < row.plan.targets.length) return { verdict: 'inconclusive', reason: 'no_surface' };
     let until = Infinity;
     for (const id of surfaces) {
       const posture = await this.postures.of(tx, id);

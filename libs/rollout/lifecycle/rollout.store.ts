@@ -235,16 +235,3 @@ export async function lockExpired(tx: SystemTx, now: Date, limit: number): Promi
     [now, limit],
   );
 }
-
-/** The versions of secrets by path; those that are not there, or deleted, are missing. */
-export async function readSecretVersions(
-  tx: AnyTx,
-  orgId: string,
-  paths: readonly string[],
-): Promise<{ path: string; version: number }[]> {
-  return tx.query<{ path: string; version: number }>(
-    `SELECT path, current_version AS version FROM secrets
-      WHERE org_id = $1 AND path = ANY($2) AND deleted_at IS NULL`,
-    [orgId, paths],
-  );
-}
