@@ -89,7 +89,11 @@ describe('what is never automated unconditionally', () => {
     const plan = (step: object) =>
       kit.put(author, `/rollouts/${id}/plan`, planOf(targets, { steps: [step] }));
     expectStatus(await plan({ name: 'x', command: 'sh' }), 400, 'rollout.unknown_command');
-    expectStatus(await plan({ ...stage.call('x', '/', 'http.post'), idempotent: true }), 400, 'rollout.bad_plan');
+    expectStatus(
+      await plan({ ...stage.call('x', '/', 'http.post'), idempotent: true }),
+      400,
+      'rollout.bad_plan',
+    );
     const secret = { name: 'x', command: 'http.put', arguments: { url: 'https://a:b@x.example/' } };
     expectStatus(await plan(secret), 400, 'rollout.bad_plan');
   });
