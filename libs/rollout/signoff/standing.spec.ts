@@ -128,6 +128,28 @@ describe('an approval', () => {
       expect(met({ anyOf: [{ allOf: [{ count: 1, role }] }] }, [['ann', 'bob']])).toBe(true);
   });
 
+  it('of one account brings no role of another that denied it before, or may not sign off', () => {
+    const security: Quorum = { anyOf: [{ allOf: [{ count: 1, role: 'security' }] }] };
+    const met = (other: SignOffRow, active = true) => {
+      const members = [
+        account('ann', { role_name: 'devops' }),
+        account('bob', { role_name: 'security', active }),
+      ];
+      const asked = stand([signed('ann', { ago: 10 }), other], { members, links: [['ann', 'bob']] });
+      expect(asked.isMet(one, 'change', DIGEST)).toBe(true);
+      return asked.isMet(security, 'change', DIGEST);
+    };
+    expect(met(signed('bob', { ago: 20 }))).toBe(true);
+    expect(met(signed('bob', { ago: 20, decision: 'deny' }))).toBe(false);
+    expect(met(signed('bob', { ago: 20 }), false)).toBe(false);
+  });
+
+  it('is not undone by what an account that may not sign off says later', () => {
+    const members = [account('ann'), account('bob', { active: false })];
+    const said = [signed('ann', { ago: 20 }), signed('bob', { ago: 10, decision: 'deny' })];
+    expect(isMet(said, { members, links: [['ann', 'bob']] })).toBe(true);
+  });
+
   it('makes its person the approver, from whom other duties are kept', () => {
     const { conflicts } = stand([signed('ann'), signed('bob', { decision: 'deny' })], {
       rules: { separate: [['approver', 'executor']], denials: 2 },
