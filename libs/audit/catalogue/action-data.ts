@@ -232,7 +232,7 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
   'rollout_person.unlinked': { target: 'user', data: ['sameAs'] },
   'rollout_break_glass.opened': {
     target: 'rollout',
-    data: ['breakGlass', 'digest', 'incident', 'needed', 'endsAt', 'closedGates'],
+    data: ['breakGlass', 'digest', 'incident', 'needed', 'unread', 'endsAt', 'closedGates'],
   },
   'rollout_break_glass.reviewed': { target: 'rollout', data: ['breakGlass'] },
   'evidence.recorded': {

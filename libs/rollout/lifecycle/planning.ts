@@ -9,7 +9,7 @@ import { humanOf } from '../signoff/human.ts';
 import { namedSource, type SourceStanding, standingOfSource } from '../sources/source-standing.ts';
 import { findTargets } from '../targets/target.store.ts';
 import { liveState } from '../targets/targets.ts';
-import { type Forbidden, forbiddenClass, graver } from './classes.ts';
+import { graver, requireAllowed, stepsOf } from './classes.ts';
 import { type By, Moves, nextState } from './moves.ts';
 import {
   type Effect,
@@ -32,11 +32,11 @@ import {
   storePlan,
 } from './rollout.store.ts';
 
-const FORBIDDEN: Readonly<Record<Forbidden, () => Error>> = {
-  secret_provisioning: () => RolloutFault.forbidden_secret_provisioning(),
-  business_action: () => RolloutFault.forbidden_business_action(),
-  destruction_unmarked: () => RolloutFault.forbidden_destruction(),
-};
+/** Where what is there differs from what was sealed; `unread` where that is not known, and was not known otherwise. */
+export interface Difference {
+  readonly what: string;
+  readonly unread: boolean;
+}
 
 /** Makes plans and seals them, and tells whether what was sealed is still what is there. */
 @Injectable()
@@ -101,24 +101,26 @@ export class Planning {
   }
 
   /**
-   * Where what is there differs from what was sealed: `source`, `target:<id>`, `secret:<path>`, `policy`, `command:<name>`. What
-   * cannot be read, or was seen too long ago, differs. `targets`: those that nothing was done to yet.
+   * Where what is there differs from what was sealed: `source`, `target:<id>`, `secret:<path>`, `policy`, `command:<name>`,
+   * `digest`. What cannot be read, or was seen too long ago, differs. `targets`: those that nothing was done to yet.
    */
-  async differences(tx: AnyTx, row: PlannedRow, targets?: readonly string[]): Promise<string[]> {
+  async differences(tx: AnyTx, row: PlannedRow, targets?: readonly string[]): Promise<Difference[]> {
     const { plan } = row;
-    const found: string[] = [];
+    const found = new Map<string, boolean>();
+    const differs = (what: string, unread = false): void => void found.set(what, unread);
     const standing = await this.source(tx, row);
-    if (standing !== undefined && standing.verdict !== 'pass') found.push('source');
+    if (standing !== undefined && standing.verdict !== 'pass') differs('source', standing.verdict !== 'fail');
     const compared = plan.targets.filter(({ id }) => targets === undefined || targets.includes(id));
-    const live = await this.#liveTargets(
+    const rows = await findTargets(
       tx,
       row.org_id,
       compared.map(({ id }) => id),
     );
+    const now = this.clock.now();
     for (const target of compared) {
-      const now = live.get(target.id);
-      if (now === undefined || now.state !== target.state || now.version !== target.version)
-        found.push(`target:${target.id}`);
+      const live = rows.find(({ id }) => id === target.id);
+      const isOther = live?.state !== target.state || live.version !== target.version;
+      if (isOther || liveState(live, now) === undefined) differs(`target:${target.id}`, !isOther);
     }
     const versions = await this.#secrets(
       tx,
@@ -126,7 +128,7 @@ export class Planning {
       plan.secrets.map(({ path }) => path),
     );
     for (const { path, version } of plan.secrets)
-      if (versions.get(path) !== version) found.push(`secret:${path}`);
+      if (versions.get(path) !== version) differs(`secret:${path}`);
     const policy = await readPolicy(tx, row.org_id, plan.policy.id);
     const rules = JSON.stringify(policy?.rules ?? null);
     const livePlan = {
@@ -134,13 +136,13 @@ export class Planning {
       policy: { ...plan.policy, rules: JSON.parse(rules) as Plan['policy']['rules'] },
     };
     if (policy === undefined || subjectDigest(row.org_id, livePlan) !== subjectDigest(row.org_id, plan))
-      found.push('policy');
-    for (const step of [...plan.steps, ...plan.recovery.steps]) {
-      if (this.runner.command(step.command)?.version !== step.version) found.push(`command:${step.command}`);
+      differs('policy');
+    for (const step of stepsOf(plan)) {
+      if (this.runner.command(step.command)?.version !== step.version) differs(`command:${step.command}`);
     }
     // The row itself may have been altered behind the product's back.
-    if (subjectDigest(row.org_id, plan) !== row.digest) found.push('digest');
-    return [...new Set(found)];
+    if (subjectDigest(row.org_id, plan) !== row.digest) differs('digest');
+    return [...found].map(([what, unread]) => ({ what, unread }));
   }
 
   async #liveTargets(tx: AnyTx, orgId: string, ids: readonly string[]): Promise<Map<string, PlannedTarget>> {
@@ -243,8 +245,7 @@ export class Planning {
       idempotent: command.idempotent && (field.idempotent ?? true),
       irreversible: field.irreversible ?? false,
     };
-    const forbidden = forbiddenClass(step);
-    if (forbidden) throw FORBIDDEN[forbidden]();
+    requireAllowed([step]);
     return step;
   }
 }

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { rolePermissions } from '#auth';
 import { Clock } from '#kernel';
 import { readProducers } from '../evidence/evidence.store.ts';
+import { readAskers } from '../freeze/freeze.store.ts';
 import { type AnyTx, authorsOf, type PlannedRow, type RolloutRow } from '../lifecycle/rollout.store.ts';
 import type { PolicyRules } from '../policy/policy-rules.ts';
 import { conflicts, type Duty, type Holders } from './duties.ts';
@@ -34,10 +35,12 @@ export class Standing {
   /** `besides` are accounts that are about to take on a duty. */
   async of(tx: AnyTx, row: RolloutRow, besides: readonly string[] = []): Promise<Stand> {
     const signOffs = await readSignOffs(tx, row.org_id, row.id);
+    const askers = await readAskers(tx, row.org_id, row.id);
     const producers = row.digest === null ? [] : await readProducers(tx, row.org_id, subjectsOf(row));
     const involved = [
       ...authorsOf(row),
       ...signOffs.map(({ user_id: id }) => id),
+      ...askers.values(),
       ...producers,
       ...[row.executor_id, row.verifier_id].filter((id) => id !== null),
       ...besides,
@@ -48,19 +51,21 @@ export class Standing {
       accounts.map(({ user_id: userId, email }) => ({ userId, email })),
       links,
     );
-    return standOf(row, { signOffs, producers, accounts, personOf, now: this.clock.now() });
+    return standOf(row, { signOffs, askers, producers, accounts, personOf, now: this.clock.now() });
   }
 }
 
 interface Known {
   readonly signOffs: readonly SignOffRow[];
+  /** Who asked for an exception, by what its quorum signs. */
+  readonly askers: ReadonlyMap<string, string>;
   readonly producers: readonly string[];
   readonly accounts: readonly StandingRow[];
   readonly personOf: (userId: string) => string;
   readonly now: Date;
 }
 
-function standOf(row: RolloutRow, { signOffs, producers, accounts, personOf, now }: Known): Stand {
+function standOf(row: RolloutRow, { signOffs, askers, producers, accounts, personOf, now }: Known): Stand {
   const rules: PolicyRules | undefined = row.plan?.policy.rules;
   const pairs = rules?.separate ?? [];
   const people = (ids: readonly (string | null)[]): Set<string> =>
@@ -70,6 +75,11 @@ function standOf(row: RolloutRow, { signOffs, producers, accounts, personOf, now
     evidence_producer: people(producers),
     executor: people([row.executor_id]),
     verifier: people([row.verifier_id]),
+  };
+  /** Nobody signs what they asked for. */
+  const isOwnAsk = ({ purpose, digest, user_id: id }: SignOffRow): boolean => {
+    const asker = purpose === 'freeze' ? askers.get(digest) : undefined;
+    return asker !== undefined && personOf(asker) === personOf(id);
   };
   const byId = new Map(accounts.map((account) => [account.user_id, account]));
   const counted = signOffs.map((one) => {
@@ -81,6 +91,7 @@ function standOf(row: RolloutRow, { signOffs, producers, accounts, personOf, now
       // What is signed in the future was signed by a clock that went wrong.
       age >= -60_000 &&
       age < (rules?.approvalSeconds ?? 0) * 1000 &&
+      !isOwnAsk(one) &&
       conflicts(personOf(one.user_id), 'approver', others, pairs).length === 0;
     return { ...one, counts };
   });
@@ -91,7 +102,12 @@ function standOf(row: RolloutRow, { signOffs, producers, accounts, personOf, now
       )
       .map((one) => ({ person: personOf(one.user_id), roles: [byId.get(one.user_id)?.role_name ?? ''] }));
   const approvers = row.digest === null ? [] : votersOf('change', row.digest, 'approve');
-  const holders: Holders = { ...others, approver: new Set(approvers.map(({ person }) => person)) };
+  // Who signed the way back is an approver of it as well.
+  const backers = row.recovery_digest === null ? [] : votersOf('rollback', row.recovery_digest, 'approve');
+  const holders: Holders = {
+    ...others,
+    approver: new Set([...approvers, ...backers].map(({ person }) => person)),
+  };
   const denied = row.digest === null ? [] : votersOf('change', row.digest, 'deny');
   return {
     personOf,
