@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { expectStatus, owner, startApp } from './app-in-process.ts';
+import { expectStatus, owner, startApp, until } from './app-in-process.ts';
 import { RolloutKit, type Somebody } from './rollouts.ts';
 
 /** An organization with the people that a rollout takes, and the moves that its specs make most. */
@@ -32,6 +32,24 @@ export async function startRollouts(parts: Parameters<typeof startApp>[0] = {}) 
       expect(await kit.read(olga, rollout.id)).toMatchObject({ state: 'approved' });
       return { rollout, targets, policyId };
     },
+    /** Signed off, armed, and executed by the operator. */
+    async executed(
+      change: Record<string, unknown> = {},
+      rules: Record<string, unknown> = {},
+      targets?: readonly string[],
+    ) {
+      const on = targets ?? [await kit.target(olga)];
+      const rollout = await kit.reviewed(author, await kit.policy(olga, rules), on, change);
+      expectStatus(await kit.sign(approver, rollout), 200);
+      for (const verb of ['arm', 'execute'])
+        expectStatus(await kit.post(operator, `/rollouts/${rollout.id}/${verb}`), 200);
+      return { ...rollout, targets: on };
+    },
+    stateIs: (id: string, state: string) =>
+      until(async () => {
+        const now = await kit.read(olga, id);
+        return now.state === state && now;
+      }, 30_000),
     arm: (id: string) => kit.post(operator, `/rollouts/${id}/arm`),
     execute: (id: string) => kit.post(operator, `/rollouts/${id}/execute`),
     stateOf: async (id: string): Promise<string> => (await kit.read(olga, id)).state,

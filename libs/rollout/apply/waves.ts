@@ -53,11 +53,11 @@ export function holdingsOf(
     recoveryUnits(plan),
     journal.filter(({ phase }) => phase === 'recovery'),
   );
-  const isNot = (ids: readonly string[]) => (id: string) => !ids.includes(id);
+  const isNotOnWayBack = (id: string): boolean => ![...back.done, ...back.partial].includes(id);
   return {
-    done: done.filter(isNot([...back.done, ...back.partial])),
-    partial: [...back.partial, ...partial.filter(isNot([...back.done, ...back.partial]))],
-    untouched: [...untouched, ...back.done],
+    done: done.filter(isNotOnWayBack),
+    partial: [...back.partial, ...partial.filter(isNotOnWayBack)],
+    untouched: [...untouched.filter(isNotOnWayBack), ...back.done],
   };
 }
 
