@@ -203,6 +203,11 @@ export class Advance {
     const due = Math.max(0, ...ends) + (row.plan.waves[wave]?.bakeSeconds ?? 0) * 1000;
     const left = Math.ceil((due - this.clock.now().getTime()) / 1000);
     if (left <= 0) return true;
+    await this.moves.note(tx, byUs(row), {
+      action: 'rollout.baking',
+      target: { type: 'rollout', id: row.id },
+      changes: { wave: { to: wave }, until: { to: new Date(due).toISOString() } },
+    });
     await this.#next(tx, row, left);
     return false;
   }

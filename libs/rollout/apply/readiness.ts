@@ -118,8 +118,11 @@ export class Readiness {
     return closed;
   }
 
-  /** Takes hold of the targets: of all of them, or a fault that names those that another rollout holds. */
-  async lock(tx: OrgTx, caller: Caller, row: PlannedRow): Promise<void> {
+  /**
+   * Takes hold of the targets: of all of them, or a fault that names those that another rollout holds. `takesBack`: how
+   * far a rollback goes, where that is not everything that was touched.
+   */
+  async lock(tx: OrgTx, caller: Caller, row: PlannedRow, takesBack?: readonly string[]): Promise<void> {
     const ids = row.plan.targets.map(({ id }) => id);
     const held = await lockTargets(tx, row.org_id, ids, row.id);
     const targets = ids.filter((id) => !held.includes(id));
@@ -127,7 +130,7 @@ export class Readiness {
     await this.moves.note(tx, caller, {
       action: 'rollout.targets_locked',
       target: { type: 'rollout', id: row.id },
-      changes: { targets: { to: ids } },
+      changes: { targets: { to: ids }, ...(takesBack && { takesBack: { to: [...takesBack] } }) },
     });
   }
 

@@ -374,15 +374,15 @@ describe('what is under way', { timeout: 60_000 }, () => {
     const waves = [{ targets, bakeSeconds: 40, checks: [call('look', '/check', 'http.get')] }];
     const { id } = await at.executed({ waves, steps: [call('one', '/1')] }, {}, targets);
     const due = (job: string) => app.change('UPDATE pgboss.job SET start_after = now() WHERE id = $1', [job]);
-    /** The job that waits for the end of the baking. */
+    /** The job that waits for the end of the baking: put off, never failed. */
     const waiting = (not?: string) =>
       until(async () => {
         const job = await jobOf(id);
         const [row] = await app.sql(
-          `SELECT start_after > now() + interval '5 s' AS later FROM pgboss.job WHERE id = $1`,
+          `SELECT state, start_after > created_on + interval '5 s' AS later FROM pgboss.job WHERE id = $1`,
           [job],
         );
-        return job !== not && row?.['later'] === true && job;
+        return job !== not && row?.['state'] === 'created' && row['later'] === true && job;
       }, 30_000);
     const first = await waiting();
     await due(first);
@@ -393,6 +393,10 @@ describe('what is under way', { timeout: 60_000 }, () => {
       await due(second);
       await at.stateIs(id, 'verifying');
       expect(paths()).toEqual(['/1', '/check']);
+      const baking = (await app.records(kit.orgId, 'rollout.baking')).filter(
+        ({ target }) => target.id === id,
+      );
+      expect(baking).toHaveLength(2);
     } finally {
       app.clock.reset();
     }

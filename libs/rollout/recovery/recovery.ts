@@ -132,9 +132,9 @@ export class Recovery {
       const duties = stand.conflicts(userId, 'executor');
       if (duties.length > 0) throw RolloutFault.duty_conflict({ data: { duties } });
       await this.#requireSigned(tx, one, stand);
-      await this.#requireReversible(tx, one, stand, request);
+      await this.#requireReversible(tx, caller, one, stand, request);
       await this.#narrow(tx, one, request.targets);
-      await this.readiness.lock(tx, caller, one);
+      await this.readiness.lock(tx, caller, one, request.targets);
       const { reason } = request;
       const back = await this.moves.make(tx, caller, one, 'roll_back', ['recovery_known'], { reason });
       await this.applying.goOn(tx, one);
@@ -197,6 +197,7 @@ export class Recovery {
   /** A way back that is irreversible itself asks for what irreversible steps do: a backup of now, and words typed now. */
   async #requireReversible(
     tx: OrgTx,
+    caller: Caller,
     row: PlannedRow,
     stand: Stand,
     { confirmation }: RollbackRequest,
@@ -207,6 +208,11 @@ export class Recovery {
       throw RolloutFault.gates_closed({ data: { gates: [{ name: 'backup', verdict, reason }] } });
     const asked = confirmationFor(row.title, row.recovery_digest);
     if (confirmation !== asked) throw RolloutFault.confirmation_needed({ data: { confirmation: asked } });
+    await this.moves.note(tx, caller, {
+      action: 'rollout.confirmed',
+      target: { type: 'rollout', id: row.id },
+      changes: { digest: { to: row.recovery_digest } },
+    });
   }
 
   /** Where a rollback stops, no target is between two versions. */
