@@ -56,4 +56,16 @@ export async function startRollouts(parts: Parameters<typeof startApp>[0] = {}) 
   };
 }
 
+/** A call of the receiver as a step. */
+export const callTo = (
+  base: string,
+  name: string,
+  path: string,
+  command = 'http.put',
+): Record<string, unknown> => ({
+  name,
+  command,
+  arguments: { url: `${base}${path}` },
+});
+
 export type Rollouts = Awaited<ReturnType<typeof startRollouts>>;

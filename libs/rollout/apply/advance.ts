@@ -8,7 +8,7 @@ import { isClockWrong } from '../freeze/freeze.store.ts';
 import { Gates } from '../gates/gates.ts';
 import { type By, Moves, planned } from '../lifecycle/moves.ts';
 import { Planning } from '../lifecycle/planning.ts';
-import { lockRollout, type PlannedRow, storeJob } from '../lifecycle/rollout.store.ts';
+import { lockRollout, type PlannedRow, readLastMove, storeJob } from '../lifecycle/rollout.store.ts';
 import { findTargets, storeVersion } from '../targets/target.store.ts';
 import { type AdvanceJob, advanceQueue, STEP_SECONDS } from './advance-queue.ts';
 import { releaseAll } from './release.ts';
@@ -164,7 +164,9 @@ export class Advance {
   ): Promise<boolean> {
     const unit = units[index]!;
     const last = units[index - 1];
-    const glass = await openGlass(tx, row.org_id, row.id);
+    // One that has ended keeps nothing back that went on by its gates since.
+    const isByGlass = (await readLastMove(tx, row))?.move.endsWith('break_glass') === true;
+    const glass = isByGlass ? await openGlass(tx, row.org_id, row.id) : undefined;
     const closed = glass
       ? await this.#ended(tx, glass)
       : last?.wave !== unit.wave && (await this.#frozen(tx, row));

@@ -63,6 +63,7 @@ describe('a freeze window', () => {
     for (const wrong of [
       { start: '2026-01-01T00:00:00Z' },
       { start: '20261301T000000' },
+      { start: '20260230T000000' },
       { timeZone: 'Nowhere/Town' },
       { rule: 'FREQ=SECONDLY' },
       { rule: 'FREQ=FORTNIGHTLY' },

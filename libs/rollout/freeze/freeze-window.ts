@@ -27,7 +27,7 @@ const MOST_WALKED = 10_000;
 
 /** What is wrong with a window; undefined where nothing is. */
 export function windowFault({ start, timeZone, rule, durationSeconds }: Window): string | undefined {
-  if (!LOCAL.test(start) || Number.isNaN(asUtc(start)))
+  if (!LOCAL.test(start) || Number.isNaN(asUtc(start)) || asText(asUtc(start)) !== `${start}Z`)
     return 'start must be a local time as YYYYMMDDTHHMMSS';
   if (!isZone(timeZone)) return 'timeZone must be an IANA time zone';
   if (!(durationSeconds >= 60 && durationSeconds <= LONGEST_SECONDS))

@@ -241,16 +241,15 @@ export async function readMoves(tx: OrgTx, id: string, limit: number): Promise<M
   );
 }
 
-/** When it came into the state that it is in. */
-export async function readStateSince(
+/** The move that brought it into the state that it is in, and when. */
+export async function readLastMove(
   tx: AnyTx,
   { org_id: orgId, id }: RolloutRow,
-): Promise<Date | undefined> {
-  const row = await tx.one<{ at: Date }>(
-    'SELECT at FROM rollout_moves WHERE org_id = $1 AND rollout_id = $2 ORDER BY id DESC LIMIT 1',
+): Promise<Pick<MoveRow, 'move' | 'at'> | undefined> {
+  return tx.one<Pick<MoveRow, 'move' | 'at'>>(
+    'SELECT move, at FROM rollout_moves WHERE org_id = $1 AND rollout_id = $2 ORDER BY id DESC LIMIT 1',
     [orgId, id],
   );
-  return row?.at;
 }
 
 /** Those whose review or approval has ended by itself, locked. */

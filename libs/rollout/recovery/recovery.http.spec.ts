@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { expectStatus, until } from '../../../test/kit/app-in-process.ts';
 import { accept, HttpReceiver } from '../../../test/kit/http-receiver.ts';
-import { type Rollouts, startRollouts } from '../../../test/kit/rollout-people.ts';
+import { callTo, type Rollouts, startRollouts } from '../../../test/kit/rollout-people.ts';
 import { noop, planOf, type Somebody, statement, two } from '../../../test/kit/rollouts.ts';
 
 /** Going on and going back: who may order it, how far it goes, and what is never done twice. */
@@ -27,11 +27,7 @@ beforeEach(() => {
   receiver.requests.length = 0;
 });
 
-const call = (name: string, path: string, command = 'http.put'): Record<string, unknown> => ({
-  name,
-  command,
-  arguments: { url: `${receiver.url}${path}` },
-});
+const call = (name: string, path: string, command?: string) => callTo(receiver.url, name, path, command);
 const paths = (): string[] => receiver.requests.map(({ path }) => path);
 const back = (change: Record<string, unknown> = {}) => ({
   kind: 'rollback',

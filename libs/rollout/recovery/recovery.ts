@@ -13,8 +13,8 @@ import type { RolloutDetailView } from '../lifecycle/rollout.contract.ts';
 import {
   lockRollout,
   type PlannedRow,
+  readLastMove,
   readRollout,
-  readStateSince,
   storeRecoveryTargets,
 } from '../lifecycle/rollout.store.ts';
 import { detailView, found } from '../lifecycle/rollouts.ts';
@@ -189,7 +189,7 @@ export class Recovery {
   }
 
   async #requireSigned(tx: OrgTx, row: PlannedRow, stand: Stand): Promise<void> {
-    const quorum = rollbackQuorum(row, await readStateSince(tx, row), this.clock.now());
+    const quorum = rollbackQuorum(row, (await readLastMove(tx, row))?.at, this.clock.now());
     const missing = quorum ? stand.missing(quorum, 'rollback', row.recovery_digest) : [];
     if (missing.length > 0) throw RolloutFault.rollback_unsigned({ data: { missing } });
   }
