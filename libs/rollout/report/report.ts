@@ -266,7 +266,7 @@ async function steps(tx: OrgTx, id: string): Promise<Html> {
 async function glass(tx: OrgTx, id: string, names: Names): Promise<Html> {
   const rows = await glassesOf(tx, tx.orgId, id);
   return table(
-    ['Opened by', 'At', 'Until', 'Justification', 'Incident', 'Needed', 'Review'],
+    ['Opened by', 'At', 'Until', 'Justification', 'Incident', 'Needed', 'Unread', 'Review'],
     rows.map((one) => [
       names(one.opened_by),
       at(one.opened_at),
@@ -274,6 +274,7 @@ async function glass(tx: OrgTx, id: string, names: Names): Promise<Html> {
       one.justification,
       one.incident,
       one.needed ? 'yes' : 'no',
+      one.unread.join(', '),
       one.reviewed_by === null ? `due ${at(one.review_due_at)}` : `${names(one.reviewed_by)}: ${one.review}`,
     ]),
   );
