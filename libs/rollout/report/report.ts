@@ -14,6 +14,7 @@ import { readAccounts } from './report.store.ts';
 import * as parts from './sections.ts';
 
 const MOST_RISKS = 1_000;
+const REGISTER = 'Register of residual risks';
 
 /** The whole of a change on one page, for an auditor: as HTML that prints well and loads nothing. */
 @Injectable()
@@ -32,7 +33,7 @@ export class Reports {
       const change = await readChange(tx, row, stand);
       const names = parts.namesOf(change.accounts);
       const results = isPlanned(row) ? await this.gates.evaluate(tx, row, stand) : [];
-      return this.#page(row.title, caller, [
+      return this.#page({ title: row.title, foot: `rollout ${row.id}` }, caller, [
         parts.summary(change, names),
         section('People', parts.people(change)),
         section('Sign-offs', parts.signOffs(change, names)),
@@ -58,14 +59,14 @@ export class Reports {
       const ids = items.flatMap((one) => [one.raised_by, one.accepted_by ?? one.raised_by]);
       const names = parts.namesOf(await readAccounts(tx, [...new Set(ids)]));
       const more = next === undefined ? html`` : html`<p>There are more; these are the newest.</p>`;
-      return this.#page('Register of residual risks', caller, [parts.risks(items, names), more]);
+      return this.#page({ title: REGISTER, foot: REGISTER }, caller, [parts.risks(items, names), more]);
     });
   }
 
-  #page(title: string, caller: Caller, sections: readonly Html[]): string {
+  #page(of: { title: string; foot: string }, caller: Caller, sections: readonly Html[]): string {
     const { name } = caller.org;
     return pageOf(
-      { title, organization: name, made: this.clock.now(), maker: caller.display ?? caller.id },
+      { ...of, organization: name, made: this.clock.now(), maker: caller.display ?? caller.id },
       sections,
     );
   }

@@ -121,7 +121,10 @@ export function gates({ answers }: Change, results: readonly GateResult[], names
 function quorum({ anyOf }: Quorum): string {
   const all = anyOf.map(({ allOf }) =>
     allOf
-      .map(({ count, role }) => `${count} ${role === undefined ? 'of any role' : `of the role ${role}`}`)
+      .map(({ count, role }) => {
+        const heads = count === 1 ? '1 person' : `${count} people`;
+        return role === undefined ? heads : `${heads} of the role ${role}`;
+      })
       .join(' and '),
   );
   return all.join('; or ');
@@ -136,7 +139,7 @@ export function policy({ row: { plan } }: Change): Html {
     ['For irreversible steps', quorum(rules.irreversibleQuorum)],
     ['For a rollback within its window', quorum(rules.rollbackQuorum)],
     ['For an exception from a freeze', quorum(rules.freezeQuorum)],
-    ['Ends the review', rules.consensus ? 'one denial' : `${rules.denials} denials`],
+    ['Ends the review', rules.consensus || rules.denials === 1 ? 'one denial' : `${rules.denials} denials`],
     [
       'Kept apart',
       ['author and approver', ...rules.separate.map((pair) => pair.map(words).join(' and '))].join('; '),
