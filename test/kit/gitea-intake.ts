@@ -184,7 +184,7 @@ export class GiteaIntake {
 }
 
 /** What one test has to itself: a repository and a hook that is for it. */
-export class OwnHook {
+class OwnHook {
   intake: GiteaIntake;
   gitea: GiteaServer;
   repo: GiteaRepo;
