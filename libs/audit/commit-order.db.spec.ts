@@ -232,7 +232,7 @@ describe('the order of commits', () => {
       ...[...otherReaders].map(([orgId, reader]) => follow(reader, orgId, over)),
     ]);
     naive = { id, xid };
-  }, 40_000);
+  });
 
   it('is the order of positions: every reader saw every committed record, once', () => {
     expect(tally.commits).toBeGreaterThan(200);

@@ -241,7 +241,7 @@ function stream(
 }
 
 describe('a long export', () => {
-  beforeAll(() => fill(9_000), 30_000);
+  beforeAll(() => fill(9_000));
 
   it('is streamed over many batches without a seam', async () => {
     const answer = await stream('?limit=10000', key.key);

@@ -213,26 +213,22 @@ describe('after a crash of the server', () => {
     expect(foreign.exitCode ?? foreign.signalCode).toBeNull();
   });
 
-  test(
-    'a server that runs but does not answer is stopped and started anew',
-    { timeout: 40_000 },
-    async () => {
-      const dataDir = freshDirectory();
-      const killed = await app(dataDir, 'hold');
-      killed.child.kill('SIGKILL');
-      await killed.exited;
-      const [before] = postmasters(dataDir);
-      // Never kill(0): that is our own process group, which would stand still with the whole run.
-      if (before === undefined) throw new Error('the server did not outlive its app');
-      process.kill(before, 'SIGSTOP');
-      const log: string[] = [];
-      const server = await start(dataDir, log);
-      expect(server.outcome).toBe('started');
-      expect(log.join('\n')).toContain('does not answer');
-      expect(postmasters(dataDir)).toHaveLength(1);
-      expect(postmasters(dataDir)).not.toContain(before);
-    },
-  );
+  test('a server that runs but does not answer is stopped and started anew', async () => {
+    const dataDir = freshDirectory();
+    const killed = await app(dataDir, 'hold');
+    killed.child.kill('SIGKILL');
+    await killed.exited;
+    const [before] = postmasters(dataDir);
+    // Never kill(0): that is our own process group, which would stand still with the whole run.
+    if (before === undefined) throw new Error('the server did not outlive its app');
+    process.kill(before, 'SIGSTOP');
+    const log: string[] = [];
+    const server = await start(dataDir, log);
+    expect(server.outcome).toBe('started');
+    expect(log.join('\n')).toContain('does not answer');
+    expect(postmasters(dataDir)).toHaveLength(1);
+    expect(postmasters(dataDir)).not.toContain(before);
+  });
 
   async function crashed(): Promise<string> {
     const dataDir = freshDirectory();

@@ -14,7 +14,7 @@ let made = 0;
 beforeAll(async () => {
   intake = await GiteaIntake.start();
   gitea = intake.gitea;
-}, 60_000);
+});
 afterAll(() => intake.stop());
 
 /** Each test has a repository and a hook of its own. */
@@ -24,7 +24,7 @@ beforeEach(async () => {
   hook = await intake.baselined({ repositories: [repo.fullName] });
   intake.rollouts.commits = [];
   intake.rollouts.take();
-}, 30_000);
+});
 afterEach(async () => {
   gitea.mishap = undefined;
   gitea.meanwhile = undefined;
@@ -157,5 +157,5 @@ describe('a delivery that waits', () => {
     expectStatus(await intake.app.ask('PATCH', `${intake.base}/${hook}`, off), 200);
     expect(await intake.ended(hook, id)).toMatchObject({ state: 'failed', code: 'hook_disabled' });
     expect(told()).toEqual([]);
-  }, 60_000);
+  });
 });

@@ -14,7 +14,7 @@ let made = 0;
 beforeAll(async () => {
   intake = await GiteaIntake.start();
   gitea = intake.gitea;
-}, 60_000);
+});
 afterAll(() => intake.stop());
 
 /** Each test has a repository and a hook of its own. */
@@ -24,7 +24,7 @@ beforeEach(async () => {
   hook = await intake.baselined({ repositories: [repo.fullName] });
   intake.rollouts.commits = [];
   intake.rollouts.take();
-}, 30_000);
+});
 afterEach(async () => {
   gitea.mishap = undefined;
   gitea.meanwhile = undefined;
@@ -177,7 +177,7 @@ describe('a branch or a tag that is gone', () => {
     };
     const line = await deliver('push', gitea.pushed(repo, 'refs/heads/main'));
     expect([told(), line.state, gitea.mishap?.times]).toEqual([[], 'done', 0]);
-  }, 60_000);
+  });
 
   it('as a tag that moves is another one', async () => {
     const [one, two] = [repo.commit(), repo.commit()];

@@ -123,7 +123,7 @@ describe('a job', () => {
     const [dead] = await until(async () => {
       const found = await rows(queue.deadLetters);
       return found.length > 0 && found;
-    }, 20_000);
+    });
     expect(attempts).toEqual([0, 1, 2].map((attempt) => ({ text: 'anna@x.example', id, attempt })));
     expect(dead).toMatchObject({ state: 'created', source_id: id, source_output: { code: 'EBADLETTER' } });
     const all = [...(await rows(queue.name)), ...(await rows(queue.deadLetters))];
@@ -140,7 +140,7 @@ describe('a job', () => {
     await boss.stop();
     await until(async () => (await rows(queue.name, 'completed')).length === 1);
     expect(attempts.at(-1)).toEqual({ text: 'anna@x.example', id, attempt: 0 });
-  }, 30_000);
+  });
 
   it('is a dead letter at once where its failure is final', async () => {
     const queue = newQueue();
@@ -182,12 +182,12 @@ describe('a job', () => {
     // Crons are looked at every half minute, and when a process starts.
     await run(clone.adminUrl, 'UPDATE pgboss.version SET cron_on = NULL');
     await process(queue, handle);
-    await until(async () => seen.length > 0, 20_000);
+    await until(async () => seen.length > 0);
     expect(seen[0]).toBeUndefined();
     expect(reports).toEqual([]);
     await process(newQueue(), handle);
     expect(await run(clone.adminUrl, 'SELECT name FROM pgboss.schedule')).toEqual([]);
-  }, 30_000);
+  });
 });
 
 describe('a stop', () => {
@@ -263,11 +263,11 @@ describe('a database that is away', () => {
     await sleep(500);
     expect(seen).not.toContain('during');
     proxy.lead(target);
-    await until(async () => seen.includes('during'), 12_000);
+    await until(async () => seen.includes('during'));
     expect(reports.length).toBeGreaterThan(0);
     await jobs.onModuleDestroy();
     await proxy.close();
-  }, 30_000);
+  });
 });
 
 describe('the schema of the queues', () => {

@@ -31,7 +31,7 @@ beforeAll(async () => {
   author = await kit.somebody('author', 'operator');
   approver = await kit.somebody('approver', 'admin');
   operator = await kit.somebody('operator', 'operator');
-}, 60_000);
+});
 afterAll(async () => {
   await app.close();
   await receiver.stop();
@@ -51,7 +51,7 @@ const stateIs = (id: string, state: string) =>
   until(async () => {
     const now = await kit.read(olga, id);
     return now.state === state && now;
-  }, 30_000);
+  });
 
 /** Written, signed off and armed. */
 async function armed(
@@ -277,10 +277,10 @@ describe('gates of a policy', () => {
     const check = () => kit.post(author, `/rollouts/${rollout.id}/gates/up/check`);
     receiver.behaviour = answer(500);
     expectStatus(await check(), 202);
-    await until(async () => (await gateOf(rollout.id, 'up'))?.verdict === 'fail', 20_000);
+    await until(async () => (await gateOf(rollout.id, 'up'))?.verdict === 'fail');
     receiver.behaviour = accept;
     expectStatus(await check(), 202);
-    await until(async () => (await gateOf(rollout.id, 'up'))?.verdict === 'pass', 20_000);
+    await until(async () => (await gateOf(rollout.id, 'up'))?.verdict === 'pass');
     const bad = { gates: [{ name: 'up', kind: 'check', command: 'http.put', arguments: {} }] };
     expectStatus(
       await kit.post(olga, '/rollout-policies', { name: 'bad', quorum: oneOf, ...bad }),

@@ -31,7 +31,7 @@ beforeAll(async () => {
   author = await kit.somebody('author', 'operator');
   approver = await kit.somebody('approver', 'admin');
   operator = await kit.somebody('operator', 'operator');
-}, 60_000);
+});
 afterAll(async () => {
   await app.close();
   await receiver.stop();
@@ -51,7 +51,7 @@ const stateIs = (id: string, state: string) =>
   until(async () => {
     const now = await kit.read(olga, id);
     return now.state === state && now;
-  }, 30_000);
+  });
 const paths = (): string[] => receiver.requests.map(({ path }) => path);
 
 /** Written, signed off and armed. */
@@ -80,7 +80,7 @@ const repair = (id: string, said: string) =>
   kit.post(operator, `/rollouts/${id}/repair`, { answer: said, reason: 'looked at it' });
 const rollback = (id: string) => kit.post(operator, `/rollouts/${id}/rollback`, { reason: 'x' });
 
-describe('carrying out', { timeout: 60_000 }, () => {
+describe('carrying out', () => {
   it('does every step of every target once, wave by wave, in order', async () => {
     const targets = [await kit.target(olga), await kit.target(olga), await kit.target(olga)];
     const [a, b, c] = targets;

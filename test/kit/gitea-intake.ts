@@ -142,7 +142,7 @@ export class GiteaIntake {
     return until(async () => {
       const line = (await this.lines(hookId)).find((one) => one.id === id);
       return line?.state === 'queued' ? undefined : line;
-    }, 30_000);
+    });
   }
 
   /** Has everything read, and waits for it. */

@@ -28,7 +28,7 @@ interface Refused {
   body: { code: string; errors?: { path: string; message: string }[] };
 }
 
-describe('bad input', { timeout: 120_000 }, () => {
+describe('bad input', () => {
   let product: Product;
   let admin: SignedIn;
   let routes: Route[];
@@ -53,8 +53,8 @@ describe('bad input', { timeout: 120_000 }, () => {
       })),
     );
     before = await counts();
-  }, 180_000);
-  afterAll(() => disposeAll([product]), 60_000);
+  });
+  afterAll(() => disposeAll([product]));
 
   const resolve = (schema: Schema): Schema => {
     if (schema.$ref) return resolve(document.components.schemas[schema.$ref.split('/').at(-1) ?? ''] ?? {});
@@ -307,12 +307,12 @@ describe('bad input', { timeout: 120_000 }, () => {
   });
 });
 
-describe('a refresh token that is used twice', { timeout: 120_000 }, () => {
+describe('a refresh token that is used twice', () => {
   let product: Product;
   beforeAll(async () => {
     product = await startProduct();
-  }, 180_000);
-  afterAll(() => disposeAll([product]), 60_000);
+  });
+  afterAll(() => disposeAll([product]));
 
   it('ends the session for both who hold it, and is told in the log', async () => {
     const admin = await signIn(product, await setUp(product));

@@ -50,13 +50,13 @@ describe.skipIf(natsMissing !== undefined)('events', { timeout: 900_000 }, () =>
     proxy = await StallingProxy.before(server.adminUrl);
     nats = await NatsServer.start();
     for (let n = 0; n < 2; n += 1) workers[n] = await startWorker();
-  }, 120_000);
+  });
   afterAll(async () => {
     await disposeAll(all);
     await nats?.stop();
     await proxy?.close();
     await server?.stop();
-  }, 60_000);
+  });
 
   const chaos: Record<string, () => Promise<void>> = {
     nats: async () => {

@@ -28,7 +28,7 @@ function newDirectory(name: string): string {
 const me = ({ accessToken }: SignedIn): Use => ({ name: 'me', token: accessToken, path: '/auth/me' });
 const slowest = (samples: Sample[]) => Math.max(...samples.map((one) => one.answeredAt - one.sentAt));
 
-describe('a start that is refused', { timeout: 60_000 }, () => {
+describe('a start that is refused', () => {
   let database: Omit<TestDatabase, 'urls'>;
   beforeAll(async () => {
     database = await emptyDatabase();
@@ -152,7 +152,7 @@ describe('a start that is refused', { timeout: 60_000 }, () => {
   });
 });
 
-describe('a database that goes away and comes back', { timeout: 90_000 }, () => {
+describe('a database that goes away and comes back', () => {
   let server: EmbeddedServer;
   let proxy: StallingProxy;
   let product: Product;
@@ -170,12 +170,12 @@ describe('a database that goes away and comes back', { timeout: 90_000 }, () => 
       env: { PORTCULLIS_DATABASE_POOL_SIZE: '1' },
     });
     admin = await signIn(product, await setUp(product));
-  }, 120_000);
+  });
   afterAll(async () => {
     await disposeAll([product]);
     await proxy?.close();
     await server?.stop();
-  }, 60_000);
+  });
 
   const start = () =>
     startEmbeddedServer({ dataDir: dataDir(), log: () => undefined, settings: { fsync: 'off' } });
@@ -206,9 +206,7 @@ describe('a database that goes away and comes back', { timeout: 90_000 }, () => 
       await sleep(11_000);
       const backAt = performance.now();
       await comes();
-      await expect
-        .poll(() => all().at(-1) && lastOf(load, 'members1')?.status, { timeout: 15_000 })
-        .toBe(200);
+      await expect.poll(() => all().at(-1) && lastOf(load, 'members1')?.status).toBe(200);
       await sleep(500);
       await load.stop();
       const samples = all();
@@ -262,7 +260,7 @@ describe('a database that goes away and comes back', { timeout: 90_000 }, () => 
     const { token, path } = members();
     proxy.forget();
     const status = async () => (await product.api.get(path, { token })).status;
-    await expect.poll(status, { timeout: 12_000 }).toBe(200);
+    await expect.poll(status).toBe(200);
     expect(await Promise.all([status(), status(), status()])).toEqual([200, 200, 200]);
   });
 
@@ -289,7 +287,7 @@ describe('a database that goes away and comes back', { timeout: 90_000 }, () => 
   });
 });
 
-describe('a process that ends', { timeout: 90_000 }, () => {
+describe('a process that ends', () => {
   it('by kill -9, goes on where it was: sessions live, what was revoked stays revoked', async () => {
     const first = await startProduct();
     const all = [first];

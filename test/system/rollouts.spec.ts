@@ -50,12 +50,12 @@ beforeAll(async () => {
   await signInAll();
   const policy = { name: 'one', quorum: { anyOf: [{ allOf: [{ count: 1 }] }] } };
   policyId = (await ask('POST', '/rollout-policies', policy, 201)).id;
-}, 180_000);
+});
 afterAll(async () => {
   await disposeAll(products);
   await receiver.stop();
   await database.drop();
-}, 60_000);
+});
 
 async function signInAll(): Promise<void> {
   const [author, approver] = [
@@ -107,7 +107,7 @@ const ended = (id: string, states: readonly string[] = ENDS) =>
   until(async () => {
     const now = await read(id);
     return states.includes(now.state) && now;
-  }, 120_000);
+  });
 /** How often each path was asked. */
 function counted(): Map<string, number> {
   const counts = new Map<string, number>();
@@ -129,7 +129,7 @@ async function killedAtEveryBoundary(command: 'http.post' | 'http.put'): Promise
   for (let nth = 0; nth < STEPS; nth += 1) ids.push(await armed(nth, () => command));
   for (const id of ids) expectAnswer(await execute(id), 200);
   const waits = Array.from({ length: STEPS }, (_, nth) => `/${nth}/${nth}`);
-  await until(async () => waits.every((path) => counted().has(path)), 60_000);
+  await until(async () => waits.every((path) => counted().has(path)));
   await worker.kill9();
   hanging = false;
   worker = await start('worker');
@@ -180,11 +180,11 @@ describe('processes that are killed at any moment', { timeout: 300_000 }, () => 
     for (let nth = 0; nth < 6; nth += 1) ids.push(await armed(nth, mixed));
     // The API dies while it is asked to execute: each was begun whole, or not at all.
     const asked = ids.map((id) => execute(id).catch(() => undefined));
-    await until(async () => (await statesOf(ids)).some((state) => state !== 'armed'), 20_000);
+    await until(async () => (await statesOf(ids)).some((state) => state !== 'armed'));
     await api.kill9();
     await Promise.all(asked);
     const seen = counted().size;
-    await until(async () => counted().size > Math.min(seen + 3, 8), 60_000);
+    await until(async () => counted().size > Math.min(seen + 3, 8));
     await worker.kill9();
     [api, worker] = [await start('api'), await start('worker')];
     await signInAll();

@@ -63,7 +63,7 @@ class FrameReceiver {
 
 const positionOf = (line: string): number => Number(/"pos":(\d+)/.exec(line)?.[1]);
 
-describe('a log on its way to a sink', { timeout: 180_000 }, () => {
+describe('a log on its way to a sink', () => {
   let product: Product;
   const workers: Product[] = [];
   let receiver: FrameReceiver;
@@ -91,7 +91,7 @@ describe('a log on its way to a sink', { timeout: 180_000 }, () => {
       { token: admin.accessToken },
     );
     sinkId = expectAnswer<{ id: string }>(made, 201).id;
-  }, 120_000);
+  });
   afterAll(async () => {
     receiver?.stop();
     await disposeAll([product, ...workers]);
@@ -140,7 +140,7 @@ describe('a log on its way to a sink', { timeout: 180_000 }, () => {
   it('is taken over within 15 seconds from a worker that is killed, and nothing is missing', async () => {
     await fillLog(adminUrl, orgId, 20_000);
     const before = receiver.first.length;
-    await until(async () => receiver.first.length > before + 500, 30_000);
+    await until(async () => receiver.first.length > before + 500);
     const first = await holder();
     expect(first).not.toBeNull();
     const killedAt = performance.now();
@@ -170,7 +170,7 @@ describe('a log on its way to a sink', { timeout: 180_000 }, () => {
   it('survives the death of PostgreSQL in mid-flight', async () => {
     await fillLog(adminUrl, orgId, 20_000);
     const before = receiver.first.length;
-    await until(async () => receiver.first.length > before + 500, 30_000);
+    await until(async () => receiver.first.length > before + 500);
     // As the server is when one of its processes is killed: every connection ends, and it recovers by itself.
     const looking = new pg.Client({ connectionString: adminUrl });
     looking.on('error', () => undefined);
@@ -180,7 +180,7 @@ describe('a log on its way to a sink', { timeout: 180_000 }, () => {
     );
     process.kill(Number(rows[0].pid), 'SIGKILL');
     await looking.end().catch(() => undefined);
-    await until(() => head().catch(() => undefined), 30_000);
+    await until(() => head().catch(() => undefined));
     await complete(60_000);
     notInterleaved();
   });

@@ -77,9 +77,9 @@ const drained = (id: string) =>
   until(async () => {
     const { delivery } = await read(id);
     return delivery.lag === 0 && delivery;
-  }, 15_000);
+  });
 const failed = (id: string, code: string) =>
-  until(async () => (await read(id)).delivery.lastError?.code === code, 15_000);
+  until(async () => (await read(id)).delivery.lastError?.code === code);
 /** What arrived with an answer of success, checkpoints aside. */
 const lines = (requests = receiver.requests): string[] =>
   requests
@@ -163,7 +163,7 @@ describe('a webhook', () => {
   it('is left alone for a while after failures in a row, and tried with one event', async () => {
     receiver.behaviour = answer(503);
     const { id } = await create();
-    await until(async () => (await read(id)).delivery.breaker === 'open', 15_000);
+    await until(async () => (await read(id)).delivery.breaker === 'open');
     const before = receiver.requests.length;
     receiver.behaviour = accept;
     await drained(id);

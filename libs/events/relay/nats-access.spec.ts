@@ -12,7 +12,7 @@ import { NatsDestination } from './nats-destination.ts';
 if (natsMissing) console.log(`skipped: ${natsMissing}`);
 
 /** Who may publish, and to whom we do. */
-describe.skipIf(natsMissing !== undefined)('a NATS server that asks who we are', { timeout: 30_000 }, () => {
+describe.skipIf(natsMissing !== undefined)('a NATS server that asks who we are', () => {
   let dir = '';
   let certificates: ReturnType<typeof makeCertificates>;
   let nats: NatsServer;
