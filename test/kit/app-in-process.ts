@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Database, InvalidationStream } from '#database';
 import { undeclaredFields } from '#audit';
@@ -14,6 +13,8 @@ import { Setup, SystemState } from '#platform';
 import { MasterKey } from '#secrets';
 import { AppModule, type AppParts } from '../../apps/api/app.module.ts';
 import { cloneDatabase, run, type TestDatabase } from './database.ts';
+
+export { until } from './until.ts';
 
 /** A clock that runs as the system's does, and that a spec can set forward or back. */
 export class MovableClock extends Clock {
@@ -279,19 +280,4 @@ export function expectStatus(answer: Answered, status: number, code?: string): B
     );
   }
   return answer.body;
-}
-
-/** Waits until `condition` holds; what it holds at last. `withinMs` is when to give up: no spec may prove a time by it. */
-export async function until<T>(
-  condition: () => Promise<T | undefined | false>,
-  withinMs = 60_000,
-): Promise<T> {
-  const deadline = performance.now() + withinMs;
-  for (;;) {
-    const found = await condition();
-    if (found !== undefined && found !== false) return found;
-    if (performance.now() > deadline)
-      throw new Error(`it did not become true in ${withinMs} ms: ${condition.toString()}`);
-    await sleep(20);
-  }
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jetstreamManager, type NextMsgRequest, type SeqMsgRequest } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { until } from './app-in-process.ts';
+import { until } from './until.ts';
 import { freePort } from './ports.ts';
 
 const program = ['/usr/sbin/nats-server', '/usr/local/bin/nats-server', '/usr/bin/nats-server'].find((path) =>
