@@ -14,7 +14,8 @@ import { runningProcesses, type Seen, treeOf } from './processes.ts';
 /** What `npm start` runs, without npm between us and the process. */
 const START = ['apps/start.mjs'];
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const STOP_WITHIN_MS = 10_000;
+/** When to give up. The product ends itself with another code than 0 where a stop takes longer than it may. */
+const STOP_WITHIN_MS = 60_000;
 const madeHere = new Set<string>();
 
 export interface StartOptions {
@@ -179,7 +180,7 @@ export class Product {
     return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
-  /** Stops as Ctrl-C or a service manager does; fails unless all of it is gone, with exit code 0, within 10 s. */
+  /** Stops as Ctrl-C or a service manager does; fails unless all of it is gone, with exit code 0. */
   async stop(withinMs = STOP_WITHIN_MS): Promise<void> {
     const before = this.processes();
     const deadline = Date.now() + withinMs;
