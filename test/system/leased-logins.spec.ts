@@ -95,9 +95,7 @@ describe('the product with leased users of the database', () => {
   it('works as them, one of each role', async () => {
     await signIn(product, owner, 'acme');
     const kinds = async () => (await connected()).map((user) => user.replace(/-[0-9a-f]+$/, ''));
-    await expect
-      .poll(kinds)
-      .toEqual(expect.arrayContaining(['v-portcullis-app', 'v-portcullis-system']));
+    await expect.poll(kinds).toEqual(expect.arrayContaining(['v-portcullis-app', 'v-portcullis-system']));
     // None but those; one whose lease ended between the two looks is gone at the next.
     await expect
       .poll(async () => {
