@@ -12,6 +12,7 @@ import {
   startApp,
   until,
 } from '../../test/kit/app-in-process.ts';
+import { beside } from '../../test/kit/stopwatch.ts';
 import { verifyExport } from '../../test/system/verify-export.ts';
 import { AuditExport } from './audit-export.ts';
 
@@ -158,14 +159,21 @@ describe('the export', () => {
 });
 
 describe('waiting for an event', () => {
+  const cheapest = (): Promise<unknown> => product.sql('SELECT 1');
+
   it('ends with the event', async () => {
     const head = Number(headerOf(await read(), 'x-audit-next'));
-    const started = performance.now();
-    const waiting = read(`?after=${head}&wait=20`);
-    await sleep(500);
-    await act();
-    const answer = await waiting;
-    expect(performance.now() - started).toBeLessThan(10_000);
+    const {
+      value: answer,
+      ms,
+      machine,
+    } = await beside(cheapest, async () => {
+      const waiting = read(`?after=${head}&wait=20`);
+      await sleep(500);
+      await act();
+      return waiting;
+    });
+    expect(ms - machine).toBeLessThan(10_000);
     expect(linesOf(answer).map((line) => JSON.parse(line).action)).toContain('org.updated');
     expect(Number(headerOf(answer, 'x-audit-next'))).toBeGreaterThan(head);
   });
@@ -180,9 +188,9 @@ describe('waiting for an event', () => {
   });
 
   it('does not wait where there is something', async () => {
-    const started = performance.now();
-    expect(linesOf(await read('?after=0&limit=1&wait=30'))).toHaveLength(1);
-    expect(performance.now() - started).toBeLessThan(5_000);
+    const { value, ms, machine } = await beside(cheapest, () => read('?after=0&limit=1&wait=30'));
+    expect(linesOf(value)).toHaveLength(1);
+    expect(ms - machine).toBeLessThan(5_000);
   });
 
   it('ends with a refusal when the key is revoked meanwhile', async () => {

@@ -18,6 +18,7 @@ import {
   HttpReceiver,
 } from '../../../test/kit/http-receiver.ts';
 import { fillLog } from '../../../test/kit/long-log.ts';
+import { beside } from '../../../test/kit/stopwatch.ts';
 import { HeldSecrets, quick } from '../../../test/kit/sinks.ts';
 import { verifyExport } from '../../../test/system/verify-export.ts';
 import { SinkRelays } from './sink-relays.ts';
@@ -206,9 +207,8 @@ describe('a webhook', () => {
     try {
       const { id } = await create({ url: other.url }, { name: 'another' });
       await drained(id);
-      const begun = performance.now();
-      await act();
-      expect(performance.now() - begun).toBeLessThan(2_000);
+      const { ms, machine } = await beside(() => product.sql('SELECT 1'), act);
+      expect(ms - machine).toBeLessThan(2_000);
       await drained(id);
     } finally {
       await other.stop();
