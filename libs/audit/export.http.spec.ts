@@ -120,6 +120,7 @@ describe('the export', () => {
   });
 
   it('speaks OCSF about the same positions', async () => {
+    for (let times = 0; times < 5; times += 1) await act();
     const native = linesOf(await read('?limit=5')).map((line) => JSON.parse(line));
     const answer = await read('?limit=5&format=ocsf');
     const ocsf = linesOf(answer).map((line) => JSON.parse(line));
@@ -135,6 +136,7 @@ describe('the export', () => {
       (await product.records(admin.organization.id, 'audit.exported')).filter(
         ({ actor }) => actor.id === reader.id,
       ).length;
+    product.clock.hold();
     for (let n = 0; n < 5; n += 1) expectStatus(await read('?limit=1', reader.key), 200);
     expect(await count()).toBe(1);
     product.clock.advance(599_000);
@@ -163,6 +165,8 @@ describe('waiting for an event', () => {
 
   it('ends with the event', async () => {
     const head = Number(headerOf(await read(), 'x-audit-next'));
+    const role = { name: 'Heard of', permissions: ['org:read'] };
+    const roles = `/orgs/${admin.organization.id}/roles`;
     const {
       value: answer,
       ms,
@@ -170,11 +174,11 @@ describe('waiting for an event', () => {
     } = await beside(cheapest, async () => {
       const waiting = read(`?after=${head}&wait=20`);
       await sleep(500);
-      await act();
+      expectStatus(await product.post(roles, role, { token: admin.accessToken }), 201);
       return waiting;
     });
     expect(ms - machine).toBeLessThan(10_000);
-    expect(linesOf(answer).map((line) => JSON.parse(line).action)).toContain('org.updated');
+    expect(linesOf(answer).map((line) => JSON.parse(line).action)).toContain('role.created');
     expect(Number(headerOf(answer, 'x-audit-next'))).toBeGreaterThan(head);
   });
 
@@ -203,6 +207,24 @@ describe('waiting for an event', () => {
     const revoke = `/orgs/${admin.organization.id}/api-keys/${reader.id}`;
     expectStatus(await product.delete(revoke, { token: admin.accessToken }), 204);
     expect((await waiting).status).toBe(401);
+  });
+
+  it('ends with nothing that came after the role of who waits no longer lets them read', async () => {
+    const person = { email: 'demoted@acme.example', name: 'Dee', password: 'correct horse battery staple 2' };
+    const userId = await product.addMember(admin, person, 'auditor');
+    const { accessToken } = await product.signIn(person);
+    const head = Number(headerOf(await read(), 'x-audit-next'));
+    // Beyond what its own refusal and the change of the role will be.
+    const waiting = read(`?after=${head + 3}&wait=20`, accessToken);
+    await until(async () => (await product.records(admin.organization.id, 'audit.exported')).length > 0);
+    const member = `/orgs/${admin.organization.id}/members/${userId}`;
+    const change = { token: admin.accessToken, body: { role: 'viewer' } };
+    expectStatus(await product.ask('PATCH', member, change), 200);
+    for (let times = 0; times < 5; times += 1) await act();
+    const answer = await waiting;
+    if (answer.status === 200) expect(linesOf(answer)).toEqual([]);
+    else expect(answer.status).toBeGreaterThanOrEqual(400);
+    expectStatus(await read('?limit=1', accessToken), 403);
   });
 });
 

@@ -16,24 +16,31 @@ import { cloneDatabase, run, type TestDatabase } from './database.ts';
 
 export { until } from './until.ts';
 
-/** A clock that runs as the system's does, and that a spec can set forward or back. */
+/** A clock that runs as the system's does, and that a spec can set forward or back, or hold. */
 export class MovableClock extends Clock {
   #ahead = 0;
+  #held: { readonly now: number; readonly monotonic: number } | undefined;
 
   override now(): Date {
-    return new Date(Date.now() + this.#ahead);
+    return new Date((this.#held?.now ?? Date.now()) + this.#ahead);
   }
 
   override monotonic(): number {
-    return performance.now() + Math.max(0, this.#ahead);
+    return (this.#held?.monotonic ?? performance.now()) + Math.max(0, this.#ahead);
   }
 
   advance(ms: number): void {
     this.#ahead += ms;
   }
 
+  /** Stands still from now on, but for `advance`: what a spec does meanwhile takes no time. */
+  hold(): void {
+    this.#held = { now: Date.now(), monotonic: performance.now() };
+  }
+
   reset(): void {
     this.#ahead = 0;
+    this.#held = undefined;
   }
 }
 
