@@ -119,14 +119,14 @@ describe('whether an account exists', () => {
 
   it('would show here if the work differed: a request that no password is hashed for', async () => {
     const durations = { hashed: [] as number[], refused: [] as number[] };
-    for (let n = 0; n < 20; n += 1) {
+    for (let n = 0; n < 60; n += 1) {
       for (const [kind, password] of [['hashed', 'not the one it is'] as const, ['refused', ''] as const]) {
         const began = performance.now();
         await product.api.post('/auth/login', { email: address('unknown', n), password });
         durations[kind].push(performance.now() - began);
       }
     }
-    expect(compare(durations.hashed, durations.refused).auc).toBeGreaterThan(0.9);
+    expect(compare(durations.hashed, durations.refused).auc).toBeGreaterThan(0.8);
   });
 });
 
