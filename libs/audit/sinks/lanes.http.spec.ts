@@ -102,7 +102,7 @@ describe('a lane', () => {
       'SELECT lease_owner FROM portcullis.audit_sink_state WHERE sink_id = $1 AND lease_owner IS NULL',
       [id],
     );
-    expect(lane ?? (await until(() => unheld(id), 10_000))).toBeTruthy();
+    expect(lane ?? (await until(() => unheld(id)))).toBeTruthy();
     expect(received()).toHaveLength(before);
 
     const path = `/platform/audit-forks/${orgId}/acknowledge`;

@@ -49,6 +49,11 @@ describe.skipIf(natsMissing !== undefined)('the relay to NATS', () => {
       const rows = await all();
       return rows.length >= count && rows.every(({ evidence }) => evidence.length > 0) && rows;
     });
+  const failing = () =>
+    until(async () => {
+      const [lane] = await sql('SELECT failures FROM event_lanes WHERE org_id = $1', [orgId]);
+      return Number(lane?.['failures'] ?? 0) > 0;
+    });
   const sql = (text: string, values: unknown[]) => asRole(url(), (query) => query(text, values));
 
   /** Nothing lost, nothing twice, in order, and each evidenced with what the stream really holds. */
@@ -117,10 +122,7 @@ describe.skipIf(natsMissing !== undefined)('the relay to NATS', () => {
     await fill(30);
     await nats.kill();
     await fill(300);
-    await until(async () => {
-      const [lane] = await sql('SELECT failures FROM event_lanes WHERE org_id = $1', [orgId]);
-      return Number(lane?.['failures'] ?? 0) > 0;
-    });
+    await failing();
     await nats.restart();
     await expectWhole(330);
   });
@@ -132,7 +134,7 @@ describe.skipIf(natsMissing !== undefined)('the relay to NATS', () => {
     await fill(200);
     const admin = await product.signIn(owner, 'acme');
     expect(admin.accessToken).not.toBe('');
-    await sleep(700);
+    await failing();
     nats.thaw();
     await expectWhole(210);
   });
