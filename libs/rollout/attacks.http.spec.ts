@@ -13,7 +13,7 @@ let approver: Somebody;
 beforeAll(async () => {
   at = await startRollouts();
   ({ app, kit, olga, author, approver } = at);
-}, 60_000);
+});
 afterAll(() => app.close());
 afterEach(() => app.clock.reset());
 const approved: Rollouts['approved'] = (...given) => at.approved(...given);
