@@ -124,7 +124,7 @@ const IDEMPOTENCY_KEY = {
   required: false,
   description:
     'Repeat a request with the same key when its answer was lost: it is not done again and answers the same.',
-  schema: { type: 'string', minLength: 1, maxLength: 200 },
+  schema: { type: 'string', minLength: 1, maxLength: 200, pattern: '^[\\x21-\\x7e]+$' },
 };
 
 function responsesOf(route: Route): Record<string, Operation> {
