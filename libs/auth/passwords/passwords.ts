@@ -11,7 +11,8 @@ import {
   parseHash,
   SALT_BYTES,
 } from './password-hash.ts';
-import type { HashJob, HashResult } from './password-worker.ts';
+import type { HashJob } from './argon2id.ts';
+import type { HashResult } from './password-worker.ts';
 
 /** Jobs that may wait for a thread: about a second's worth on two cores. */
 const QUEUE = 64;
