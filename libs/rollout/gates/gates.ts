@@ -3,7 +3,13 @@ import type { OrgTx } from '#database';
 import { Clock } from '#kernel';
 import { BACKUP, REHEARSAL } from '../evidence/statement.ts';
 import { evidenceOf, type EvidenceRow, newestFacts } from '../evidence/evidence.store.ts';
-import { clockSkew, type FreezeRow, readExceptions, readFreezes } from '../freeze/freeze.store.ts';
+import {
+  type FreezeRow,
+  isClockWrong,
+  readExceptions,
+  readFreezes,
+  signedAs,
+} from '../freeze/freeze.store.ts';
 import { inForce } from '../freeze/freezes.ts';
 import { isIrreversible } from '../lifecycle/plan.ts';
 import { type AnyTx, authorsOf, type PlannedRow } from '../lifecycle/rollout.store.ts';
@@ -14,7 +20,7 @@ import { hexOf, maySign, type Stand, Standing } from '../signoff/standing.ts';
 import { commitSubject, isGiteas, judgeFacts } from '../sources/facts.ts';
 import { standingOfSource } from '../sources/source-standing.ts';
 import { findTargets } from '../targets/target.store.ts';
-import { type GateResult, judge, SKEW_MS } from './gate.ts';
+import { type GateResult, judge } from './gate.ts';
 import { latestResults, type ResultRow, revokedHooks } from './gate.store.ts';
 import { Postures } from './postures.ts';
 
@@ -73,6 +79,11 @@ export class Gates {
   async freeze(tx: AnyTx, row: PlannedRow): Promise<Judged> {
     const stand = await this.standing.of(tx, row);
     return freeze({ tx, row, stand, now: this.clock.now().getTime() });
+  }
+
+  /** The backup alone, as before irreversible steps. */
+  async backup(tx: AnyTx, row: PlannedRow, stand: Stand): Promise<Judged> {
+    return backup({ tx, row, stand, now: this.clock.now().getTime() });
   }
 
   async #look(tx: OrgTx, looking: Looking, rule: GateRule): Promise<Judged> {
@@ -164,17 +175,16 @@ async function signOff({ row, stand }: Looking): Promise<Judged> {
 }
 
 async function freeze({ tx, row, stand, now }: Looking): Promise<Judged> {
-  const skew = await clockSkew(tx, new Date(now));
   // A clock that is wrong knows nothing of calendars.
-  if (!(Math.abs(skew) <= SKEW_MS)) return { verdict: 'inconclusive', reason: 'clock_skew' };
-  const exceptions = await readExceptions(tx, row.org_id, row.id, row.digest);
+  if (await isClockWrong(tx, new Date(now))) return { verdict: 'inconclusive', reason: 'clock_skew' };
+  const plan = { rolloutId: row.id, digest: row.digest, now: new Date(now) };
+  const exceptions = await readExceptions(tx, row.org_id, plan);
   for (const one of await readFreezes(tx, row.org_id)) {
     if (!concerns(one, row) || !inForce(one, now).active) continue;
     const excepted = exceptions.some(
       (exception) =>
         exception.freeze_id === one.id &&
-        exception.expires_at.getTime() > now &&
-        stand.isMet(row.plan.policy.rules.freezeQuorum, 'freeze', `freeze:${exception.id}`),
+        stand.isMet(row.plan.policy.rules.freezeQuorum, 'freeze', signedAs(exception)),
     );
     if (!excepted) return fails('frozen');
   }

@@ -106,8 +106,15 @@ export function recoveryDigest(plan: Plan): string {
   return digestOf({ steps: plan.steps, recovery: plan.recovery });
 }
 
-export const isIrreversible = (plan: Plan): boolean =>
-  plan.steps.some(({ irreversible }) => irreversible) || plan.recovery.kind === 'irreversible';
+/** Whether anything of it cannot be taken back: a step, the way back itself, or that there is none. */
+export const isIrreversible = (plan: Pick<Plan, 'steps' | 'waves' | 'recovery'>): boolean =>
+  plan.recovery.kind === 'irreversible' ||
+  hasIrreversible(plan.steps) ||
+  plan.waves.some(({ checks }) => hasIrreversible(checks)) ||
+  hasIrreversible(plan.recovery.steps);
+
+export const hasIrreversible = (steps: readonly Pick<PlannedStep, 'irreversible'>[]): boolean =>
+  steps.some(({ irreversible }) => irreversible);
 
 /** What a person must type to let irreversible steps run. */
 export function confirmationFor(title: string, digest: string): string {

@@ -11,7 +11,7 @@ import { humanOf } from '../signoff/human.ts';
 import { namedSource, type SourceStanding, standingOfSource } from '../sources/source-standing.ts';
 import { findTargets } from '../targets/target.store.ts';
 import { liveState } from '../targets/targets.ts';
-import { type Forbidden, forbiddenClass, graver } from './classes.ts';
+import { graver, requireAllowed, stepsOf } from './classes.ts';
 import { type By, Moves, nextState } from './moves.ts';
 import {
   type Effect,
@@ -34,11 +34,11 @@ import {
   storePlan,
 } from './rollout.store.ts';
 
-const FORBIDDEN: Readonly<Record<Forbidden, () => Error>> = {
-  secret_provisioning: () => RolloutFault.forbidden_secret_provisioning(),
-  business_action: () => RolloutFault.forbidden_business_action(),
-  destruction_unmarked: () => RolloutFault.forbidden_destruction(),
-};
+/** Where what is there differs from what was sealed; `unread` where that is not known, and was not known otherwise. */
+export interface Difference {
+  readonly what: string;
+  readonly unread: boolean;
+}
 
 /** Makes plans and seals them, and tells whether what was sealed is still what is there. */
 @Injectable()
@@ -106,29 +106,32 @@ export class Planning {
   }
 
   /**
-   * Where what is there differs from what was sealed: `source`, `target:<id>`, `secret:<path>`, `policy`, `command:<name>`. What
-   * cannot be read, or was seen too long ago, differs. `targets`: those that nothing was done to yet.
+   * Where what is there differs from what was sealed: `source`, `target:<id>`, `secret:<path>`, `policy`, `command:<name>`,
+   * `digest`. What cannot be read, or was seen too long ago, differs. `targets`: those that nothing was done to yet.
    */
-  async differences(tx: AnyTx, row: PlannedRow, targets?: readonly string[]): Promise<string[]> {
+  async differences(tx: AnyTx, row: PlannedRow, targets?: readonly string[]): Promise<Difference[]> {
     const { plan } = row;
-    const found: string[] = [];
+    const found = new Map<string, boolean>();
+    const differs = (what: string, unread = false): void => void found.set(what, unread);
     const standing = await this.source(tx, row);
-    if (standing !== undefined && standing.verdict !== 'pass') found.push('source');
+    if (standing !== undefined && standing.verdict !== 'pass') differs('source', standing.verdict !== 'fail');
     const compared = plan.targets.filter(({ id }) => targets === undefined || targets.includes(id));
-    const live = await this.#liveTargets(
+    const rows = await findTargets(
       tx,
       row.org_id,
       compared.map(({ id }) => id),
     );
+    const now = this.clock.now();
     for (const target of compared) {
-      const now = live.get(target.id);
-      if (now === undefined || now.state !== target.state || now.version !== target.version)
-        found.push(`target:${target.id}`);
+      const live = rows.find(({ id }) => id === target.id);
+      const isOther = live?.state !== target.state || live.version !== target.version;
+      if (isOther || liveState(live, now) === undefined) differs(`target:${target.id}`, !isOther);
     }
     const newest = await this.#readable(tx, row);
     for (const { path, version, createdAt } of plan.secrets) {
-      const now = newest.get(path);
-      if (now?.version !== version || now.createdAt !== createdAt) found.push(`secret:${path}`);
+      const read = newest?.get(path);
+      if (read?.version !== version || read.createdAt !== createdAt)
+        differs(`secret:${path}`, newest === undefined);
     }
     const policy = await readPolicy(tx, row.org_id, plan.policy.id);
     const rules = JSON.stringify(policy?.rules ?? null);
@@ -137,13 +140,13 @@ export class Planning {
       policy: { ...plan.policy, rules: JSON.parse(rules) as Plan['policy']['rules'] },
     };
     if (policy === undefined || subjectDigest(row.org_id, livePlan) !== subjectDigest(row.org_id, plan))
-      found.push('policy');
-    for (const step of [...plan.steps, ...plan.recovery.steps]) {
-      if (this.runner.command(step.command)?.version !== step.version) found.push(`command:${step.command}`);
+      differs('policy');
+    for (const step of stepsOf(plan)) {
+      if (this.runner.command(step.command)?.version !== step.version) differs(`command:${step.command}`);
     }
     // The row itself may have been altered behind the product's back.
-    if (subjectDigest(row.org_id, plan) !== row.digest) found.push('digest');
-    return [...new Set(found)];
+    if (subjectDigest(row.org_id, plan) !== row.digest) differs('digest');
+    return [...found].map(([what, unread]) => ({ what, unread }));
   }
 
   async #liveTargets(tx: AnyTx, orgId: string, ids: readonly string[]): Promise<Map<string, PlannedTarget>> {
@@ -158,8 +161,11 @@ export class Planning {
     );
   }
 
-  /** What a store that lies elsewhere does not tell is not known, and so not what was signed. */
-  async #readable(tx: AnyTx, { org_id: orgId, plan }: PlannedRow): Promise<Map<string, PlannedSecret>> {
+  /** Undefined where a store that lies elsewhere does not answer: not known, and so not what was signed. */
+  async #readable(
+    tx: AnyTx,
+    { org_id: orgId, plan }: PlannedRow,
+  ): Promise<Map<string, PlannedSecret> | undefined> {
     try {
       return await this.#secrets(
         tx,
@@ -167,7 +173,7 @@ export class Planning {
         plan.secrets.map(({ path }) => path),
       );
     } catch (error) {
-      if (error instanceof Fault && error.kind === 'unavailable') return new Map();
+      if (error instanceof Fault && error.kind === 'unavailable') return undefined;
       throw error;
     }
   }
@@ -279,8 +285,7 @@ export class Planning {
       idempotent: command.idempotent && (field.idempotent ?? true),
       irreversible: field.irreversible ?? false,
     };
-    const forbidden = forbiddenClass(step);
-    if (forbidden) throw FORBIDDEN[forbidden]();
+    requireAllowed([step]);
     return step;
   }
 }

@@ -33,6 +33,8 @@ export interface RolloutRow {
   readonly expires_at: Date | null;
   readonly supersedes: string | null;
   readonly job_id: string | null;
+  /** What a rollback takes back; null where that is everything that was touched. */
+  readonly recovery_targets: string[] | null;
   readonly created_at: Date;
   readonly updated_at: Date;
 }
@@ -103,7 +105,7 @@ export async function lockRollout(tx: AnyTx, orgId: string, id: string): Promise
 
 /** A plan may be large, and a list shows none. */
 const LISTED = `org_id, id, title, description, state, reason, author_id, policy_id, digest, recovery_digest,
-  confirmed_digest, executor_id, verifier_id, begun_at, completed_at, expires_at, supersedes, job_id, created_at,
+  confirmed_digest, executor_id, verifier_id, begun_at, completed_at, expires_at, supersedes, job_id, recovery_targets, created_at,
   updated_at, planner_id, template_id, source_hook_id, source_repository, source_ref, source_commit, source_gone_at`;
 
 export async function readRollouts(
@@ -191,6 +193,18 @@ export async function storeJob(tx: AnyTx, orgId: string, id: string, jobId: stri
   await tx.query('UPDATE rollouts SET job_id = $3 WHERE org_id = $1 AND id = $2', [orgId, id, jobId]);
 }
 
+export async function storeRecoveryTargets(
+  tx: OrgTx,
+  id: string,
+  targets: readonly string[] | null,
+): Promise<void> {
+  await tx.query('UPDATE rollouts SET recovery_targets = $3 WHERE org_id = $1 AND id = $2', [
+    tx.orgId,
+    id,
+    targets,
+  ]);
+}
+
 export async function storeState(
   tx: AnyTx,
   row: RolloutRow,
@@ -238,6 +252,17 @@ export async function readMoves(tx: OrgTx, id: string, limit: number): Promise<M
   return tx.query<MoveRow>(
     'SELECT * FROM rollout_moves WHERE org_id = $1 AND rollout_id = $2 ORDER BY id LIMIT $3',
     [tx.orgId, id, limit],
+  );
+}
+
+/** The move that brought it into the state that it is in, and when. */
+export async function readLastMove(
+  tx: AnyTx,
+  { org_id: orgId, id }: RolloutRow,
+): Promise<Pick<MoveRow, 'move' | 'at'> | undefined> {
+  return tx.one<Pick<MoveRow, 'move' | 'at'>>(
+    'SELECT move, at FROM rollout_moves WHERE org_id = $1 AND rollout_id = $2 ORDER BY id DESC LIMIT 1',
+    [orgId, id],
   );
 }
 

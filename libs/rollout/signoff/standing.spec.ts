@@ -61,6 +61,7 @@ function stand(
   } as unknown as RolloutRow;
   return standOf(row, {
     signOffs,
+    askers: new Map(),
     producers: more.producers ?? [],
     accounts: new Map(members.map((member) => [member.user_id, member])),
     personOf: personsOf(

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { rolePermissions } from '#auth';
 import { Clock } from '#kernel';
 import { readProducers } from '../evidence/evidence.store.ts';
+import { readAskers } from '../freeze/freeze.store.ts';
 import { SKEW_MS } from '../gates/gate.ts';
 import { type AnyTx, authorsOf, type PlannedRow, type RolloutRow } from '../lifecycle/rollout.store.ts';
 import type { PolicyRules } from '../policy/policy-rules.ts';
@@ -36,16 +37,18 @@ export class Standing {
   /** `besides` are accounts that are about to take on a duty. */
   async of(tx: AnyTx, row: RolloutRow, besides: readonly string[] = []): Promise<Stand> {
     const signOffs = await readSignOffs(tx, row.org_id, row.id);
+    const askers = await readAskers(tx, row.org_id, row.id);
     const producers = row.digest === null ? [] : await readProducers(tx, row.org_id, subjectsOf(row));
     const involved = [
       ...authorsOf(row),
       ...signOffs.map(({ user_id: id }) => id),
+      ...askers.values(),
       ...producers,
       ...[row.executor_id, row.verifier_id].filter((id) => id !== null),
       ...besides,
     ];
     const { accounts, personOf } = await this.among(tx, row.org_id, involved);
-    return standOf(row, { signOffs, producers, accounts, personOf, now: this.clock.now() });
+    return standOf(row, { signOffs, askers, producers, accounts, personOf, now: this.clock.now() });
   }
 
   /** Which of these accounts are one human, and what each may now. */
@@ -68,12 +71,17 @@ interface Among {
 
 interface Known extends Among {
   readonly signOffs: readonly SignOffRow[];
+  /** Who asked for an exception, by what its quorum signs. */
+  readonly askers: ReadonlyMap<string, string>;
   readonly producers: readonly string[];
   readonly now: Date;
 }
 
 /** What is made of all that is known. Pure. */
-export function standOf(row: RolloutRow, { signOffs, producers, accounts, personOf, now }: Known): Stand {
+export function standOf(
+  row: RolloutRow,
+  { signOffs, askers, producers, accounts, personOf, now }: Known,
+): Stand {
   const rules: PolicyRules | undefined = row.plan?.policy.rules;
   const pairs = rules?.separate ?? [];
   const people = (ids: readonly (string | null)[]): Set<string> =>
@@ -84,12 +92,18 @@ export function standOf(row: RolloutRow, { signOffs, producers, accounts, person
     executor: people([row.executor_id]),
     verifier: people([row.verifier_id]),
   };
+  /** Nobody signs what they asked for. */
+  const isOwnAsk = ({ purpose, digest, user_id: id }: SignOffRow): boolean => {
+    const asker = purpose === 'freeze' ? askers.get(digest) : undefined;
+    return asker !== undefined && personOf(asker) === personOf(id);
+  };
   const counted = signOffs.map((one) => {
     const account = accounts.get(one.user_id);
     const counts =
       account !== undefined &&
       maySign(account) &&
       (one.decision === 'deny' || isOfNow(one, now, rules?.approvalSeconds ?? 0)) &&
+      !isOwnAsk(one) &&
       conflicts(personOf(one.user_id), 'approver', others, pairs).length === 0;
     return { ...one, counts };
   });
@@ -115,7 +129,12 @@ export function standOf(row: RolloutRow, { signOffs, producers, accounts, person
   const lacking = (quorum: Quorum, purpose: Purpose, digest: string): Slot[] =>
     missing(quorum, isDenied(purpose, digest) ? [] : votersOf(purpose, digest, 'approve'));
   const approvers = votersOf('change', row.digest, 'approve');
-  const holders: Holders = { ...others, approver: new Set(approvers.map(({ person }) => person)) };
+  // Who signed the way back is an approver of it as well.
+  const backers = votersOf('rollback', row.recovery_digest, 'approve');
+  const holders: Holders = {
+    ...others,
+    approver: new Set([...approvers, ...backers].map(({ person }) => person)),
+  };
   return {
     personOf,
     holders,
