@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Database } from '#database';
+import { Database, InvalidationStream, LiveCallers } from '#database';
 import { type Caller, newId, SystemClock } from '#kernel';
 import { cloneDatabase, run, type TestDatabase } from '../../test/kit/database.ts';
 import { type ExpectedLog, verifyExport } from '../../test/system/verify-export.ts';
@@ -93,6 +93,8 @@ const newExporter = (): AuditExport =>
     database,
     new Readings(database, audit, clock),
     new OrgTrees(database, new Findings(database, audit)),
+    // Never started: nobody waits here.
+    new LiveCallers(new InvalidationStream('', clock)),
     clock,
   );
 

@@ -119,6 +119,7 @@ describe('the export', () => {
   });
 
   it('speaks OCSF about the same positions', async () => {
+    for (let times = 0; times < 5; times += 1) await act();
     const native = linesOf(await read('?limit=5')).map((line) => JSON.parse(line));
     const answer = await read('?limit=5&format=ocsf');
     const ocsf = linesOf(answer).map((line) => JSON.parse(line));
@@ -163,10 +164,12 @@ describe('waiting for an event', () => {
     const started = performance.now();
     const waiting = read(`?after=${head}&wait=20`);
     await sleep(500);
-    await act();
+    const role = { name: 'Heard of', permissions: ['org:read'] };
+    const roles = `/orgs/${admin.organization.id}/roles`;
+    expectStatus(await product.post(roles, role, { token: admin.accessToken }), 201);
     const answer = await waiting;
     expect(performance.now() - started).toBeLessThan(10_000);
-    expect(linesOf(answer).map((line) => JSON.parse(line).action)).toContain('org.updated');
+    expect(linesOf(answer).map((line) => JSON.parse(line).action)).toContain('role.created');
     expect(Number(headerOf(answer, 'x-audit-next'))).toBeGreaterThan(head);
   });
 
@@ -195,6 +198,24 @@ describe('waiting for an event', () => {
     const revoke = `/orgs/${admin.organization.id}/api-keys/${reader.id}`;
     expectStatus(await product.delete(revoke, { token: admin.accessToken }), 204);
     expect((await waiting).status).toBe(401);
+  });
+
+  it('ends with nothing that came after the role of who waits no longer lets them read', async () => {
+    const person = { email: 'demoted@acme.example', name: 'Dee', password: 'correct horse battery staple 2' };
+    const userId = await product.addMember(admin, person, 'auditor');
+    const { accessToken } = await product.signIn(person);
+    const head = Number(headerOf(await read(), 'x-audit-next'));
+    // Beyond what its own refusal and the change of the role will be.
+    const waiting = read(`?after=${head + 3}&wait=20`, accessToken);
+    await until(async () => (await product.records(admin.organization.id, 'audit.exported')).length > 0);
+    const member = `/orgs/${admin.organization.id}/members/${userId}`;
+    const change = { token: admin.accessToken, body: { role: 'viewer' } };
+    expectStatus(await product.ask('PATCH', member, change), 200);
+    for (let times = 0; times < 5; times += 1) await act();
+    const answer = await waiting;
+    if (answer.status === 200) expect(linesOf(answer)).toEqual([]);
+    else expect(answer.status).toBeGreaterThanOrEqual(400);
+    expectStatus(await read('?limit=1', accessToken), 403);
   });
 });
 

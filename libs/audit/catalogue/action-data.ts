@@ -242,7 +242,7 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
   },
   'evidence.attached': { target: 'evidence_attachment', data: ['mediaType', 'bytes'] },
   'evidence_key.created': { target: 'evidence_key', data: ['keyid'] },
-  'evidence_key.registered': { target: 'evidence_key', data: ['keyid', 'name', 'owner'] },
+  'evidence_key.registered': { target: 'evidence_key', data: ['keyid', 'name', 'owner', 'expiresAt'] },
   'evidence_key.revoked': { target: 'evidence_key', data: ['keyid'] },
   'risk.raised': { target: 'risk', data: ['rollout', 'level', 'treatment'] },
   'risk.updated': { target: 'risk', data: ['level', 'treatment'] },

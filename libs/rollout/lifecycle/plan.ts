@@ -54,6 +54,14 @@ export interface PlannedRecovery {
   readonly windowSeconds: number;
 }
 
+/** A secret that steps use: which value, and never the value. */
+export interface PlannedSecret {
+  readonly path: string;
+  readonly version: number;
+  /** RFC 3339: when that version was written. A secret that was destroyed and made anew begins at 1 again. */
+  readonly createdAt: string;
+}
+
 /** The commit that a plan is of, and where Gitea had it. */
 export interface PlannedSource {
   readonly giteaHookId: string;
@@ -72,8 +80,7 @@ export interface Plan {
   readonly targets: readonly PlannedTarget[];
   readonly steps: readonly PlannedStep[];
   readonly artifacts: readonly { readonly name: string; readonly digest: string }[];
-  /** By path and version; never a value. */
-  readonly secrets: readonly { readonly path: string; readonly version: number }[];
+  readonly secrets: readonly PlannedSecret[];
   readonly waves: readonly PlannedWave[];
   readonly recovery: PlannedRecovery;
   readonly policy: { readonly id: string; readonly rules: PolicyRules };

@@ -1,8 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { type Caller, Clock, type InputError, type Json } from '#kernel';
+import { type Caller, Clock, Fault, type InputError, type Json } from '#kernel';
 import { Database } from '#database';
+import { SecretStore } from '#secrets';
 import { StepRunner } from '../apply/step-runner.ts';
 import { waveFaults } from '../apply/waves.ts';
+import { Postures } from '../gates/postures.ts';
 import { readPolicy } from '../policy/policy.store.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { humanOf } from '../signoff/human.ts';
@@ -14,6 +16,7 @@ import { type By, Moves, nextState } from './moves.ts';
 import {
   type Effect,
   type Plan,
+  type PlannedSecret,
   type PlannedSource,
   type PlannedStep,
   type PlannedTarget,
@@ -27,7 +30,6 @@ import {
   boundTo,
   lockRollout,
   type PlannedRow,
-  readSecretVersions,
   type RolloutRow,
   storePlan,
 } from './rollout.store.ts';
@@ -45,12 +47,15 @@ export class Planning {
     private readonly database: Database,
     private readonly moves: Moves,
     private readonly runner: StepRunner,
+    private readonly secrets: SecretStore,
+    private readonly postures: Postures,
     private readonly clock: Clock,
   ) {}
 
   /**
    * Seals a plan. The same plan again changes nothing, so that its sign-offs stay; another one voids them. Faults:
-   * `rollout.bad_plan`, `rollout.unknown_command`, `rollout.forbidden_*`, `rollout.wrong_state`.
+   * `rollout.bad_plan`, `rollout.unknown_command`, `rollout.forbidden_*`, `rollout.wrong_state`,
+   * `secrets.unavailable`, `secrets.store_refused`.
    */
   async plan(caller: Caller, id: string, request: PlanRequest): Promise<RolloutRow> {
     return this.database.inOrg(caller, async (tx) => {
@@ -122,13 +127,12 @@ export class Planning {
       const isOther = live?.state !== target.state || live.version !== target.version;
       if (isOther || liveState(live, now) === undefined) differs(`target:${target.id}`, !isOther);
     }
-    const versions = await this.#secrets(
-      tx,
-      row.org_id,
-      plan.secrets.map(({ path }) => path),
-    );
-    for (const { path, version } of plan.secrets)
-      if (versions.get(path) !== version) differs(`secret:${path}`);
+    const newest = await this.#readable(tx, row);
+    for (const { path, version, createdAt } of plan.secrets) {
+      const read = newest?.get(path);
+      if (read?.version !== version || read.createdAt !== createdAt)
+        differs(`secret:${path}`, newest === undefined);
+    }
     const policy = await readPolicy(tx, row.org_id, plan.policy.id);
     const rules = JSON.stringify(policy?.rules ?? null);
     const livePlan = {
@@ -157,10 +161,32 @@ export class Planning {
     );
   }
 
-  async #secrets(tx: AnyTx, orgId: string, paths: readonly string[]): Promise<Map<string, number>> {
+  /** Undefined where a store that lies elsewhere does not answer: not known, and so not what was signed. */
+  async #readable(
+    tx: AnyTx,
+    { org_id: orgId, plan }: PlannedRow,
+  ): Promise<Map<string, PlannedSecret> | undefined> {
+    try {
+      return await this.#secrets(
+        tx,
+        orgId,
+        plan.secrets.map(({ path }) => path),
+      );
+    } catch (error) {
+      if (error instanceof Fault && error.kind === 'unavailable') return undefined;
+      throw error;
+    }
+  }
+
+  async #secrets(tx: AnyTx, orgId: string, paths: readonly string[]): Promise<Map<string, PlannedSecret>> {
     if (paths.length === 0) return new Map();
-    const rows = await readSecretVersions(tx, orgId, paths);
-    return new Map(rows.map(({ path, version }) => [path, version]));
+    const newest = await this.secrets.newest(tx, orgId, paths);
+    return new Map(
+      [...newest].map(([path, { version, createdAt }]) => [
+        path,
+        { path, version, createdAt: createdAt.toISOString() },
+      ]),
+    );
   }
 
   async #planOf(tx: AnyTx, row: RolloutRow, request: PlanRequest): Promise<Plan> {
@@ -168,8 +194,9 @@ export class Planning {
     if (!policy) throw RolloutFault.policy_not_found();
     const live = await this.#liveTargets(tx, row.org_id, request.targets);
     const paths = [...new Set(request.secrets ?? [])];
-    const versions = await this.#secrets(tx, row.org_id, paths);
-    const errors = faultsOf(request, live, versions);
+    const newest = await this.#secrets(tx, row.org_id, paths);
+    const errors = faultsOf(request, live, newest);
+    errors.push(...(await this.#surfaceFaults(tx, row.org_id, request.targets)));
     const source = await this.#sourceOf(tx, row, request.source, errors);
     const read = (steps: readonly StepField[], at: string): PlannedStep[] =>
       steps.map((step, index) => this.#step(step, `${at}[${index}]`, errors));
@@ -179,7 +206,7 @@ export class Planning {
       targets: [...new Set(request.targets)].flatMap((id) => live.get(id) ?? []),
       steps: read(request.steps, 'steps'),
       artifacts: (request.artifacts ?? []).map(({ name, digest }) => ({ name, digest })),
-      secrets: paths.map((path) => ({ path, version: versions.get(path) ?? 0 })),
+      secrets: paths.flatMap((path) => newest.get(path) ?? []),
       waves: (request.waves ?? [{ targets: request.targets }]).map((wave, index) => ({
         targets: [...wave.targets],
         bakeSeconds: wave.bakeSeconds ?? 0,
@@ -199,6 +226,19 @@ export class Planning {
           errors.push({ path: `waves[${index}].checks`, message: 'must change nothing' });
     if (errors.length > 0) throw RolloutFault.bad_plan({ errors });
     return plan;
+  }
+
+  /** A surface that is not there will never be ready: said now, not at the gate. */
+  async #surfaceFaults(tx: AnyTx, orgId: string, targets: readonly string[]): Promise<InputError[]> {
+    const rows = await findTargets(tx, orgId, targets);
+    const named = new Map(rows.flatMap(({ id, surface_id: surface }) => (surface ? [[id, surface]] : [])));
+    const existing = await this.postures.existing(tx, orgId, [...named.values()]);
+    return targets.flatMap((id, index) => {
+      const surface = named.get(id);
+      return surface === undefined || existing.has(surface)
+        ? []
+        : [{ path: `targets[${index}]`, message: `is of the surface ${surface}, which is not there` }];
+    });
   }
 
   /** The commit that is asked for, or that the rollout is of already. */
@@ -255,7 +295,7 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/;
 function faultsOf(
   request: PlanRequest,
   live: ReadonlyMap<string, PlannedTarget>,
-  versions: ReadonlyMap<string, number>,
+  newest: ReadonlyMap<string, PlannedSecret>,
 ): InputError[] {
   const errors: InputError[] = [];
   for (const [index, id] of request.targets.entries()) {
@@ -263,7 +303,7 @@ function faultsOf(
       errors.push({ path: `targets[${index}]`, message: 'is no target whose state is known now' });
   }
   for (const [index, path] of (request.secrets ?? []).entries()) {
-    if (!versions.has(path))
+    if (!newest.has(path))
       errors.push({ path: `secrets[${index}]`, message: 'is no secret that can be read' });
   }
   for (const [index, { digest }] of (request.artifacts ?? []).entries()) {

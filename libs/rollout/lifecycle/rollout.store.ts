@@ -1,7 +1,7 @@
 import type { OrgTx, SystemTx } from '#database';
 import { newId } from '#kernel';
 import type { Plan, PlannedSource } from './plan.ts';
-import type { State } from './state.ts';
+import { gated, type State } from './state.ts';
 
 export type AnyTx = OrgTx | SystemTx;
 
@@ -117,6 +117,20 @@ export async function readRollouts(
       WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) AND ($3::text IS NULL OR state = $3)
       ORDER BY id DESC LIMIT $4`,
     [tx.orgId, query.before, query.state, query.limit],
+  );
+}
+
+/** With their plans: those whose gates will be asked again, newest first. Of one policy where it is named. */
+export async function readGated(
+  tx: OrgTx,
+  query: { limit: number; before: string | undefined; policyId: string | undefined },
+): Promise<RolloutRow[]> {
+  return tx.query<RolloutRow>(
+    `SELECT * FROM rollouts
+      WHERE org_id = $1 AND state = ANY($2) AND digest IS NOT NULL AND ($3::uuid IS NULL OR id < $3)
+        AND ($4::uuid IS NULL OR policy_id = $4)
+      ORDER BY id DESC LIMIT $5`,
+    [tx.orgId, gated, query.before, query.policyId, query.limit],
   );
 }
 
@@ -258,18 +272,5 @@ export async function lockExpired(tx: SystemTx, now: Date, limit: number): Promi
     `SELECT * FROM rollouts WHERE state IN ('in_review', 'approved', 'armed') AND expires_at <= $1
       ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED`,
     [now, limit],
-  );
-}
-
-/** The versions of secrets by path; those that are not there, or deleted, are missing. */
-export async function readSecretVersions(
-  tx: AnyTx,
-  orgId: string,
-  paths: readonly string[],
-): Promise<{ path: string; version: number }[]> {
-  return tx.query<{ path: string; version: number }>(
-    `SELECT path, current_version AS version FROM secrets
-      WHERE org_id = $1 AND path = ANY($2) AND deleted_at IS NULL`,
-    [orgId, paths],
   );
 }

@@ -93,7 +93,7 @@ export class SignOffs {
   async #count(tx: AnyTx, caller: Caller, row: PlannedRow, now: Date): ReturnType<Moves['make']> {
     const { rules } = row.plan.policy;
     const stand = await this.standing.of(tx, row);
-    if (stand.denials >= (rules.consensus ? 1 : rules.denials)) {
+    if (stand.denied) {
       return this.moves.make(tx, caller, row, 'reject', ['denied'], { reason: 'denied' });
     }
     const quorum = isIrreversible(row.plan) ? rules.irreversibleQuorum : rules.quorum;
