@@ -33,6 +33,7 @@ import { CreateGiteaIntake1763769600045 } from './1763769600045-create-gitea-int
 import { BindRolloutsToSources1763769600047 } from './1763769600047-bind-rollouts-to-sources.ts';
 import { ExpireEvidenceKeys1763769600048 } from './1763769600048-expire-evidence-keys.ts';
 import { NarrowRecovery1763769600050 } from './1763769600050-narrow-recovery.ts';
+import { HoldSignIns1763769600054 } from './1763769600054-hold-sign-ins.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
 export const migrations = [
@@ -71,4 +72,5 @@ export const migrations = [
   BindRolloutsToSources1763769600047,
   ExpireEvidenceKeys1763769600048,
   NarrowRecovery1763769600050,
+  HoldSignIns1763769600054,
 ];

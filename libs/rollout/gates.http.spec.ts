@@ -24,7 +24,7 @@ let operator: Somebody;
 beforeAll(async () => {
   stage = await RolloutStage.start();
   ({ app, kit, receiver, olga, author, approver, operator } = stage);
-}, 60_000);
+});
 afterAll(() => stage.stop());
 beforeEach(() => stage.reset());
 
@@ -242,10 +242,10 @@ describe('gates of a policy', () => {
     const check = () => kit.post(author, `/rollouts/${rollout.id}/gates/up/check`);
     receiver.behaviour = answer(500);
     expectStatus(await check(), 202);
-    await until(async () => (await gateOf(rollout.id, 'up'))?.verdict === 'fail', 20_000);
+    await until(async () => (await gateOf(rollout.id, 'up'))?.verdict === 'fail');
     receiver.behaviour = accept;
     expectStatus(await check(), 202);
-    await until(async () => (await gateOf(rollout.id, 'up'))?.verdict === 'pass', 20_000);
+    await until(async () => (await gateOf(rollout.id, 'up'))?.verdict === 'pass');
     const bad = { gates: [{ name: 'up', kind: 'check', command: 'http.put', arguments: {} }] };
     expectStatus(
       await kit.post(olga, '/rollout-policies', { name: 'bad', quorum: oneOf, ...bad }),

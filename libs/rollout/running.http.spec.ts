@@ -15,7 +15,7 @@ let operator: Somebody;
 beforeAll(async () => {
   stage = await RolloutStage.start();
   ({ app, kit, receiver, olga, author, approver, operator } = stage);
-}, 60_000);
+});
 afterAll(() => stage.stop());
 beforeEach(() => stage.reset());
 
@@ -24,7 +24,7 @@ const repair = (id: string, said: string) =>
   kit.post(operator, `/rollouts/${id}/repair`, { answer: said, reason: 'looked at it' });
 const rollback = (id: string) => kit.post(operator, `/rollouts/${id}/rollback`, { reason: 'x' });
 
-describe('carrying out', { timeout: 60_000 }, () => {
+describe('carrying out', () => {
   it('does every step of every target once, wave by wave, in order', async () => {
     const targets = [await kit.target(olga), await kit.target(olga), await kit.target(olga)];
     const [a, b, c] = targets;

@@ -213,7 +213,7 @@ export class RolloutStage {
     return until(async () => {
       const now = await this.kit.read(this.olga, id);
       return now.state === state && now;
-    }, 30_000);
+    });
   }
 
   /** Written, signed off and armed. */

@@ -150,7 +150,7 @@ export function conforms(at: () => StoreUnderTest): void {
       }
       const { currentVersion } = await at().store.describe(at().caller, { path });
       expect(currentVersion).toBe(3);
-    }, 30_000);
+    });
 
     it('hides what is deleted and brings it back, a version or the whole', async () => {
       const path = freshPath();
