@@ -54,6 +54,8 @@ describe('a reading of everything', () => {
     repo.releases.set('v3', { id: 3, draft: false });
     repo.review(pull, 'APPROVED');
     repo.statuses.set(head, new Map([['ci', 'success']]));
+    repo.runs.set(7, { commit: head, status: 'completed', conclusion: 'failure' });
+    repo.runs.set(8, { commit: pull.head, status: 'completed', conclusion: 'success' });
     intake.rollouts.commits = [{ ref: 'refs/heads/main', commit: head }];
     await intake.reconcile(hook);
     expect(told().toSorted()).toEqual(
@@ -64,10 +66,33 @@ describe('a reading of everything', () => {
         `advance review refs/pull/9/head ${pull.head}`,
         `evidence status success - ${head}`,
         `advance status - ${head}`,
+        `evidence workflow failure - ${head}`,
+        `advance workflow - ${head}`,
       ].toSorted(),
     );
     await intake.reconcile(hook);
     expect(told()).toEqual([]);
+    repo.runs.set(7, { commit: head, status: 'queued' });
+    await intake.reconcile(hook);
+    expect(told()).toEqual([`evidence workflow queued - ${head}`, `advance workflow - ${head}`]);
+  });
+
+  it('finds that a review of what rollouts are bound to was deleted, of which Gitea says nothing', async () => {
+    const pull = repo.openPull(9, 'main', repo.commit());
+    const approval = repo.review(pull, 'APPROVED');
+    await intake.reconcile(hook);
+    Object.assign(pull, { state: 'closed', merged: true, mergeCommit: repo.push('main') });
+    pull.updated += 1;
+    await intake.reconcile(hook);
+    told();
+    pull.reviews.pop();
+    await intake.reconcile(hook);
+    expect(told()).toEqual([]);
+    // The rollout is of the branch; the review was of its commit.
+    intake.rollouts.commits = [{ ref: 'refs/heads/main', commit: pull.head }];
+    await intake.reconcile(hook);
+    const gone = intake.rollouts.told.map(({ what }) => 'id' in what && [what.id, what.state, what.standing]);
+    expect(gone[0] === false ? gone[1] : gone[0]).toEqual([String(approval.id), 'DELETED', false]);
   });
 
   it('is begun every ten minutes for each hook that is enabled, and for no other', async () => {
@@ -91,7 +116,7 @@ describe('a reading of everything', () => {
     expect(gitea.requests.filter((one) => one.includes(`${repo.fullName}/branches?`)).length).toBeGreaterThan(
       3,
     );
-  });
+  }, 60_000);
 
   it('is asked by who may only', async () => {
     expectStatus(await intake.app.ask('POST', `${intake.base}/${hook}/reconcile`), 401);
