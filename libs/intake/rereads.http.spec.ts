@@ -153,7 +153,7 @@ describe('a branch or a tag that is gone', () => {
     };
     const line = await deliver('push', gitea.pushed(repo, 'refs/heads/main'));
     expect([told(), line.state, gitea.mishap?.times]).toEqual([[], 'done', 0]);
-  }, 60_000);
+  });
 
   it('as a tag that moves is another one', async () => {
     const [one, two] = [repo.commit(), repo.commit()];

@@ -143,7 +143,7 @@ export class GiteaIntake {
     return until(async () => {
       const line = (await this.lines(hookId)).find((one) => one.id === id);
       return line?.state === 'queued' ? undefined : line;
-    }, 30_000);
+    });
   }
 
   /** Has everything read, and waits for it. */
@@ -200,7 +200,7 @@ export function ownHookPerTest(): OwnHook {
   beforeAll(async () => {
     own.intake = await GiteaIntake.start();
     own.gitea = own.intake.gitea;
-  }, 60_000);
+  });
   afterAll(() => own.intake.stop());
   beforeEach(async () => {
     const nth = own.gitea.repos.size;
@@ -209,7 +209,7 @@ export function ownHookPerTest(): OwnHook {
     own.hook = await own.intake.baselined({ repositories: [own.repo.fullName] });
     own.intake.rollouts.commits = [];
     own.told();
-  }, 30_000);
+  });
   afterEach(async () => {
     own.gitea.mishap = undefined;
     own.gitea.meanwhile = undefined;

@@ -56,12 +56,12 @@ beforeAll(async () => {
   await signInAll();
   const policy = { name: 'one', quorum: { anyOf: [{ allOf: [{ count: 1 }] }] } };
   policyId = (await ask('POST', '/rollout-policies', policy, 201)).id;
-}, 180_000);
+});
 afterAll(async () => {
   await disposeAll(products);
   await receiver.stop();
   await database.drop();
-}, 60_000);
+});
 
 async function signInAll(): Promise<void> {
   const [author, approver] = [
@@ -132,7 +132,7 @@ const ended = (id: string, states: readonly string[] = ENDS) =>
   until(async () => {
     const now = await read(id);
     return states.includes(now.state) && now;
-  }, 120_000);
+  });
 /** How often each path was asked. */
 function counted(): Map<string, number> {
   const counts = new Map<string, number>();
@@ -174,10 +174,8 @@ async function killedAtEveryStep(
   }
   for (const id of ids) expectAnswer(await execute(id), 200);
   const waits = nths.map((nth) => `/${nth}/${nth}`);
-  await until(
-    async () =>
-      at === 'call' ? waits.every((path) => counted().has(path)) : (await boundaries.count()) === STEPS,
-    120_000,
+  await until(async () =>
+    at === 'call' ? waits.every((path) => counted().has(path)) : (await boundaries.count()) === STEPS,
   );
   await kill();
   hanging = false;
@@ -254,7 +252,7 @@ describe('API and worker that are killed', { timeout: 400_000 }, () => {
     const held = rollouts.filter((_, nth) => moves[nth] !== 'finish_steps');
     for (const [nth, move] of moves.entries()) await boundaries.hold(rollouts[nth]!.id, move);
     const asked = path.map((move, nth) => asks[move](held[nth]!).catch(() => undefined));
-    await until(async () => (await boundaries.count()) === moves.length, 60_000);
+    await until(async () => (await boundaries.count()) === moves.length);
     await kill();
     await Promise.all(asked);
     expect(await statesOf(rollouts.map(({ id }) => id))).toEqual(before);
@@ -282,7 +280,7 @@ describe('API and worker that are killed', { timeout: 400_000 }, () => {
   });
 });
 
-describe('processes that are killed at any moment', { timeout: 300_000 }, () => {
+describe('processes that are killed at any moment', () => {
   it('leave every rollout in a state that is right', async () => {
     receiver.requests.length = 0;
     receiver.behaviour = accept;
@@ -292,11 +290,11 @@ describe('processes that are killed at any moment', { timeout: 300_000 }, () => 
     for (let nth = 0; nth < 6; nth += 1) ids.push(await armed(nth, mixed));
     // The API dies while it is asked to execute: each was begun whole, or not at all.
     const asked = ids.map((id) => execute(id).catch(() => undefined));
-    await until(async () => (await statesOf(ids)).some((state) => state !== 'armed'), 20_000);
+    await until(async () => (await statesOf(ids)).some((state) => state !== 'armed'));
     await api.kill9();
     await Promise.all(asked);
     const seen = counted().size;
-    await until(async () => counted().size > Math.min(seen + 3, 8), 60_000);
+    await until(async () => counted().size > Math.min(seen + 3, 8));
     await worker.kill9();
     [api, worker] = [await start('api'), await start('worker')];
     await signInAll();

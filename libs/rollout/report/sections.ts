@@ -276,7 +276,7 @@ export function steps({ steps: rows, targets }: Change): Html {
 
 export function breakGlass({ glasses }: Change, names: Names): Html {
   return table(
-    ['Opened by', 'From and until', 'Justification', 'Incident', 'Needed', 'Review'],
+    ['Opened by', 'From and until', 'Justification', 'Incident', 'Needed', 'Not read', 'Review'],
     glasses.map((one) => [
       names(one.opened_by),
       html`<div>${moment(one.opened_at)}</div>
@@ -284,6 +284,7 @@ export function breakGlass({ glasses }: Change, names: Names): Html {
       one.justification,
       one.incident,
       yes(one.needed),
+      one.unread.join(', '),
       one.reviewed_by === null
         ? html`due ${moment(one.review_due_at)}`
         : html`${names(one.reviewed_by)}, ${moment(one.reviewed_at)}: ${one.review}`,
