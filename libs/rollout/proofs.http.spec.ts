@@ -23,7 +23,7 @@ beforeAll(async () => {
   kit = new RolloutKit(app, admin);
   olga = { id: admin.user.id, token: admin.accessToken, email: owner.email };
   author = await kit.somebody('author', 'operator');
-}, 60_000);
+});
 afterAll(() => app.close());
 
 const gateOf = async (id: string, name: string) => (await kit.gates(olga, id))[name];
