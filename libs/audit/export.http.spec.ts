@@ -12,6 +12,7 @@ import {
   startApp,
   until,
 } from '../../test/kit/app-in-process.ts';
+import { beside } from '../../test/kit/stopwatch.ts';
 import { verifyExport } from '../../test/system/verify-export.ts';
 import { AuditExport } from './audit-export.ts';
 
@@ -135,6 +136,7 @@ describe('the export', () => {
       (await product.records(admin.organization.id, 'audit.exported')).filter(
         ({ actor }) => actor.id === reader.id,
       ).length;
+    product.clock.hold();
     for (let n = 0; n < 5; n += 1) expectStatus(await read('?limit=1', reader.key), 200);
     expect(await count()).toBe(1);
     product.clock.advance(599_000);
@@ -159,16 +161,23 @@ describe('the export', () => {
 });
 
 describe('waiting for an event', () => {
+  const cheapest = (): Promise<unknown> => product.sql('SELECT 1');
+
   it('ends with the event', async () => {
     const head = Number(headerOf(await read(), 'x-audit-next'));
-    const started = performance.now();
-    const waiting = read(`?after=${head}&wait=20`);
-    await sleep(500);
     const role = { name: 'Heard of', permissions: ['org:read'] };
     const roles = `/orgs/${admin.organization.id}/roles`;
-    expectStatus(await product.post(roles, role, { token: admin.accessToken }), 201);
-    const answer = await waiting;
-    expect(performance.now() - started).toBeLessThan(10_000);
+    const {
+      value: answer,
+      ms,
+      machine,
+    } = await beside(cheapest, async () => {
+      const waiting = read(`?after=${head}&wait=20`);
+      await sleep(500);
+      expectStatus(await product.post(roles, role, { token: admin.accessToken }), 201);
+      return waiting;
+    });
+    expect(ms - machine).toBeLessThan(10_000);
     expect(linesOf(answer).map((line) => JSON.parse(line).action)).toContain('role.created');
     expect(Number(headerOf(answer, 'x-audit-next'))).toBeGreaterThan(head);
   });
@@ -183,9 +192,9 @@ describe('waiting for an event', () => {
   });
 
   it('does not wait where there is something', async () => {
-    const started = performance.now();
-    expect(linesOf(await read('?after=0&limit=1&wait=30'))).toHaveLength(1);
-    expect(performance.now() - started).toBeLessThan(5_000);
+    const { value, ms, machine } = await beside(cheapest, () => read('?after=0&limit=1&wait=30'));
+    expect(linesOf(value)).toHaveLength(1);
+    expect(ms - machine).toBeLessThan(5_000);
   });
 
   it('ends with a refusal when the key is revoked meanwhile', async () => {
@@ -262,7 +271,7 @@ function stream(
 }
 
 describe('a long export', () => {
-  beforeAll(() => fill(9_000), 30_000);
+  beforeAll(() => fill(9_000));
 
   it('is streamed over many batches without a seam', async () => {
     const answer = await stream('?limit=10000', key.key);

@@ -19,7 +19,7 @@ interface Done {
  * Passkeys as Chromium makes them, with an authenticator that the DevTools protocol (domain WebAuthn) puts in its
  * place: the real counterpart of what the specs in the process do with an authenticator of our own.
  */
-describe.skipIf(missing)('passkeys in a browser', { timeout: 60_000 }, () => {
+describe.skipIf(missing)('passkeys in a browser', () => {
   let product: Product;
   let browser: Browser;
   let page: Page;
@@ -35,11 +35,11 @@ describe.skipIf(missing)('passkeys in a browser', { timeout: 60_000 }, () => {
       executablePath: BROWSER,
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking'],
     });
-  }, 180_000);
+  });
   afterAll(async () => {
     await browser?.close();
     await disposeAll([product]);
-  }, 60_000);
+  });
   beforeEach(async () => {
     const context = await browser.newContext();
     page = await context.newPage();

@@ -169,6 +169,7 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'rollout.diverged': map(3004, 3, 3),
   'rollout.confirmed': map(3004, 3, 3),
   'rollout.gate_recorded': map(3004, 3),
+  'rollout.baking': map(3004, 3),
   'rollout.step_started': map(3004, 10),
   'rollout.step_ended': map(3004, 11),
   'rollout.step_answered': map(3004, 3, 2),
