@@ -79,17 +79,15 @@ export async function storeUpgradedHash(tx: SystemTx, userId: string, hash: stri
 }
 
 /**
- * True where the person's password is still the one that `account` was read with; it stays so until the end of the
- * transaction. So what was verified before a change or a reset does nothing after it.
+ * True where the person's password is still the one that `account` was read with; nobody else changes it until the
+ * end of the transaction. So what was verified before a change or a reset does nothing after it.
  */
 export async function holdPassword(
   tx: SystemTx,
   { id, changed_at }: Pick<Account, 'id' | 'changed_at'>,
-  mode: 'to read' | 'to change',
 ): Promise<boolean> {
   const held = await tx.one(
-    `SELECT FROM passwords WHERE user_id = $1 AND date_trunc('milliseconds', changed_at) = $2
-        FOR ${mode === 'to read' ? 'SHARE' : 'NO KEY UPDATE'}`,
+    `SELECT FROM passwords WHERE user_id = $1 AND date_trunc('milliseconds', changed_at) = $2 FOR NO KEY UPDATE`,
     [id, changed_at],
   );
   return held !== undefined;

@@ -1,39 +1,16 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { expectStatus, until } from '../../test/kit/app-in-process.ts';
-import { GiteaIntake, SECRET } from '../../test/kit/gitea-intake.ts';
-import type { GiteaRepo } from '../../test/kit/gitea-repo.ts';
+import { ownHookPerTest, SECRET } from '../../test/kit/gitea-intake.ts';
 import { GiteaServer, type Mishap } from '../../test/kit/gitea-server.ts';
 
 /** What was never delivered, and a Gitea that does not answer as it should. */
-let intake: GiteaIntake;
-let gitea: GiteaServer;
-let repo: GiteaRepo;
-let hook: string;
-let made = 0;
-
-beforeAll(async () => {
-  intake = await GiteaIntake.start();
-  gitea = intake.gitea;
-});
-afterAll(() => intake.stop());
-
-/** Each test has a repository and a hook of its own. */
-beforeEach(async () => {
-  repo = gitea.repo(`ada/ledger-${(made += 1)}`, 1_000 + made);
-  repo.push('main');
-  hook = await intake.baselined({ repositories: [repo.fullName] });
-  intake.rollouts.commits = [];
-  intake.rollouts.take();
-});
-afterEach(async () => {
-  gitea.mishap = undefined;
-  gitea.meanwhile = undefined;
-  expect(gitea.strange).toEqual([]);
-  const path = `${intake.base}/${hook}`;
-  expectStatus(await intake.app.ask('DELETE', path, intake.as), 204);
+const own = ownHookPerTest();
+let { intake, gitea, repo, hook } = own;
+beforeEach(() => {
+  ({ intake, gitea, repo, hook } = own);
 });
 
-const told = (): string[] => intake.rollouts.take();
+const { told } = own;
 
 describe('a reading of everything', () => {
   it('finds what was never delivered, tells it once, and nothing of before the hook', async () => {
@@ -91,27 +68,22 @@ describe('a Gitea that', () => {
     ['closes in the middle', 'break_off'],
     ['says nothing', 'hang'],
     ['sends what is no branch', 'wrong_shape'],
-  ])(
-    '%s is asked again, and nothing follows until it answers',
-    async (_name, what) => {
-      const head = repo.push('main');
-      gitea.mishap = { path: /branches\/main$/, what, times: 1 };
-      const { id } = expectStatus(
-        await intake.send(hook, GiteaServer.deliver('push', gitea.pushed(repo, 'refs/heads/main'), SECRET)),
-        202,
-      );
-      const failed = await until(
-        async () => (await intake.lines(hook)).find((one) => one.id === id && one.code),
-        30_000,
-      );
-      expect(failed).toMatchObject({ state: 'queued', prompted: [] });
-      expect(failed.code).toMatch(/^gitea_/);
-      expect((await intake.ended(hook, id)).state).toBe('done');
-      expect(told()).toEqual([`open push refs/heads/main ${head}`]);
-      expect(gitea.requests.join()).not.toContain('meta-data');
-    },
-    60_000,
-  );
+  ])('%s is asked again, and nothing follows until it answers', async (_name, what) => {
+    const head = repo.push('main');
+    gitea.mishap = { path: /branches\/main$/, what, times: 1 };
+    const { id } = expectStatus(
+      await intake.send(hook, GiteaServer.deliver('push', gitea.pushed(repo, 'refs/heads/main'), SECRET)),
+      202,
+    );
+    const failed = await until(async () =>
+      (await intake.lines(hook)).find((one) => one.id === id && one.code),
+    );
+    expect(failed).toMatchObject({ state: 'queued', prompted: [] });
+    expect(failed.code).toMatch(/^gitea_/);
+    expect((await intake.ended(hook, id)).state).toBe('done');
+    expect(told()).toEqual([`open push refs/heads/main ${head}`]);
+    expect(gitea.requests.join()).not.toContain('meta-data');
+  });
 
   it('has another repository of the same name is not believed', async () => {
     gitea.repo(repo.fullName, 77_777).push('main');

@@ -58,6 +58,11 @@ export class LaneRelay<Claimed, News extends { readonly key: readonly [string, s
     this.#timer.unref();
   }
 
+  /** Looks at once, for somebody here knows of new work; other processes find it when they look. */
+  hurry(): void {
+    if (this.#timer && !this.#stopped) this.#tick();
+  }
+
   /** Lets what is under way end, in order where a receiver takes part in that, and gives all lanes back. */
   async stop(): Promise<void> {
     this.#stopped = true;

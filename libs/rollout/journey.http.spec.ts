@@ -239,13 +239,28 @@ describe('one change, from a signed push to its report', () => {
       broken.digest,
       'first@acme.example',
       'check_failed',
-      'rolled_back',
+      'rolled back',
       '@media print',
       broken.source.commit,
       CI,
       'the cache may be cold',
+      // Who, and not which number: of the risk, too, whose acceptance is nobody's duty in the rollout.
+      `&lt;${owner.email}&gt; as owner`,
+      `&lt;${operator.email}&gt;`,
+      '<dd>2 people</dd>',
+      'healthy: http.get',
+      'Failures in a row that end it',
     ])
       expect(page).toContain(shown);
+    const cells = [...page.matchAll(/<td>(.*?)<\/td>/gs)].map(([, cell = '']) =>
+      cell.replaceAll(/<[^>]*>/g, ''),
+    );
+    expect(cells.length).toBeGreaterThan(60);
+    const people = [olga, author, first, second, operator].map(({ id }) => id);
+    for (const cell of cells) {
+      for (const id of [...people, ...targets]) expect(cell).not.toContain(id);
+      expect(cell).not.toMatch(/\d{4}-\d\d-\d\d[ T][\d:.]+(?! UTC|[\d:.])/);
+    }
   });
 
   it('has a trail that the API exports and the verifier that is shipped verifies', async () => {

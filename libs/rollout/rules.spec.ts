@@ -24,7 +24,7 @@ const plan: Plan = {
   ],
   steps: [step],
   artifacts: [{ name: 'app', digest: `sha256:${'0'.repeat(64)}` }],
-  secrets: [{ path: 'db/password', version: 3 }],
+  secrets: [{ path: 'db/password', version: 3, createdAt: '2026-11-22T00:00:00.000Z' }],
   waves: [
     { targets: ['a'], bakeSeconds: 0, checks: [step], failureLimit: 0 },
     { targets: ['b'], bakeSeconds: 0, checks: [], failureLimit: 0 },
@@ -198,13 +198,17 @@ describe('residual risk', () => {
       level: 'high',
       treatment: 'accept',
       acceptedUntil: 10,
+      authority: true,
       otherDigest: false,
       closed: false,
     } as const;
     expect(riskBlocks(risk, 9)).toBeUndefined();
     expect(riskBlocks(risk, 10)).toBe('acceptance_expired');
-    expect(riskBlocks({ ...risk, acceptedUntil: undefined }, 9)).toBe('risk_not_accepted');
     expect(riskBlocks({ ...risk, otherDigest: true }, 9)).toBe('risk_accepted_for_another_plan');
+    expect(riskBlocks({ ...risk, authority: false }, 9)).toBe('authority_lost');
+    expect(riskBlocks({ ...risk, acceptedUntil: undefined }, 9)).toBe('risk_not_accepted');
+    expect(riskBlocks({ ...risk, acceptedUntil: undefined, level: 'moderate' }, 9)).toBe('risk_not_accepted');
+    expect(riskBlocks({ ...risk, acceptedUntil: undefined, level: 'low' }, 9)).toBeUndefined();
     expect(riskBlocks({ ...risk, level: 'critical' }, 9)).toBe('critical_risk');
     expect(riskBlocks({ ...risk, level: 'critical', closed: true }, 9)).toBeUndefined();
   });

@@ -36,6 +36,17 @@ export abstract class Receiver {
    */
   abstract deliver(events: readonly SinkEvent[], signal: AbortSignal, accepted: () => void): Promise<void>;
 
+  /**
+   * True while what was delivered may still turn out not to have been taken: more may be delivered meanwhile, but
+   * none of it counts before `certain`.
+   */
+  get inDoubt(): boolean {
+    return false;
+  }
+
+  /** Resolves once all that was delivered counts; rejects as `deliver` does where it does not. */
+  async certain(_signal: AbortSignal): Promise<void> {}
+
   /** Closes in order. True where it is certain by that that all was received; kinds that get answers need no such. */
   abstract close(): Promise<boolean>;
 }

@@ -31,6 +31,8 @@ export class SinkLane extends LeasedLane<SinkLaneNews> {
   readonly #filter: SinkFilter;
   readonly #version: number;
   #delivered: number;
+  /** What was delivered and does not count yet: the receiver may turn out not to have taken it. */
+  #uncounted = false;
   #checkpoint: number;
   #replayAsked: boolean;
 
@@ -62,6 +64,7 @@ export class SinkLane extends LeasedLane<SinkLaneNews> {
   }
 
   protected override async giveBack(): Promise<void> {
+    if (this.#uncounted) await this.#count();
     const settled = await this.#receiver.close();
     await this.ask((tx) => release(tx, this.hold, settled));
   }
@@ -70,17 +73,28 @@ export class SinkLane extends LeasedLane<SinkLaneNews> {
     await this.#receiver.close().catch(() => false);
   }
 
-  /** The next batch of what is new. False where there is none. */
+  /** The next batch of what is new. False where there is none, and all before it counts. */
   async #forward(): Promise<boolean> {
     const after = this.#delivered;
     const rows = await this.#read(after, after + this.#batchSize);
     const last = Number(rows.at(-1)?.pos ?? 0);
-    if (last === 0) return false;
-    await this.#sendRows(rows, last, after);
-    await this.commit((tx) => commitDelivered(tx, this.hold, last));
-    this.#delivered = last;
-    this.succeeded();
+    if (last === 0 && !this.#uncounted) return false;
+    if (last > 0) {
+      await this.#sendRows(rows, last, after);
+      this.#delivered = last;
+      this.#uncounted = true;
+    }
+    // While there is doubt the next batch goes; after a failure one event goes, and nothing before that counts.
+    if (last > 0 && this.#receiver.inDoubt && !this.probing) return true;
+    await this.#count();
     return true;
+  }
+
+  async #count(): Promise<void> {
+    await this.#receiver.certain(this.ending.signal);
+    await this.commit((tx) => commitDelivered(tx, this.hold, this.#delivered));
+    this.#uncounted = false;
+    this.succeeded();
   }
 
   /** The next batch of what is to be delivered a second time. */
@@ -95,6 +109,7 @@ export class SinkLane extends LeasedLane<SinkLaneNews> {
     const rows = await this.#read(after, Math.min(Number(asked.to), after + this.#batchSize));
     const last = Number(rows.at(-1)?.pos ?? asked.to);
     await this.#sendRows(rows, last, after);
+    await this.#receiver.certain(this.ending.signal);
     // Not ours, or another replay was asked for meanwhile: the next look tells which.
     await this.ask((tx) => commitReplayed(tx, this.hold, asked, last));
     this.succeeded();
@@ -108,6 +123,7 @@ export class SinkLane extends LeasedLane<SinkLaneNews> {
     );
     if (!found) return false;
     await this.#send([checkpointEvent(this.#target.logOrgId, found)]);
+    await this.#receiver.certain(this.ending.signal);
     const size = Number(found.size);
     await this.commit((tx) => commitCheckpoint(tx, this.hold, size));
     this.#checkpoint = size;

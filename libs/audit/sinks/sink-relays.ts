@@ -34,6 +34,11 @@ export class SinkRelays implements OnModuleDestroy {
     this.#relay.start(onFailure);
   }
 
+  /** A sink was made, changed or asked to deliver again. */
+  hurry(): void {
+    this.#relay.hurry();
+  }
+
   onModuleDestroy(): Promise<void> {
     return this.#relay.stop();
   }

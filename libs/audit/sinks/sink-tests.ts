@@ -62,9 +62,10 @@ export class SinkTests {
     });
     const late = AbortSignal.timeout(WITHIN_MS);
     try {
+      const sent = receiver.deliver([{ ...event, test: true }], late, () => undefined);
       await within(
         late,
-        receiver.deliver([{ ...event, test: true }], late, () => undefined),
+        sent.then(() => receiver.certain(late)),
       );
       return answer();
     } catch (error) {

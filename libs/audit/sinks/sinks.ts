@@ -29,6 +29,7 @@ import {
   updateSink,
 } from './sink.store.ts';
 import { readFilter, readSettings } from './sink-input.ts';
+import { SinkRelays } from './sink-relays.ts';
 import type { SinkKind } from './sink.settings.ts';
 
 const MOST_SINKS = 20;
@@ -40,6 +41,7 @@ export class Sinks {
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly config: SinkConfig,
+    private readonly relays: SinkRelays,
   ) {}
 
   async list(caller: Caller): Promise<SinkList> {
@@ -71,7 +73,7 @@ export class Sinks {
       const message = 'is for the platform organization';
       throw AuditFault.bad_sink({ errors: [{ path: 'allOrganizations', message }] });
     }
-    return this.database.inOrg(caller, async (tx) => {
+    return this.#hurried(caller, async (tx) => {
       const sink = {
         id: newId(),
         name: request.name,
@@ -112,7 +114,7 @@ export class Sinks {
   }
 
   async update(caller: Caller, id: string, request: UpdateSinkRequest): Promise<SinkView> {
-    return this.database.inOrg(caller, async (tx) => {
+    return this.#hurried(caller, async (tx) => {
       const before = await this.#lock(tx, id);
       this.#requireOpen(caller, before.kind);
       const wanted: SinkRow = {
@@ -157,7 +159,7 @@ export class Sinks {
     if (to !== undefined && to < from) {
       throw AuditFault.bad_sink({ errors: [{ path: 'to', message: 'must not be before from' }] });
     }
-    return this.database.inOrg(caller, async (tx) => {
+    return this.#hurried(caller, async (tx) => {
       const row = await this.#lock(tx, id);
       const range = { from, to: to ?? Number.MAX_SAFE_INTEGER };
       if (!(await askReplay(tx, id, range))) {
@@ -171,6 +173,13 @@ export class Sinks {
       });
       return viewOf(tx, row);
     });
+  }
+
+  /** The relay of this process takes up what changed when it has committed, not when it looks next. */
+  async #hurried(caller: Caller, work: (tx: OrgTx) => Promise<SinkView>): Promise<SinkView> {
+    const view = await this.database.inOrg(caller, work);
+    this.relays.hurry();
+    return view;
   }
 
   async #lock(tx: OrgTx, id: string): Promise<SinkRow> {

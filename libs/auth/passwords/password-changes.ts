@@ -44,7 +44,7 @@ export class PasswordChanges {
     }
     const hash = await this.chosen.hash(request.newPassword, { ...account, organizations: orgs });
     return this.database.acrossOrgsFor('own_password', caller, async (tx) => {
-      if (!(await holdPassword(tx, account, 'to change'))) throw currentWrong();
+      if (!(await holdPassword(tx, account))) throw currentWrong();
       for (const org of orgs) {
         await this.audit.append(tx, callerIn(caller, org), {
           action: 'auth.password_changed',

@@ -1,20 +1,11 @@
-import { argon2Sync } from 'node:crypto';
 import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
+import { fastestArgon2id, type HashJob } from './argon2id.ts';
 
 /**
  * A thread that computes argon2id. On Linux a priority belongs to the thread: hashing yields to the threads that
  * answer requests, so that a flood of sign-ins slows sign-ins, and uses every idle core when there is none.
  */
-export interface HashJob {
-  readonly password: string;
-  readonly salt: Uint8Array;
-  readonly memory: number;
-  readonly passes: number;
-  readonly parallelism: number;
-  readonly length: number;
-}
-
 const BELOW_REQUESTS = 19;
 
 if (process.platform === 'linux') setPriority(BELOW_REQUESTS);
@@ -25,20 +16,14 @@ export interface HashResult {
   readonly error?: string;
 }
 
+const argon2id = await fastestArgon2id();
+
 parentPort?.on('message', (job: HashJob) => parentPort?.postMessage(compute(job)));
 
 /** A job that cannot be done is answered, too: it must not take the thread with it. */
 function compute(job: HashJob): HashResult {
   try {
-    const hash = argon2Sync('argon2id', {
-      message: job.password,
-      nonce: job.salt,
-      memory: job.memory,
-      passes: job.passes,
-      parallelism: job.parallelism,
-      tagLength: job.length,
-    });
-    return { hash };
+    return { hash: argon2id(job) };
   } catch (error) {
     return { error: error instanceof Error ? error.message : String(error) };
   }

@@ -11,13 +11,20 @@ import {
   parseHash,
   SALT_BYTES,
 } from './password-hash.ts';
-import type { HashJob, HashResult } from './password-worker.ts';
+import type { HashJob } from './argon2id.ts';
+import type { HashResult } from './password-worker.ts';
 
 /** Jobs that may wait for a thread: about a second's worth on two cores. */
 const QUEUE = 64;
 
 /** Jobs a thread has at once, so that it need not wait for the next one. */
 const AHEAD = 2;
+
+/**
+ * One core stays with those who answer requests, where there are several: even of lowest priority, a thread that
+ * computes gives its core up only at the end of its slice, and a request would wait for that.
+ */
+const THREADS = Math.max(1, availableParallelism() - 1);
 
 interface Waiting {
   readonly job: HashJob;
@@ -78,7 +85,7 @@ export class Passwords implements OnModuleDestroy {
     });
   }
 
-  /** Gives what waits to idle threads, to new ones while there are fewer than cores, and to busy ones ahead of time. */
+  /** Gives what waits to idle threads, to new ones while there may be more, and to busy ones ahead of time. */
   #assign(): void {
     while (this.#queue.length > 0 && !this.#stopped) {
       const thread =
@@ -94,7 +101,7 @@ export class Passwords implements OnModuleDestroy {
 
   /** Undefined where there are as many as there may be. */
   #startThread(): Thread | undefined {
-    if (this.#threads.length >= availableParallelism()) return undefined;
+    if (this.#threads.length >= THREADS) return undefined;
     // Beside this file: the source under test, the compiled file in production.
     const file = import.meta.url.endsWith('.ts') ? './password-worker.ts' : './password-worker.js';
     const worker = new Worker(new URL(file, import.meta.url), { execArgv: [], env: {} });

@@ -32,6 +32,8 @@ export interface Opening {
   readonly from?: string;
   /** The device it is opened from. */
   readonly deviceId?: string | undefined;
+  /** The organization's policy, where this transaction holds it and `lockSessionsOf` already. */
+  readonly held?: OrgPolicy;
 }
 
 export interface Opened {
@@ -57,8 +59,8 @@ export class SessionIssuer {
    * limits how many a person may have, the oldest make room: parallel sign-ins wait for each other then, and only then.
    */
   async open(tx: SystemTx, opening: Opening): Promise<Opened> {
-    const { session: policy } = await holdPolicy(tx, opening.org.id);
-    await lockSessionsOf(tx, opening.person.id, 'open_one');
+    const { session: policy } = opening.held ?? (await holdPolicy(tx, opening.org.id));
+    if (!opening.held) await lockSessionsOf(tx, opening.person.id, 'open_one');
     if (opening.from !== undefined && !(await isUnrevoked(tx, opening.from))) throw AuthFault.session_ended();
     const session = this.#begin(opening, policy);
     const record = recordOf(opening, session);

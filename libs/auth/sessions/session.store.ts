@@ -36,7 +36,8 @@ export async function insertSession(
   session: SessionFacts,
   refreshDigest: string,
 ): Promise<void> {
-  await tx.query(
+  await tx.prepared(
+    'insert_session',
     `WITH session AS (
        INSERT INTO sessions (org_id, id, user_id, created_at, expires_at, idle_seconds, auth_methods, assurance, ip, user_agent,
                              password_at, factor_at, factor_id, proven_at, device_id)

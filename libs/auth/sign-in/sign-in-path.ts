@@ -11,8 +11,9 @@ import { Devices, type KnownDevice, type SeenDevice } from '../devices/devices.t
 import { readFactors, readPersonFacts } from '../factors/factor.store.ts';
 import { credentialsOf } from '../factors/factor-view.ts';
 import { Passkeys } from '../factors/passkeys.ts';
+import type { OrgPolicy } from '../policy/org-policy.ts';
 import { type Opened, SessionIssuer } from '../sessions/session-issuer.ts';
-import { lockSessionsOf } from '../sessions/session.store.ts';
+import { holdSignIn, type VerifiedPassword } from './sign-in.store.ts';
 import { nextStep, type PersonFacts, type Step } from './sign-in-steps.ts';
 
 /** Who signs in, to what, by which request. */
@@ -40,47 +41,56 @@ export class SignInPath {
   /**
    * Runs `prove` (which uses an answer up, and answers all that was proven until now) and takes the next step, in one
    * transaction; `opened` runs once it has opened the session. Throws `auth.mfa_required` or
-   * `auth.password_change_required` where the session does not open yet.
+   * `auth.password_change_required` where the session does not open yet; and `auth.invalid_credentials` where the
+   * password that was `verified` is no longer the person's. With `verified`, `prove` leaves the person's facts as they are.
    */
   async go(
     journey: Journey,
     prove: (tx: SystemTx) => Promise<Proof>,
-    opened: () => Promise<void> = async () => undefined,
+    { verified, opened }: { verified?: VerifiedPassword; opened?: () => Promise<void> } = {},
   ): Promise<TokensView> {
     const { account, org } = journey;
     const arrived = await this.database.acrossOrgs('sign_in', async (tx) => {
-      // Before anything else: who ends all sessions of the person locks in this order too.
-      await lockSessionsOf(tx, account.id, 'open_one');
+      const passkeysWork = this.passkeys.work;
+      const held = await holdSignIn(tx, account.id, org.id, { verified, passkeysWork });
+      if (verified && !held.password)
+        throw AuthFault.invalid_credentials({ audit: refusal(account, org, 'password_changed_meanwhile') });
       const proof = await prove(tx);
-      const step = await this.#step(tx, journey, proof);
-      return step.step === 'open' ? this.#open(tx, journey, proof) : this.#wait(tx, journey, proof, step);
+      const person = verified ? held.person : await this.facts(tx, account.id, org.id);
+      const step = nextStep(person, proof.authMethods);
+      return step.step === 'open'
+        ? this.#open(tx, journey, proof, held.policy)
+        : this.#wait(tx, journey, proof, step);
     });
     if (arrived instanceof Fault) throw arrived;
     const [tokens] = await Promise.all([
       this.issuer.answer(arrived.session, account, org, arrived.refreshToken),
-      opened(),
+      opened?.(),
     ]);
     return { ...tokens, ...(arrived.device.token !== undefined && { deviceToken: arrived.device.token }) };
   }
 
   /** What is missing for a session in the organization, as a fault that carries a challenge; undefined for nothing. */
   async missing(tx: SystemTx, journey: Journey, proof: Proof): Promise<Fault | undefined> {
-    const step = await this.#step(tx, journey, proof);
+    const { account, org } = journey;
+    const step = nextStep(await this.facts(tx, account.id, org.id), proof.authMethods);
     return step.step === 'open' ? undefined : this.#wait(tx, journey, proof, step);
-  }
-
-  async #step(tx: SystemTx, { account, org }: Journey, proof: Proof): Promise<Step> {
-    return nextStep(await this.facts(tx, account.id, org.id), proof.authMethods);
   }
 
   facts(tx: SystemTx, userId: string, orgId: string): Promise<PersonFacts> {
     return readPersonFacts(tx, userId, orgId, this.passkeys.work);
   }
 
-  async #open(tx: SystemTx, journey: Journey, proof: Proof): Promise<Opened & { device: SeenDevice }> {
+  async #open(
+    tx: SystemTx,
+    journey: Journey,
+    proof: Proof,
+    held: OrgPolicy,
+  ): Promise<Opened & { device: SeenDevice }> {
     const { account: person, org, facts, device: known } = journey;
     const device = await this.devices.seen(tx, known, { person, org, facts });
-    return { ...(await this.issuer.open(tx, { person, org, proof, facts, deviceId: device.id })), device };
+    const opened = await this.issuer.open(tx, { person, org, proof, facts, deviceId: device.id, held });
+    return { ...opened, device };
   }
 
   /** Opens the challenge for a step. Answers the fault that carries it. */

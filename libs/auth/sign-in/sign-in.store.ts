@@ -1,8 +1,9 @@
-import type { Asked } from '#database';
+import type { Asked, SystemTx } from '#database';
 import type { CallerOrg } from '#kernel';
 import type { Account } from '../account.store.ts';
 import type { KnownDevice } from '../devices/devices.ts';
 import { type OrgPolicy, policyOf } from '../policy/org-policy.ts';
+import type { FactorKind, PersonFacts } from './sign-in-steps.ts';
 
 /** Everything that a sign-in reads before it verifies anything. */
 export interface SignInFacts {
@@ -66,6 +67,56 @@ export async function readForSignIn(
       policy: policyOf(settings),
     })),
     platform: { id: row.platform_id, policy: policyOf(row.platform_settings) },
+  };
+}
+
+/** The password that was verified: when it was set, and whether its hash is to be made anew. */
+export interface VerifiedPassword {
+  readonly setAt: Date | null;
+  readonly toChange: boolean;
+}
+
+/** What stays so until the end of the transaction, and what was so when it was held. */
+export interface HeldSignIn {
+  /** The password is still the one that was verified; false where none was. */
+  readonly password: boolean;
+  readonly policy: OrgPolicy;
+  readonly person: PersonFacts;
+}
+
+/**
+ * Holds what a session is opened by: that not all sessions of the person are being ended, the organization's policy,
+ * and the password that was verified. One round trip.
+ */
+export async function holdSignIn(
+  tx: SystemTx,
+  userId: string,
+  orgId: string,
+  { verified, passkeysWork }: { verified: VerifiedPassword | undefined; passkeysWork: boolean },
+): Promise<HeldSignIn> {
+  const [row] = await tx.prepared<{
+    held: boolean;
+    settings: unknown;
+    must_change: boolean;
+    kinds: FactorKind[];
+    has_codes: boolean;
+  }>(
+    'hold_sign_in',
+    'SELECT held, settings, must_change, kinds, has_codes FROM hold_sign_in($1, $2, $3, $4)',
+    [userId, orgId, verified?.setAt, verified?.toChange ?? false],
+  );
+  if (!row) throw new Error('hold_sign_in answered nothing');
+  const policy = policyOf(row.settings ?? undefined);
+  return {
+    password: row.held,
+    policy,
+    person: {
+      mustChange: row.must_change,
+      mfa: policy.mfa,
+      factors: new Set(row.kinds),
+      hasRecoveryCodes: row.has_codes,
+      passkeysWork,
+    },
   };
 }
 

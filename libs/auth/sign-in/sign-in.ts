@@ -5,7 +5,6 @@ import { Clock, type RequestFacts, tokenDigest } from '#kernel';
 import {
   type Account,
   hasRunOut,
-  holdPassword,
   readAccountOrgs,
   storePassword,
   storeUpgradedHash,
@@ -78,10 +77,6 @@ export class SignIn {
       return await this.path.go(
         journey,
         async (tx) => {
-          if (!(await holdPassword(tx, account, upgraded === undefined ? 'to read' : 'to change')))
-            throw AuthFault.invalid_credentials({
-              audit: refusal(account, org, 'password_changed_meanwhile'),
-            });
           if (upgraded !== undefined) {
             const action = 'auth.password_upgraded';
             await this.audit.record(tx, { ...recordBase(journey), outcome: 'success', action });
@@ -89,7 +84,10 @@ export class SignIn {
           }
           return withPassword(nothingProven, this.clock.now());
         },
-        () => attempt.giveBack(),
+        {
+          verified: { setAt: account.changed_at, toChange: upgraded !== undefined },
+          opened: () => attempt.giveBack(),
+        },
       );
     } finally {
       // Beside the transaction, never within: it needs a connection of its own.

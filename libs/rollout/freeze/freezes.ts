@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
 import { Database, type OrgTx } from '#database';
-import { type Caller, Clock } from '#kernel';
+import { type Caller, Clock, type Page, pageOf, readPage } from '#kernel';
 import { planned } from '../lifecycle/moves.ts';
 import { lockRollout } from '../lifecycle/rollout.store.ts';
 import { found } from '../lifecycle/rollouts.ts';
@@ -17,11 +17,16 @@ import type {
 } from './freeze.contract.ts';
 import {
   deleteFreeze,
+  type ExceptionRow,
+  findFreeze,
   type FreezeRow,
   type FreezeSettings,
   insertFreeze,
+  isClockWrong,
+  listExceptions,
   lockFreeze,
   readFreezes,
+  signedAs,
   storeException,
   updateFreeze,
 } from './freeze.store.ts';
@@ -86,7 +91,7 @@ export class Freezes {
     return this.database.inOrg(caller, async (tx) => {
       if (!(await lockFreeze(tx, freezeId))) throw RolloutFault.freeze_not_found();
       const row = planned(await found(lockRollout(tx, tx.orgId, request.rolloutId)));
-      const id = await storeException(tx, {
+      const id = await storeException(tx, this.clock.now(), {
         freezeId,
         rolloutId: row.id,
         digest: row.digest,
@@ -95,7 +100,7 @@ export class Freezes {
         expiresAt,
       });
       if (id === '') {
-        const message = 'was asked for, for this plan';
+        const message = 'was asked for, for this plan, and has not ended';
         throw RolloutFault.freeze_bad({ errors: [{ path: 'rolloutId', message }] });
       }
       await this.audit.append(tx, caller, {
@@ -107,14 +112,39 @@ export class Freezes {
           expiresAt: { to: expiresAt.toISOString() },
         },
       });
-      return { id, sign: `freeze:${id}`, expiresAt: expiresAt.toISOString() };
+      return exceptionView({
+        id,
+        freeze_id: freezeId,
+        rollout_id: row.id,
+        digest: row.digest,
+        reason: request.reason,
+        asked_by: humanOf(caller),
+        expires_at: expiresAt,
+      });
     });
+  }
+
+  /** What is asked for, so that whoever signs sees what. */
+  async exceptions(
+    caller: Caller,
+    freezeId: string,
+    query: { limit?: number; cursor?: string },
+  ): Promise<Page<ExceptionView>> {
+    const { limit, before } = readPage(query);
+    const rows = await this.database.inOrg(caller, async (tx) => {
+      if (!(await findFreeze(tx, freezeId))) throw RolloutFault.freeze_not_found();
+      return listExceptions(tx, freezeId, limit + 1, before);
+    });
+    return pageOf(rows, limit, exceptionView);
   }
 
   async #idle(tx: OrgTx, id: string): Promise<FreezeRow> {
     const row = await lockFreeze(tx, id);
     if (!row) throw RolloutFault.freeze_not_found();
-    if (freezeView(row, this.clock.now()).active) throw RolloutFault.freeze_active();
+    // Whose clock is wrong does not know whether it is in force.
+    const now = this.clock.now();
+    if (inForce(row, now.getTime()).active || (await isClockWrong(tx, now)))
+      throw RolloutFault.freeze_active();
     return row;
   }
 
@@ -193,5 +223,17 @@ function freezeView(row: FreezeRow, now: Date): FreezeView {
     effects: row.effects,
     active,
     until: until === undefined ? null : new Date(until).toISOString(),
+  };
+}
+
+function exceptionView(row: ExceptionRow): ExceptionView {
+  return {
+    id: row.id,
+    sign: signedAs(row),
+    rolloutId: row.rollout_id,
+    digest: row.digest,
+    reason: row.reason,
+    askedBy: row.asked_by,
+    expiresAt: row.expires_at.toISOString(),
   };
 }

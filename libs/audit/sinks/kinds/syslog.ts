@@ -11,9 +11,10 @@ const MAX_FRAME = 8_192;
 export const RESEND_WINDOW = 1_000;
 /**
  * A receiver that refuses a client says so after the client thinks it is connected (TLS 1.3), and a balancer without
- * anything behind it only closes: the first write on a connection waits this long for such.
+ * anything behind it only closes: nothing counts until this long after the first write on a connection.
  */
-const FIRST_WRITE_MS = 250;
+const DOUBT_MS = 250;
+const DOUBT_LOOK_MS = 25;
 const CLOSE_WITHIN_MS = 3_000;
 
 /**
@@ -23,6 +24,8 @@ const CLOSE_WITHIN_MS = 3_000;
 export class SyslogReceiver extends Receiver {
   #socket: Socket | undefined;
   #lost: DeliveryFailure | undefined;
+  /** When the first write is old enough (monotonic milliseconds). */
+  #certainAt: number | undefined;
   readonly #sender = { hostname: headerField(hostname(), 255), procId: String(process.pid) };
 
   constructor(private readonly parts: ReceiverParts<'syslog'>) {
@@ -30,14 +33,22 @@ export class SyslogReceiver extends Receiver {
   }
 
   override async deliver(events: readonly SinkEvent[], signal: AbortSignal): Promise<void> {
-    const fresh = this.#socket === undefined;
     const socket = (this.#socket ??= await this.#open(signal));
     if (this.#lost) throw this.#lost;
     const frames = events.map((event) =>
       syslogFrame(event, this.#sender, this.parts.settings.maxFrame ?? MAX_FRAME),
     );
     await this.#write(socket, Buffer.concat(frames), signal);
-    if (fresh) await this.#stays(socket, signal);
+    this.#certainAt ??= performance.now() + DOUBT_MS;
+  }
+
+  override get inDoubt(): boolean {
+    return this.#certainAt !== undefined && performance.now() < this.#certainAt;
+  }
+
+  override async certain(signal: AbortSignal): Promise<void> {
+    while (this.inDoubt && !this.#lost) await sleep(DOUBT_LOOK_MS, undefined, { signal });
+    if (this.#lost) throw this.#lost;
   }
 
   override async close(): Promise<boolean> {
@@ -98,12 +109,5 @@ export class SyslogReceiver extends Receiver {
       });
     });
     if (this.#lost) throw this.#lost;
-  }
-
-  async #stays(socket: Socket, signal: AbortSignal): Promise<void> {
-    for (let waited = 0; waited < FIRST_WRITE_MS; waited += 25) {
-      if (this.#lost || socket.destroyed) throw this.#lost ?? new DeliveryFailure('connection_lost');
-      await sleep(25, undefined, { signal });
-    }
   }
 }
