@@ -17,7 +17,7 @@ beforeAll(async () => {
   receiver = await HttpReceiver.start();
   at = await startRollouts({ worker: true, egressAllow: ['127.0.0.0/8'] });
   ({ app, kit, olga, author, approver, operator } = at);
-}, 60_000);
+});
 afterAll(async () => {
   await app.close();
   await receiver.stop();
@@ -48,7 +48,7 @@ const aged = (id: string, seconds: number) =>
     seconds,
   ]);
 
-describe('the rollback of what is completed', { timeout: 60_000 }, () => {
+describe('the rollback of what is completed', () => {
   const completed = async (change: Record<string, unknown>, rules: Record<string, unknown> = {}) => {
     const second = await kit.somebody(`second ${Math.random()}`.replace(' 0.', ''), 'admin');
     const policyId = await kit.policy(olga, { quorum: two, ...rules });
@@ -134,7 +134,7 @@ describe('the rollback of what is completed', { timeout: 60_000 }, () => {
   });
 });
 
-describe('the rollback of what is half done', { timeout: 60_000 }, () => {
+describe('the rollback of what is half done', () => {
   /** Two waves; the check of the second fails. */
   async function failed(change: Record<string, unknown> = {}) {
     const targets = [await kit.target(olga), await kit.target(olga), await kit.target(olga)];
@@ -233,7 +233,7 @@ describe('the rollback of what is half done', { timeout: 60_000 }, () => {
       [rollout.id, `${receiver.url}/evil`],
     );
     expectStatus(await order(operator, rollout.id), 200);
-    await until(async () => (await kit.read(olga, rollout.id)).reason === 'digest_changed', 30_000);
+    await until(async () => (await kit.read(olga, rollout.id)).reason === 'digest_changed');
     expect(await at.stateOf(rollout.id)).toBe('failed_needs_operator');
     expect(paths()).toEqual([]);
   });
@@ -281,7 +281,7 @@ describe('the rollback of what is half done', { timeout: 60_000 }, () => {
   });
 });
 
-describe('what is under way', { timeout: 60_000 }, () => {
+describe('what is under way', () => {
   /** A first request that hangs until it is let go. */
   function hanging(then: number) {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -319,7 +319,7 @@ describe('what is under way', { timeout: 60_000 }, () => {
       second = () => void response.writeHead(500).end();
     };
     expectStatus(await kit.post(operator, `/rollouts/${id}/resume`), 200);
-    await until(async () => second !== undefined, 30_000);
+    await until(async () => second !== undefined);
     release();
     await jobEnded(lost);
     const [step, ...more] = await kit.steps(olga, id);
@@ -379,7 +379,7 @@ describe('what is under way', { timeout: 60_000 }, () => {
           [job],
         );
         return job !== not && row?.['state'] === 'created' && row['later'] === true && job;
-      }, 30_000);
+      });
     const first = await waiting();
     await due(first);
     const second = await waiting(first);
