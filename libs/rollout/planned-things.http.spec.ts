@@ -22,7 +22,7 @@ beforeAll(async () => {
   ({ app, kit, olga, author, approver } = await startRollouts({
     secrets: { remote: under.remote(new MovableClock()) },
   }));
-}, 60_000);
+});
 afterEach(() => {
   server.behave();
   server.sealed = false;

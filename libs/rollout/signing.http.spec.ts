@@ -17,7 +17,7 @@ beforeAll(async () => {
   ({ app, kit, olga, author, operator } = await startRollouts());
   first = await kit.somebody('first', 'admin');
   second = await kit.somebody('second', 'admin');
-}, 60_000);
+});
 afterAll(() => app.close());
 afterEach(() => app.clock.reset());
 

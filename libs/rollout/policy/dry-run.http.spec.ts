@@ -13,7 +13,7 @@ let operator: Somebody;
 
 beforeAll(async () => {
   ({ app, kit, olga, author, approver, operator } = await startRollouts());
-}, 60_000);
+});
 afterAll(() => app.close());
 
 interface Told {

@@ -14,7 +14,7 @@ let operator: Somebody;
 beforeAll(async () => {
   ({ app, kit, olga, author, operator } = await startRollouts());
   admin = await kit.somebody('admin', 'admin');
-}, 60_000);
+});
 afterAll(() => app.close());
 afterEach(() => app.clock.reset());
 
