@@ -2,21 +2,19 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { expectStatus, until } from '../../../test/kit/app-in-process.ts';
 import { accept, HttpReceiver } from '../../../test/kit/http-receiver.ts';
 import { callTo, type Rollouts, startRollouts } from '../../../test/kit/rollout-people.ts';
-import { noop, planOf, type Somebody, statement, two } from '../../../test/kit/rollouts.ts';
+import type { Somebody } from '../../../test/kit/rollouts.ts';
 
 /** A run that is paused, stopped, baking, or whose worker is given up. */
 let at: Rollouts;
 let app: Rollouts['app'];
 let kit: Rollouts['kit'];
 let olga: Somebody;
-let author: Somebody;
-let approver: Somebody;
 let operator: Somebody;
 let receiver: HttpReceiver;
 beforeAll(async () => {
   receiver = await HttpReceiver.start();
   at = await startRollouts({ worker: true, egressAllow: ['127.0.0.0/8'] });
-  ({ app, kit, olga, author, approver, operator } = at);
+  ({ app, kit, olga, operator } = at);
 }, 60_000);
 afterAll(async () => {
   await app.close();
@@ -102,7 +100,10 @@ describe('what is under way', { timeout: 60_000 }, () => {
 
   it('is stopped for good after the step that runs, and rolled back from there', async () => {
     const release = hanging(204);
-    const { id } = await at.executed({ steps: [call('one', '/1'), call('two', '/2')], recovery: { kind: 'rollback', steps: [call('back', '/back')] } });
+    const { id } = await at.executed({
+      steps: [call('one', '/1'), call('two', '/2')],
+      recovery: { kind: 'rollback', steps: [call('back', '/back')] },
+    });
     await until(async () => receiver.requests.length === 1);
     expectStatus(await kit.post(operator, `/rollouts/${id}/stop`, { reason: 'wrong' }), 200);
     expectStatus(await order(operator, id), 409, 'rollout.not_ready');
