@@ -54,6 +54,23 @@ describe('applying', () => {
     expectStatus(await arm(rollout.id), 200);
   });
 
+  it('is not frozen by a freeze that names what does not exist, so such a freeze is refused', async () => {
+    const { targets } = await approved();
+    const named = [...targets, '0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee'];
+    const freeze = {
+      name: `nothing ${named[0]}`,
+      start: '20300101T000000',
+      timeZone: 'UTC',
+      durationSeconds: 60,
+      targets: named,
+    };
+    const refused = expectStatus(await kit.post(olga, '/freezes', freeze), 400, 'rollout.freeze_bad');
+    expect(refused.errors).toEqual([{ path: `targets[${targets.length}]`, message: 'is no target' }]);
+    const { id } = expectStatus(await kit.post(olga, '/freezes', { ...freeze, targets }), 201);
+    const { name: _, ...window } = freeze;
+    expectStatus(await kit.put(olga, `/freezes/${id}`, window), 400, 'rollout.freeze_bad');
+  });
+
   it('in a freeze that began after approval is refused', async () => {
     const { rollout, targets } = await approved();
     expectStatus(await arm(rollout.id), 200);

@@ -15,7 +15,7 @@ beforeAll(async () => {
   receiver = await HttpReceiver.start();
   at = await startRollouts({ worker: true, egressAllow: ['127.0.0.0/8'] });
   ({ app, kit, olga, operator } = at);
-}, 60_000);
+});
 afterAll(async () => {
   await app.close();
   await receiver.stop();
@@ -46,7 +46,6 @@ describe('what is under way', { timeout: 60_000 }, () => {
     until(
       async () =>
         (await app.sql('SELECT state FROM pgboss.job WHERE id = $1', [job]))[0]?.['state'] === 'completed',
-      30_000,
     );
 
   it('is ended by the run that counts: a worker that was given up says nothing any more', async () => {
@@ -67,7 +66,7 @@ describe('what is under way', { timeout: 60_000 }, () => {
       second = () => void response.writeHead(500).end();
     };
     expectStatus(await kit.post(operator, `/rollouts/${id}/resume`), 200);
-    await until(async () => second !== undefined, 30_000);
+    await until(async () => second !== undefined);
     release();
     await jobEnded(lost);
     const [step, ...more] = await kit.steps(olga, id);
@@ -130,7 +129,7 @@ describe('what is under way', { timeout: 60_000 }, () => {
           [job],
         );
         return job !== not && row?.['state'] === 'created' && row['later'] === true && job;
-      }, 30_000);
+      });
     const first = await waiting();
     await due(first);
     const second = await waiting(first);

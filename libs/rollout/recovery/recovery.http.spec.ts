@@ -17,7 +17,7 @@ beforeAll(async () => {
   receiver = await HttpReceiver.start();
   at = await startRollouts({ worker: true, egressAllow: ['127.0.0.0/8'] });
   ({ app, kit, olga, author, approver, operator } = at);
-}, 60_000);
+});
 afterAll(async () => {
   await app.close();
   await receiver.stop();
@@ -233,7 +233,7 @@ describe('the rollback of what is half done', { timeout: 60_000 }, () => {
       [rollout.id, `${receiver.url}/evil`],
     );
     expectStatus(await order(operator, rollout.id), 200);
-    await until(async () => (await kit.read(olga, rollout.id)).reason === 'digest_changed', 30_000);
+    await until(async () => (await kit.read(olga, rollout.id)).reason === 'digest_changed');
     expect(await at.stateOf(rollout.id)).toBe('failed_needs_operator');
     expect(paths()).toEqual([]);
   });
