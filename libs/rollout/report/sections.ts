@@ -112,7 +112,7 @@ export function gates({ answers }: Change, results: readonly GateResult[], names
         one.gate,
         one.verdict,
         one.source,
-        one.hook_id === null ? names(one.recorded_by) : html`hook ${code(one.hook_id)}`,
+        one.hook_id === null ? names(one.recorded_by.replace(/^user:/, '')) : html`hook ${code(one.hook_id)}`,
         moment(one.observed_at),
       ]),
     )}`;
