@@ -29,7 +29,7 @@ beforeAll(async () => {
   author = await kit.somebody('author', 'admin');
   rollout = await kit.reviewed(author, await kit.policy(olga, { gates }), [await kit.target(olga)]);
   scanner = await keyOf('scanner');
-}, 60_000);
+});
 afterAll(() => app.close());
 afterEach(() => app.clock.reset());
 

@@ -30,7 +30,7 @@ beforeAll(async () => {
   olga = { id: admin.user.id, token: admin.accessToken, email: owner.email };
   author = await kit.somebody('author', 'admin');
   approver = await kit.somebody('approver', 'admin');
-}, 60_000);
+});
 afterEach(() => {
   server.behave();
   server.sealed = false;

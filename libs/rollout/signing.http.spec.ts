@@ -21,7 +21,7 @@ beforeAll(async () => {
   first = await kit.somebody('first', 'admin');
   second = await kit.somebody('second', 'admin');
   operator = await kit.somebody('operator', 'operator');
-}, 60_000);
+});
 afterAll(() => app.close());
 afterEach(() => app.clock.reset());
 

@@ -14,7 +14,7 @@ let operator: Somebody;
 beforeAll(async () => {
   at = await startRollouts();
   ({ app, kit, olga, author, approver, operator } = at);
-}, 60_000);
+});
 afterAll(() => app.close());
 afterEach(() => app.clock.reset());
 

@@ -18,7 +18,7 @@ beforeAll(async () => {
   author = await kit.somebody('author', 'admin');
   approver = await kit.somebody('approver', 'admin');
   operator = await kit.somebody('operator', 'operator');
-}, 60_000);
+});
 afterAll(() => app.close());
 
 interface Told {

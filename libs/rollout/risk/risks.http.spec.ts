@@ -18,7 +18,7 @@ beforeAll(async () => {
   author = await kit.somebody('author', 'admin');
   admin = await kit.somebody('admin', 'admin');
   operator = await kit.somebody('operator', 'operator');
-}, 60_000);
+});
 afterAll(() => app.close());
 afterEach(() => app.clock.reset());
 
