@@ -130,11 +130,11 @@ function quorum({ anyOf }: Quorum): string {
   return all.join('; or ');
 }
 
-export function policy({ row: { plan } }: Change): Html {
-  if (!plan) return html`<p>None yet.</p>`;
-  const { rules } = plan.policy;
+export function policy({ row: { plan: sealed } }: Change): Html {
+  if (!sealed) return html`<p>None yet.</p>`;
+  const { id, rules } = sealed.policy;
   return list([
-    ['Policy', code(plan.policy.id)],
+    ['Policy', code(id)],
     ['People who must sign', quorum(rules.quorum)],
     ['For irreversible steps', quorum(rules.irreversibleQuorum)],
     ['For a rollback within its window', quorum(rules.rollbackQuorum)],
