@@ -27,6 +27,14 @@ if (isStale()) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
+// npm runs a script by a shell, which dies of SIGTERM and passes it on to nobody: who stops npm means the product.
+if (process.env.npm_lifecycle_event !== undefined) {
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) process.kill(process.pid, 'SIGTERM');
+  }, 250).unref();
+}
+
 const { main } = await import(built);
 await main(process.argv.slice(2));
 

@@ -31,6 +31,8 @@ import { CreateRollouts1763769600040 } from './1763769600040-create-rollouts.ts'
 import { CreateEvidenceAndRisks1763769600041 } from './1763769600041-create-evidence-and-risks.ts';
 import { CreateGiteaIntake1763769600045 } from './1763769600045-create-gitea-intake.ts';
 import { BindRolloutsToSources1763769600047 } from './1763769600047-bind-rollouts-to-sources.ts';
+import { ExpireEvidenceKeys1763769600048 } from './1763769600048-expire-evidence-keys.ts';
+import { NarrowRecovery1763769600050 } from './1763769600050-narrow-recovery.ts';
 import { HoldSignIns1763769600054 } from './1763769600054-hold-sign-ins.ts';
 
 /** Every migration in the order they run. A new one is added at the end. */
@@ -68,5 +70,7 @@ export const migrations = [
   CreateEvidenceAndRisks1763769600041,
   CreateGiteaIntake1763769600045,
   BindRolloutsToSources1763769600047,
+  ExpireEvidenceKeys1763769600048,
+  NarrowRecovery1763769600050,
   HoldSignIns1763769600054,
 ];

@@ -17,9 +17,12 @@ export default defineConfig({
     // Processes, not threads: specs signal, wait for and measure processes.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 15_000,
-    hookTimeout: 30_000,
-    teardownTimeout: 20_000,
+    // When to give up, never what is proven: a busy machine must not decide. Specs wait for conditions, and what has a
+    // bound in time is measured beside the machine itself (test/kit/stopwatch.ts).
+    testTimeout: 180_000,
+    hookTimeout: 240_000,
+    teardownTimeout: 60_000,
+    expect: { poll: { timeout: 60_000 } },
     restoreMocks: true,
   },
 });

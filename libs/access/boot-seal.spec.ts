@@ -15,7 +15,15 @@ class NoSchema {
 }
 
 const read: AccessRule = { word: 'access', permissions: ['org:read'], org: 'orgId' };
-const answers = { status: 200, view: undefined, contentType: undefined, faults: [], description: '' };
+const answers = {
+  status: 200,
+  view: undefined,
+  contentType: undefined,
+  otherTypes: [],
+  conditional: false,
+  faults: [],
+  description: '',
+};
 const sound: Route = {
   method: 'GET',
   path: '/api/v1/orgs/:orgId',
@@ -28,13 +36,13 @@ const sound: Route = {
   answers,
   rawBody: undefined,
 };
-const param = (name: string | undefined, piped = true): RouteInput => ({
+const param = (name: string | undefined, pipes: unknown[] = [class {}]): RouteInput => ({
   from: 'param',
   name,
   type: String,
-  piped,
+  pipes,
 });
-const body = (type: unknown, name?: string): RouteInput => ({ from: 'body', name, type, piped: false });
+const body = (type: unknown, name?: string): RouteInput => ({ from: 'body', name, type, pipes: [] });
 const query = (type: unknown, name?: string): RouteInput => ({ ...body(type, name), from: 'query' });
 
 describe('a declaration is sound', () => {
@@ -51,7 +59,7 @@ describe('a declaration is sound', () => {
       'for everyone',
       { rule: { word: 'public', why: 'because', duringSetup: false }, inputs: [param('orgId')] },
     ],
-    ['that reads its organization too', { inputs: [param('orgId', false)] }],
+    ['that reads its organization too', { inputs: [param('orgId', [])] }],
     [
       'of a summary',
       { path: '/x', parameters: [], inputs: [], rule: { ...read, org: PLATFORM, open: 'summary' } },
@@ -114,7 +122,7 @@ describe('an offence is found:', () => {
     ],
     [
       'a path parameter without a pipe',
-      { parameters: ['orgId', 'keyId'], inputs: [param('keyId', false)] },
+      { parameters: ['orgId', 'keyId'], inputs: [param('keyId', [])] },
       /takes param keyId without a schema/,
     ],
     ['the whole path at once', { inputs: [param(undefined)] }, /takes param without a schema/],

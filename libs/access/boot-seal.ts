@@ -117,7 +117,7 @@ function inputOffences(route: Route): string[] {
 
 /** A path parameter has a pipe of its own; a body or a query is a class with validation rules. */
 function hasSchema(input: RouteInput): boolean {
-  if (input.from === 'param') return input.name !== undefined && input.piped;
+  if (input.from === 'param') return input.name !== undefined && input.pipes.length > 0;
   if (input.name !== undefined || typeof input.type !== 'function') return false;
   return getMetadataStorage().getTargetValidationMetadatas(input.type, '', false, false).length > 0;
 }

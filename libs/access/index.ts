@@ -2,6 +2,7 @@ export {
   Access,
   type AccessRule,
   asksForCaller,
+  isWrite,
   OWN,
   PLATFORM,
   Public,

@@ -10,6 +10,10 @@ export interface AnswerDeclaration {
   /** The class whose declared fields leave the process; undefined where there is no body or it is not JSON. */
   readonly view: (new () => object) | undefined;
   readonly contentType: string | undefined;
+  /** The types of other forms of the same answer. */
+  readonly otherTypes: readonly string[];
+  /** Whether it answers 304 to a client that has the answer. */
+  readonly conditional: boolean;
   readonly faults: readonly FaultMaker[];
   readonly description: string;
 }
@@ -24,8 +28,8 @@ export interface RouteInput {
   /** The parameter's name; undefined where the whole body, query or path is taken. */
   readonly name: string | undefined;
   readonly type: unknown;
-  /** True where a pipe of its own checks it. */
-  readonly piped: boolean;
+  /** The pipes of its own that check it. */
+  readonly pipes: readonly unknown[];
 }
 
 /** One HTTP route as declared by its decorators. */
@@ -117,7 +121,7 @@ function readInputs(controller: new (...args: never[]) => object, handlerName: s
     const from = INPUT_KINDS[key.split(':')[0] ?? ''];
     if (from === undefined) return [];
     const name = typeof arg.data === 'string' ? arg.data : undefined;
-    return [{ from, name, type: types[arg.index], piped: (arg.pipes?.length ?? 0) > 0 }];
+    return [{ from, name, type: types[arg.index], pipes: arg.pipes ?? [] }];
   });
 }
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pgCopy from 'pg-copy-streams';
-import { Database, type OrgTx } from '#database';
+import { Database, LiveCallers, type OrgTx } from '#database';
 import { type Caller, Clock } from '#kernel';
 import { AuditFault } from './audit.faults.ts';
 import { CopiedLines } from './copied-lines.ts';
@@ -52,6 +52,7 @@ export class AuditExport {
     private readonly database: Database,
     private readonly readings: Readings,
     private readonly trees: OrgTrees,
+    private readonly live: LiveCallers,
     private readonly clock: Clock,
   ) {}
 
@@ -75,7 +76,8 @@ export class AuditExport {
 
   /**
    * The size of the log, after waiting up to `wait` seconds for something beyond `after`. A log that forked is exported
-   * once that is acknowledged; what is pruned is not again.
+   * once that is acknowledged; what is pruned is not again. Whose authority changes meanwhile gets nothing that came
+   * after, and is asked for it by the next request.
    */
   async #waited(caller: Caller, { after, wait }: ExportRequest): Promise<number> {
     const until = this.clock.monotonic() + wait * 1_000;
@@ -84,11 +86,17 @@ export class AuditExport {
       await requireKept(tx, after);
       return readHead(tx);
     };
-    for (;;) {
-      const size = await this.database.inOrg(caller, look);
-      if (size > after || this.clock.monotonic() >= until) return size;
-      await sleep(POLL_MS);
-      look = readHead;
+    const answer = this.live.open(caller);
+    try {
+      for (;;) {
+        const size = await this.database.inOrg(caller, look);
+        if (answer.signal.aborted) return Math.min(size, after);
+        if (size > after || this.clock.monotonic() >= until) return size;
+        await sleep(POLL_MS, undefined, { signal: answer.signal }).catch(() => undefined);
+        look = readHead;
+      }
+    } finally {
+      answer.close();
     }
   }
 

@@ -34,6 +34,7 @@ export class AuditController {
   @Access({ permission: 'audit:read', org: 'orgId' })
   @Answers(AuditPage, {
     faults: [AuditFault.search_behind],
+    otherTypes: ['text/csv'],
     description: 'Events of the organization, newest first; as CSV where `format` or Accept says so.',
   })
   async list(
@@ -52,6 +53,7 @@ export class AuditController {
   @Access({ permission: 'audit:export', org: 'orgId' })
   @Answers(undefined, {
     contentType: 'application/x-ndjson',
+    otherTypes: ['text/plain'],
     faults: [AuditFault.beyond_log, AuditFault.pruned, AuditFault.fork_detected],
     description:
       'Events in order of position, one a line: JSON, or text for cef and leef. Continue with `after` = the header x-audit-next. A range once read is complete and stays identical.',

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Database } from '#database';
+import { Database, InvalidationStream, LiveCallers } from '#database';
 import { type Caller, newId, SystemClock } from '#kernel';
 import { cloneDatabase, run, type TestDatabase } from '../../test/kit/database.ts';
 import { type ExpectedLog, verifyExport } from '../../test/system/verify-export.ts';
@@ -93,6 +93,8 @@ const newExporter = (): AuditExport =>
     database,
     new Readings(database, audit, clock),
     new OrgTrees(database, new Findings(database, audit)),
+    // Never started: nobody waits here.
+    new LiveCallers(new InvalidationStream('', clock)),
     clock,
   );
 
@@ -101,9 +103,11 @@ class Planned extends Error {}
 /** What each organization's log must hold in the end: the target ids of all records whose transaction committed. */
 const committed = new Map<string, Set<string>>([hot, ...others].map((orgId) => [orgId, new Set<string>()]));
 const tally = { commits: 0, rollbacks: 0, multi: 0 };
+/** So much happens at least, however long a busy machine takes for it. */
+const isEnough = (): boolean => tally.commits > 200 && tally.rollbacks > 5 && tally.multi > 20;
 
 async function write(writer: number, until: number): Promise<void> {
-  while (performance.now() < until) {
+  while (performance.now() < until || !isEnough()) {
     const targets = new Map<string, string>();
     try {
       if (Math.random() < 0.15) await writeToSeveral(targets);
@@ -232,12 +236,10 @@ describe('the order of commits', () => {
       ...[...otherReaders].map(([orgId, reader]) => follow(reader, orgId, over)),
     ]);
     naive = { id, xid };
-  }, 40_000);
+  });
 
   it('is the order of positions: every reader saw every committed record, once', () => {
-    expect(tally.commits).toBeGreaterThan(200);
-    expect(tally.rollbacks).toBeGreaterThan(5);
-    expect(tally.multi).toBeGreaterThan(20);
+    expect(isEnough()).toBe(true);
     const wanted = [...committed.get(hot)!].sort();
     for (const reader of readers) {
       const events = linesOf(reader.pages).map(

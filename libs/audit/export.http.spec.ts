@@ -12,6 +12,7 @@ import {
   startApp,
   until,
 } from '../../test/kit/app-in-process.ts';
+import { beside } from '../../test/kit/stopwatch.ts';
 import { verifyExport } from '../../test/system/verify-export.ts';
 import { AuditExport } from './audit-export.ts';
 
@@ -119,6 +120,7 @@ describe('the export', () => {
   });
 
   it('speaks OCSF about the same positions', async () => {
+    for (let times = 0; times < 5; times += 1) await act();
     const native = linesOf(await read('?limit=5')).map((line) => JSON.parse(line));
     const answer = await read('?limit=5&format=ocsf');
     const ocsf = linesOf(answer).map((line) => JSON.parse(line));
@@ -134,6 +136,7 @@ describe('the export', () => {
       (await product.records(admin.organization.id, 'audit.exported')).filter(
         ({ actor }) => actor.id === reader.id,
       ).length;
+    product.clock.hold();
     for (let n = 0; n < 5; n += 1) expectStatus(await read('?limit=1', reader.key), 200);
     expect(await count()).toBe(1);
     product.clock.advance(599_000);
@@ -158,15 +161,24 @@ describe('the export', () => {
 });
 
 describe('waiting for an event', () => {
+  const cheapest = (): Promise<unknown> => product.sql('SELECT 1');
+
   it('ends with the event', async () => {
     const head = Number(headerOf(await read(), 'x-audit-next'));
-    const started = performance.now();
-    const waiting = read(`?after=${head}&wait=20`);
-    await sleep(500);
-    await act();
-    const answer = await waiting;
-    expect(performance.now() - started).toBeLessThan(10_000);
-    expect(linesOf(answer).map((line) => JSON.parse(line).action)).toContain('org.updated');
+    const role = { name: 'Heard of', permissions: ['org:read'] };
+    const roles = `/orgs/${admin.organization.id}/roles`;
+    const {
+      value: answer,
+      ms,
+      machine,
+    } = await beside(cheapest, async () => {
+      const waiting = read(`?after=${head}&wait=20`);
+      await sleep(500);
+      expectStatus(await product.post(roles, role, { token: admin.accessToken }), 201);
+      return waiting;
+    });
+    expect(ms - machine).toBeLessThan(10_000);
+    expect(linesOf(answer).map((line) => JSON.parse(line).action)).toContain('role.created');
     expect(Number(headerOf(answer, 'x-audit-next'))).toBeGreaterThan(head);
   });
 
@@ -180,9 +192,9 @@ describe('waiting for an event', () => {
   });
 
   it('does not wait where there is something', async () => {
-    const started = performance.now();
-    expect(linesOf(await read('?after=0&limit=1&wait=30'))).toHaveLength(1);
-    expect(performance.now() - started).toBeLessThan(5_000);
+    const { value, ms, machine } = await beside(cheapest, () => read('?after=0&limit=1&wait=30'));
+    expect(linesOf(value)).toHaveLength(1);
+    expect(ms - machine).toBeLessThan(5_000);
   });
 
   it('ends with a refusal when the key is revoked meanwhile', async () => {
@@ -195,6 +207,24 @@ describe('waiting for an event', () => {
     const revoke = `/orgs/${admin.organization.id}/api-keys/${reader.id}`;
     expectStatus(await product.delete(revoke, { token: admin.accessToken }), 204);
     expect((await waiting).status).toBe(401);
+  });
+
+  it('ends with nothing that came after the role of who waits no longer lets them read', async () => {
+    const person = { email: 'demoted@acme.example', name: 'Dee', password: 'correct horse battery staple 2' };
+    const userId = await product.addMember(admin, person, 'auditor');
+    const { accessToken } = await product.signIn(person);
+    const head = Number(headerOf(await read(), 'x-audit-next'));
+    // Beyond what its own refusal and the change of the role will be.
+    const waiting = read(`?after=${head + 3}&wait=20`, accessToken);
+    await until(async () => (await product.records(admin.organization.id, 'audit.exported')).length > 0);
+    const member = `/orgs/${admin.organization.id}/members/${userId}`;
+    const change = { token: admin.accessToken, body: { role: 'viewer' } };
+    expectStatus(await product.ask('PATCH', member, change), 200);
+    for (let times = 0; times < 5; times += 1) await act();
+    const answer = await waiting;
+    if (answer.status === 200) expect(linesOf(answer)).toEqual([]);
+    else expect(answer.status).toBeGreaterThanOrEqual(400);
+    expectStatus(await read('?limit=1', accessToken), 403);
   });
 });
 
@@ -241,7 +271,7 @@ function stream(
 }
 
 describe('a long export', () => {
-  beforeAll(() => fill(9_000), 30_000);
+  beforeAll(() => fill(9_000));
 
   it('is streamed over many batches without a seam', async () => {
     const answer = await stream('?limit=10000', key.key);

@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { Clock } from '#kernel';
 import { Database, type DatabaseOptions, Settlement } from './database.ts';
 import { InvalidationStream } from './invalidation-stream.ts';
+import { LiveCallers } from './live-callers.ts';
 
 /** The database of this process, for every room. `urls` come from prepareDatabase. */
 @Module({})
@@ -16,6 +17,7 @@ export class DatabaseModule {
           useFactory: (clock: Clock) => new InvalidationStream(options.urls.system, clock),
           inject: [Clock],
         },
+        LiveCallers,
         { provide: Settlement, useExisting: InvalidationStream },
         {
           provide: Database,
@@ -27,7 +29,7 @@ export class DatabaseModule {
           inject: [Settlement],
         },
       ],
-      exports: [Database, InvalidationStream],
+      exports: [Database, InvalidationStream, LiveCallers],
     };
   }
 }

@@ -21,6 +21,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../test/kit/database.ts';
+import { runningProcesses } from '../../test/kit/processes.ts';
 import { afterEach, describe, expect, inject, test } from 'vitest';
 import { findBinaries, restoreLinks } from './embedded-binaries.ts';
 import { type EmbeddedServer, startEmbeddedServer } from './embedded-server.ts';
@@ -53,7 +54,13 @@ async function app(dataDir: string, ending: string, identity: { uid?: number; gi
   });
   children.push(child);
   const exited = once(child, 'exit');
-  const [line] = (await Promise.race([once(child.stdout, 'data'), exited.then(() => ['{}'])])) as [Buffer];
+  let errors = '';
+  child.stderr.on('data', (text) => (errors += String(text)));
+  const silent = once(child, 'close').then(() => {
+    throw new Error(`the program ended and said nothing: ${errors}`);
+  });
+  silent.catch(() => undefined);
+  const [line] = (await Promise.race([once(child.stdout, 'data'), silent])) as [Buffer];
   return {
     child,
     exited,
@@ -61,18 +68,14 @@ async function app(dataDir: string, ending: string, identity: { uid?: number; gi
   };
 }
 
-/** Every postmaster of this cluster, found the way ps finds it: by its command line. */
+/**
+ * Every postmaster of this cluster, found by its command line. What it has just forked has the same for a moment, and
+ * is none.
+ */
 function postmasters(dataDir: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`-D\0${join(dataDir, 'postgres')}\0`);
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
+  const mine = `-D ${join(dataDir, 'postgres')} `;
+  const found = runningProcesses().filter(({ command }) => command.includes(mine));
+  return found.filter(({ parent }) => !found.some(({ pid }) => pid === parent)).map(({ pid }) => pid);
 }
 
 const pidFile = (dataDir: string) => join(dataDir, 'postgres', 'postmaster.pid');
@@ -86,10 +89,7 @@ afterEach(async () => {
 
 test('a cold start makes a cluster that asks for a password, keeps checksums and stays on loopback', async () => {
   const dataDir = freshDirectory();
-  const began = performance.now();
   const server = await start(dataDir);
-  // A server that waits for something it does not get takes its time limit; this is far below it.
-  expect(performance.now() - began).toBeLessThan(15_000);
   expect(server.outcome).toBe('created');
   expect(statSync(join(dataDir, 'postgres-password')).mode & 0o777).toBe(0o600);
 
@@ -213,26 +213,22 @@ describe('after a crash of the server', () => {
     expect(foreign.exitCode ?? foreign.signalCode).toBeNull();
   });
 
-  test(
-    'a server that runs but does not answer is stopped and started anew',
-    { timeout: 40_000 },
-    async () => {
-      const dataDir = freshDirectory();
-      const killed = await app(dataDir, 'hold');
-      killed.child.kill('SIGKILL');
-      await killed.exited;
-      const [before] = postmasters(dataDir);
-      // Never kill(0): that is our own process group, which would stand still with the whole run.
-      if (before === undefined) throw new Error('the server did not outlive its app');
-      process.kill(before, 'SIGSTOP');
-      const log: string[] = [];
-      const server = await start(dataDir, log);
-      expect(server.outcome).toBe('started');
-      expect(log.join('\n')).toContain('does not answer');
-      expect(postmasters(dataDir)).toHaveLength(1);
-      expect(postmasters(dataDir)).not.toContain(before);
-    },
-  );
+  test('a server that runs but does not answer is stopped and started anew', async () => {
+    const dataDir = freshDirectory();
+    const killed = await app(dataDir, 'hold');
+    killed.child.kill('SIGKILL');
+    await killed.exited;
+    const [before] = postmasters(dataDir);
+    // Never kill(0): that is our own process group, which would stand still with the whole run.
+    if (before === undefined) throw new Error('the server did not outlive its app');
+    process.kill(before, 'SIGSTOP');
+    const log: string[] = [];
+    const server = await start(dataDir, log);
+    expect(server.outcome).toBe('started');
+    expect(log.join('\n')).toContain('does not answer');
+    expect(postmasters(dataDir)).toHaveLength(1);
+    expect(postmasters(dataDir)).not.toContain(before);
+  });
 
   async function crashed(): Promise<string> {
     const dataDir = freshDirectory();

@@ -3,6 +3,7 @@ export { Database, type DatabaseOptions } from './database.ts';
 export { databaseSettings } from './database.settings.ts';
 export { DatabaseModule } from './database.module.ts';
 export { type InvalidationListener, InvalidationStream } from './invalidation-stream.ts';
+export { type LiveAnswer, LiveCallers } from './live-callers.ts';
 export { ProvenCache } from './proven-cache.ts';
 export { isOutage } from './outage.ts';
 export { type SystemReason, systemReasons } from './reasons.ts';

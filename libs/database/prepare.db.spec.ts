@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, inject, test, vi } from 'vitest';
 import { emptyDatabase, run } from '../../test/kit/database.ts';
+import { until } from '../../test/kit/until.ts';
 import { type EmbeddedServer, startEmbeddedServer } from './embedded-server.ts';
 import { type DatabaseUrls, prepareDatabase } from './prepare.ts';
 
@@ -69,7 +70,7 @@ test('a role that another database of the server makes at this moment is waited 
   await other.query('begin; create role portcullis_owner login');
   const prepared = prepareDatabase(adminUrl);
   const waiting = `select from pg_stat_activity where query like 'create role%' and wait_event_type = 'Lock'`;
-  await vi.waitUntil(async () => (await run(server.adminUrl, waiting)).length === 1);
+  await until(async () => (await run(server.adminUrl, waiting)).length === 1);
   await other.query('commit');
   await other.end();
   expect(await run((await prepared).owner, 'select current_user as who')).toEqual([

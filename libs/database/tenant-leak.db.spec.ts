@@ -125,7 +125,7 @@ test('no order of visits and troubles leaks anything: 200 of them on one connect
     }),
     { numRuns: 200 },
   );
-}, 60_000);
+});
 
 test('visits at once wait for the connection and see their own', async () => {
   await Promise.all(
@@ -154,7 +154,7 @@ test('T12: twenty workers of two tenants on two connections see their own, whate
   } finally {
     await narrow.onApplicationShutdown();
   }
-}, 60_000);
+});
 
 test('a transaction that nobody entered an organization for sees nothing', async () => {
   for (const { table } of tables) {

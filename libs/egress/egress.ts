@@ -14,6 +14,8 @@ export interface CheckedAddress {
 
 /** Addresses of clouds that are public by their range and lead inside nevertheless. */
 const INSIDE = new Set(['168.63.129.16']);
+/** All that IANA gives out as unicast of the internet (RFC 4291 section 2.4); ::7f00:1 and 4000::1 lie outside. */
+const GLOBAL_UNICAST: Network = [ipaddr.IPv6.parse('2000::'), 3];
 const DNS_TIMEOUT_MS = 3_000;
 
 /**
@@ -54,7 +56,8 @@ export class Egress {
     const address = ipaddr.process(text);
     const shown = address.toString();
     if (this.#allowed.some((network) => contains(network, address))) return { address: shown, allowed: true };
-    return address.range() === 'unicast' && !INSIDE.has(shown)
+    const global = address.kind() === 'ipv4' || contains(GLOBAL_UNICAST, address);
+    return global && address.range() === 'unicast' && !INSIDE.has(shown)
       ? { address: shown, allowed: false }
       : undefined;
   }

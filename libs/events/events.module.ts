@@ -6,7 +6,6 @@ import { Events } from './events.ts';
 import { EventHeads } from './log/event-heads.ts';
 import { EventLog } from './log/event-log.ts';
 import { EventLogController, EventTypesController } from './log/event-log.controller.ts';
-import { LiveCallers } from './log/live-callers.ts';
 import { EventConfig } from './relay/event.config.ts';
 import { EventRelays } from './relay/event-relays.ts';
 import { NatsDestination } from './relay/nats-destination.ts';
@@ -32,7 +31,6 @@ export class EventsModule {
         EventRelays,
         EventRetention,
         Events,
-        LiveCallers,
         NatsDestination,
         Publications,
       ],

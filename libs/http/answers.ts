@@ -14,6 +14,8 @@ export interface AnswerOptions {
   description?: string;
   /** For a body that is not JSON of a view: text, a stream, a file. */
   contentType?: string;
+  /** The types of other forms of the same answer, which the query or the Accept header asks for. */
+  otherTypes?: readonly string[];
   /** Whether a request that names the entity tag of the answer in If-None-Match is answered 304 (RFC 9110, 13.1.2). */
   conditional?: boolean;
 }
@@ -24,9 +26,17 @@ export interface AnswerOptions {
  * no interceptor, and a field that the class does not declare is not sent.
  */
 export function Answers(view: ViewClass | undefined, options: AnswerOptions = {}): MethodDecorator {
-  const { contentType, faults = [], description = '', conditional = false } = options;
+  const { contentType, faults = [], description = '', conditional = false, otherTypes = [] } = options;
   const status = options.status ?? (view || contentType !== undefined ? 200 : 204);
-  const declaration: AnswerDeclaration = { status, view, contentType, faults, description };
+  const declaration: AnswerDeclaration = {
+    status,
+    view,
+    contentType,
+    otherTypes,
+    conditional,
+    faults,
+    description,
+  };
   return applyDecorators(
     SetMetadata(ANSWERS, declaration),
     HttpCode(status),

@@ -99,7 +99,9 @@ export function fastifyServer(
     if (options.onlyPaths?.some((path) => request.url.startsWith(path)) === false) {
       return done(HttpFault.route_not_found());
     }
-    if (raw.headers.host === undefined && raw.httpVersion === '1.1') return done(HttpFault.bad_request());
+    const hosts = countHosts(raw.rawHeaders);
+    // RFC 9112 section 3.2.
+    if (hosts > 1 || (hosts === 0 && raw.httpVersion === '1.1')) return done(HttpFault.bad_request());
     done();
   });
   instance.addHook('onSend', accessLog(logger.sink));
@@ -112,6 +114,16 @@ export function fastifyServer(
     answerConditionally(route);
   });
   return { instance, routes };
+}
+
+/** Of more than one, Node keeps the first and tells nobody. */
+function countHosts(rawHeaders: readonly string[]): number {
+  let found = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i];
+    if (name?.length === 4 && name.toLowerCase() === 'host') found += 1;
+  }
+  return found;
 }
 
 const FACTS = Symbol('facts');

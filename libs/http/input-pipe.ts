@@ -1,7 +1,8 @@
 import { type ArgumentMetadata, Injectable, type PipeTransform } from '@nestjs/common';
 import { type ValidationError, validateSync } from 'class-validator';
 import { type InputError, isId } from '#kernel';
-import { faultsOf, type Field, fieldsOf, SLUG, type ViewClass } from './fields.ts';
+import type { Route } from '#access';
+import { faultsOf, type Field, fieldsOf, type JsonSchema, SLUG, type ViewClass } from './fields.ts';
 import { HttpFault } from './http.faults.ts';
 
 /** More errors than this help nobody, and an answer must not grow with an attack. */
@@ -95,9 +96,26 @@ function flatten(error: ValidationError, path: string): InputError[] {
   return [...own, ...below.filter(({ path: inner }) => !own.some((one) => inner.startsWith(one.path)))];
 }
 
+/** A pipe for a path parameter; `schema` says in the OpenAPI document what it takes. */
+interface ParameterPipe {
+  readonly schema: JsonSchema;
+}
+
+/** What a path parameter of a route takes. What names the organization of the route is an id: the guard sees to it. */
+export function parameterSchema({ inputs, rule }: Route, name: string): JsonSchema {
+  if (rule?.word === 'access' && rule.org === name) return IdPipe.schema;
+  const pipes = inputs.find((input) => input.from === 'param' && input.name === name)?.pipes ?? [];
+  const declared = pipes.find(
+    (pipe): pipe is ParameterPipe => typeof pipe === 'function' && 'schema' in pipe,
+  );
+  return declared?.schema ?? { type: 'string', minLength: 1, maxLength: 200 };
+}
+
 /** For a path parameter that is an id: `@Param('userId', IdPipe)`. Anything else is a 400. */
 @Injectable()
 export class IdPipe implements PipeTransform<unknown, string> {
+  static readonly schema: JsonSchema = { type: 'string', format: 'uuid' };
+
   transform(value: unknown, { data }: ArgumentMetadata): string {
     if (isId(value)) return value;
     throw HttpFault.invalid_input({ errors: [{ path: data ?? '', message: 'must be a UUID' }] });
@@ -107,6 +125,8 @@ export class IdPipe implements PipeTransform<unknown, string> {
 /** For a path parameter that is a name as `@Slug` takes it. Anything else is a 400. */
 @Injectable()
 export class SlugPipe implements PipeTransform<unknown, string> {
+  static readonly schema: JsonSchema = { type: 'string', pattern: SLUG.source, minLength: 1, maxLength: 63 };
+
   transform(value: unknown, { data }: ArgumentMetadata): string {
     if (typeof value === 'string' && SLUG.test(value)) return value;
     const message = 'must be lower-case letters, digits and hyphens, at most 63';
@@ -114,11 +134,15 @@ export class SlugPipe implements PipeTransform<unknown, string> {
   }
 }
 
+const SHA256 = /^[0-9a-f]{64}$/;
+
 /** For a path parameter that is a SHA-256 in lower-case hexadecimal. Anything else is a 400. */
 @Injectable()
 export class Sha256Pipe implements PipeTransform<unknown, string> {
+  static readonly schema: JsonSchema = { type: 'string', pattern: SHA256.source };
+
   transform(value: unknown, { data }: ArgumentMetadata): string {
-    if (typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)) return value;
+    if (typeof value === 'string' && SHA256.test(value)) return value;
     const message = 'must be a SHA-256 in hexadecimal';
     throw HttpFault.invalid_input({ errors: [{ path: data ?? '', message }] });
   }

@@ -3,8 +3,9 @@ import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swag
 import { asksForCaller, type Route, RouteCatalogue } from '#access';
 import { faultCatalogue, type FaultMaker } from '#kernel';
 import { componentOf, fieldSchema, fieldsOf, type JsonSchema, type ViewClass } from './fields.ts';
-import { HttpFault } from './http.faults.ts';
+import { parameterSchema } from './input-pipe.ts';
 import { PROBLEM_TYPE, statusOf } from './problem.ts';
+import { takesIdempotencyKey, usualFaults } from './usual-faults.ts';
 
 type Operation = Record<string, unknown>;
 
@@ -99,8 +100,7 @@ function parametersOf(route: Route): Operation[] {
     name,
     in: 'path',
     required: true,
-    // Ids are named so, and IdPipe or the guard checks them.
-    schema: name.endsWith('Id') ? { type: 'string', format: 'uuid' } : { type: 'string', maxLength: 200 },
+    schema: parameterSchema(route, name),
   }));
   const query = route.inputs
     .filter(({ from }) => from === 'query')
@@ -124,48 +124,35 @@ const IDEMPOTENCY_KEY = {
   required: false,
   description:
     'Repeat a request with the same key when its answer was lost: it is not done again and answers the same.',
-  schema: { type: 'string', minLength: 1, maxLength: 200 },
+  schema: { type: 'string', minLength: 1, maxLength: 200, pattern: '^[\\x21-\\x7e]+$' },
 };
-
-function takesIdempotencyKey({ method, rule }: Route): boolean {
-  return method !== 'GET' && asksForCaller(rule);
-}
 
 function responsesOf(route: Route): Record<string, Operation> {
   const { answers } = route;
   const responses: Record<string, Operation> = {};
   if (answers) {
-    const content = answers.view
-      ? { 'application/json': { schema: reference(answers.view) } }
-      : answers.contentType !== undefined && {
-          [answers.contentType.split(';')[0] ?? '']: { schema: { type: 'string' } },
-        };
+    const content: Record<string, unknown> = {};
+    if (answers.view) content['application/json'] = { schema: reference(answers.view) };
+    for (const type of [answers.contentType, ...answers.otherTypes]) {
+      if (type !== undefined) content[type.split(';')[0] ?? ''] = { schema: { type: 'string' } };
+    }
     responses[answers.status] = {
       description: answers.description || 'Done.',
       headers: {
         'x-request-id': { schema: { type: 'string' }, description: 'The id of this request in every log.' },
       },
-      ...(content && { content }),
+      ...(Object.keys(content).length > 0 && { content }),
     };
+    if (answers.conditional) responses[304] = { description: 'The client has what would be sent.' };
   }
   for (const [status, makers] of faultsByStatus(route)) responses[status] = problemResponse(makers);
   return responses;
 }
 
-/** The declared faults and those that every route of its access word may answer. */
+/** The declared faults and those that every route of its kind may answer. */
 function faultsByStatus(route: Route): Map<string, FaultMaker[]> {
-  const all = faultCatalogue();
-  const named = (code: string) => all.filter((maker) => maker.code === code);
-  const usual: FaultMaker[] = [HttpFault.unavailable, HttpFault.internal];
-  if (route.inputs.length > 0 || route.parameters.length > 0) usual.push(HttpFault.invalid_input);
-  if (route.rawBody !== undefined) usual.push(HttpFault.too_large, HttpFault.unsupported_media_type);
-  if (route.inputs.some(({ from }) => from === 'body')) {
-    usual.push(HttpFault.invalid_json, HttpFault.too_large, HttpFault.unsupported_media_type);
-  }
-  if (asksForCaller(route.rule)) usual.push(HttpFault.unauthenticated, ...named('access.org_suspended'));
-  if (route.rule?.word === 'access') usual.push(...named('access.denied'), ...named('access.not_found'));
   const found = new Map<string, FaultMaker[]>();
-  for (const maker of new Set([...(route.answers?.faults ?? []), ...usual])) {
+  for (const maker of new Set([...(route.answers?.faults ?? []), ...usualFaults(route)])) {
     const status = String(statusOf(maker));
     found.set(status, [...(found.get(status) ?? []), maker]);
   }

@@ -89,8 +89,9 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   private faultFor(error: unknown, request: HttpRequest, reply: FastifyReply): Fault {
-    if (!request.is404 || !(error instanceof HttpException) || error.getStatus() !== 404)
-      return faultOf(error);
+    const fault = faultOf(error);
+    // Where there is no route, what is wrong with the body of the request does not matter.
+    if (!request.is404 || (fault.kind !== 'invalid' && fault.kind !== 'not_found')) return fault;
     const methods = this.allowed(pathOf(request));
     if (methods.length === 0) return HttpFault.route_not_found();
     void reply.header('allow', methods.join(', '));

@@ -18,7 +18,7 @@ let hook: string;
 beforeAll(async () => {
   intake = await GiteaIntake.start(false);
   hook = await intake.hook();
-}, 60_000);
+});
 afterAll(() => intake.stop());
 
 const pushed = (): object => intake.pushed();

@@ -1,40 +1,16 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { expectStatus } from '../../test/kit/app-in-process.ts';
-import { GiteaIntake } from '../../test/kit/gitea-intake.ts';
-import type { GiteaRepo } from '../../test/kit/gitea-repo.ts';
-import type { GiteaServer } from '../../test/kit/gitea-server.ts';
+import { ownHookPerTest } from '../../test/kit/gitea-intake.ts';
 
 /** What is done follows from what Gitea says when it is asked, and from nothing that was delivered. */
-let intake: GiteaIntake;
-let gitea: GiteaServer;
-let repo: GiteaRepo;
-let hook: string;
-let made = 0;
-
-beforeAll(async () => {
-  intake = await GiteaIntake.start();
-  gitea = intake.gitea;
-}, 60_000);
-afterAll(() => intake.stop());
-
-/** Each test has a repository and a hook of its own. */
-beforeEach(async () => {
-  repo = gitea.repo(`ada/ledger-${(made += 1)}`, 1_000 + made);
-  repo.push('main');
-  hook = await intake.baselined({ repositories: [repo.fullName] });
-  intake.rollouts.commits = [];
-  intake.rollouts.take();
-}, 30_000);
-afterEach(async () => {
-  gitea.mishap = undefined;
-  gitea.meanwhile = undefined;
-  expect(gitea.strange).toEqual([]);
-  const path = `${intake.base}/${hook}`;
-  expectStatus(await intake.app.ask('DELETE', path, intake.as), 204);
+const own = ownHookPerTest();
+let { intake, gitea, repo, hook } = own;
+beforeEach(() => {
+  ({ intake, gitea, repo, hook } = own);
 });
 
 const deliver = (type: string, payload: object) => intake.deliver(hook, type, payload);
-const told = (): string[] => intake.rollouts.take();
+const { told } = own;
 const bind = (ref: string, ...commits: string[]): void => {
   intake.rollouts.commits = commits.map((commit) => ({ ref, commit }));
 };
@@ -177,7 +153,7 @@ describe('a branch or a tag that is gone', () => {
     };
     const line = await deliver('push', gitea.pushed(repo, 'refs/heads/main'));
     expect([told(), line.state, gitea.mishap?.times]).toEqual([[], 'done', 0]);
-  }, 60_000);
+  });
 
   it('as a tag that moves is another one', async () => {
     const [one, two] = [repo.commit(), repo.commit()];

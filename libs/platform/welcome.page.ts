@@ -64,16 +64,22 @@ h1 { font-size: 1.5rem; margin: 0 0 .5rem; }
 label { display: block; margin-top: 1rem; font-size: .9rem; }
 input { display: block; width: 100%; box-sizing: border-box; margin-top: .25rem; padding: .5rem .6rem; font: inherit;
   border: 1px solid color-mix(in srgb, currentColor 40%, transparent); border-radius: .35rem; background: transparent; }
-input[aria-invalid=true] { border-color: #c62828; }
+input[aria-invalid=true] { border-color: light-dark(#c62828, #ff8a80); }
 button { margin-top: 1.5rem; padding: .55rem 1.4rem; font: inherit; font-weight: 600; border: 0; border-radius: .35rem;
   background: #1f4fd1; color: #fff; }
 button:disabled { opacity: .5; }
 #said { margin-top: 1rem; white-space: pre-line; }
-#said.bad { color: #c62828; }
+#said.bad { color: light-dark(#c62828, #ff8a80); }
 a { color: inherit; }`;
 
 const SCRIPT = `
 const form = document.querySelector('form'), said = document.querySelector('#said');
+const say = (text, bad) => { said.className = bad ? 'bad' : ''; said.textContent = text; };
+const inputOf = (path) => form.querySelector('input[name="' + CSS.escape(path) + '"]');
+const labelOf = (path) => inputOf(path)?.labels[0].textContent.split(' (')[0] ?? path;
+if (form && location.hash.length < 2) {
+  say('The address of this page lacks its token: open the link whole, as you got it.', true);
+}
 form?.addEventListener('submit', async (event) => {
   event.preventDefault();
   const button = form.querySelector('button');
@@ -88,17 +94,16 @@ form?.addEventListener('submit', async (event) => {
     const answer = await fetch(form.action, {
       method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
     if (answer.ok) {
-      form.remove(); said.className = ''; said.textContent = form.dataset.done; document.querySelector('#on').hidden = false; history.replaceState(null, '', location.pathname);
+      form.remove(); document.querySelector('#lead').remove();
+      say(form.dataset.done); document.querySelector('#on').hidden = false;
+      history.replaceState(null, '', location.pathname);
       return;
     }
-    const problem = await answer.json();
-    said.className = 'bad';
-    said.textContent = [problem.title, ...(problem.errors ?? []).map((one) => one.path + ' ' + one.message)].join('\\n');
-    for (const { path } of problem.errors ?? []) {
-      form.querySelector('input[name="' + CSS.escape(path) + '"]')?.setAttribute('aria-invalid', 'true');
-    }
+    const { title, errors = [] } = await answer.json();
+    say(errors.map(({ path, message }) => labelOf(path) + ' ' + message).join('\\n') || title, true);
+    for (const { path } of errors) inputOf(path)?.setAttribute('aria-invalid', 'true');
   } catch {
-    said.className = 'bad'; said.textContent = 'Portcullis did not answer. Try again.';
+    say('Portcullis did not answer. Try again.', true);
   }
   button.disabled = false;
 });`;
@@ -124,7 +129,7 @@ function formPage({ title, lead, inputs, action, button, done }: Form): string {
   );
   return page(
     title,
-    `<p>${lead}</p>
+    `<p id="lead">${lead}</p>
 <form action="${action}" data-done="${done}">
 ${rows.join('\n')}
 <button>${button}</button>

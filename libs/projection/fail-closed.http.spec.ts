@@ -50,6 +50,7 @@ describe('a surface', () => {
 
 describe('fails closed: a surface', () => {
   it('whose projection is stale is blocked, and what was last known is shown as stale', async () => {
+    product.clock.hold();
     await portal.tellAll({ ttlSeconds: 100 });
     product.clock.advance(90_000);
     expect((await portal.verdict())[0]).toBe('ready');

@@ -24,5 +24,5 @@ export const ProjectionFault = faults('projection', {
   ],
   bad_range: ['invalid', 'The range has no length, or ends in the future.'],
   no_moment: ['not_found', 'The surface did not exist at that moment.'],
-  too_many_watchers: ['limited', 'This process has as many open streams of the organization as it takes.'],
+  too_many_watchers: ['limited', 'This credential has as many open streams as it may.'],
 });

@@ -1,41 +1,30 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type AppInProcess, expectStatus, owner, startApp, until } from '../../test/kit/app-in-process.ts';
-import { oneOf, planOf, RolloutKit, type Somebody, statement, two } from '../../test/kit/rollouts.ts';
+import { expectStatus, owner, until } from '../../test/kit/app-in-process.ts';
+import { type Rollouts, startRollouts } from '../../test/kit/rollout-people.ts';
+import { oneOf, planOf, type Somebody, statement, two } from '../../test/kit/rollouts.ts';
+import { asRole } from '../../test/kit/sql.ts';
 import { readPublicKey, signEnvelope } from './evidence/dsse.ts';
+import { subjectDigest } from './lifecycle/plan.ts';
 
 /** The second half of the attack list: each is tried over HTTP, as somebody would who may do what their role lets them. */
-let app: AppInProcess;
-let kit: RolloutKit;
+let at: Rollouts;
+let app: Rollouts['app'];
+let kit: Rollouts['kit'];
 let olga: Somebody;
 let author: Somebody;
 let approver: Somebody;
 let operator: Somebody;
-
 beforeAll(async () => {
-  app = await startApp();
-  const admin = await app.signIn(owner, 'acme');
-  kit = new RolloutKit(app, admin);
-  olga = { id: admin.user.id, token: admin.accessToken, email: owner.email };
-  author = await kit.somebody('author', 'admin');
-  approver = await kit.somebody('approver', 'admin');
-  operator = await kit.somebody('operator', 'operator');
-}, 60_000);
+  at = await startRollouts();
+  ({ app, kit, olga, author, approver, operator } = at);
+});
 afterAll(() => app.close());
 afterEach(() => app.clock.reset());
-
-/** Approved by one, under a policy that asks for one. */
-async function approved(rules: Record<string, unknown> = {}, target?: string) {
-  const policyId = await kit.policy(olga, rules);
-  const targets = [target ?? (await kit.target(olga))];
-  const rollout = await kit.reviewed(author, policyId, targets);
-  expectStatus(await kit.sign(approver, rollout), 200);
-  expect(await kit.read(olga, rollout.id)).toMatchObject({ state: 'approved' });
-  return { rollout, targets, policyId };
-}
-const arm = (id: string) => kit.post(operator, `/rollouts/${id}/arm`);
-const execute = (id: string) => kit.post(operator, `/rollouts/${id}/execute`);
-const stateOf = async (id: string): Promise<string> => (await kit.read(olga, id)).state;
+const approved: Rollouts['approved'] = (...given) => at.approved(...given);
+const arm = (id: string) => at.arm(id);
+const execute = (id: string) => at.execute(id);
+const stateOf = (id: string) => at.stateOf(id);
 
 describe('applying', () => {
   it('after an approver lost the role is refused', async () => {
@@ -63,6 +52,23 @@ describe('applying', () => {
     expectStatus(await kit.post(author, `/rollouts/${rollout.id}/review`), 200);
     expectStatus(await kit.sign(approver, rollout), 200);
     expectStatus(await arm(rollout.id), 200);
+  });
+
+  it('is not frozen by a freeze that names what does not exist, so such a freeze is refused', async () => {
+    const { targets } = await approved();
+    const named = [...targets, '0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee'];
+    const freeze = {
+      name: `nothing ${named[0]}`,
+      start: '20300101T000000',
+      timeZone: 'UTC',
+      durationSeconds: 60,
+      targets: named,
+    };
+    const refused = expectStatus(await kit.post(olga, '/freezes', freeze), 400, 'rollout.freeze_bad');
+    expect(refused.errors).toEqual([{ path: `targets[${targets.length}]`, message: 'is no target' }]);
+    const { id } = expectStatus(await kit.post(olga, '/freezes', { ...freeze, targets }), 201);
+    const { name: _, ...window } = freeze;
+    expectStatus(await kit.put(olga, `/freezes/${id}`, window), 400, 'rollout.freeze_bad');
   });
 
   it('in a freeze that began after approval is refused', async () => {
@@ -133,6 +139,45 @@ describe('applying', () => {
     expectStatus(await arm(stale.rollout.id), 409, 'rollout.diverged');
   });
 
+  it('is refused where the target changes in the very moment', async () => {
+    const { rollout, targets } = await approved();
+    expectStatus(await arm(rollout.id), 200);
+    let answer: ReturnType<typeof execute> | undefined;
+    await asRole(app.database.urls.owner, async (query) => {
+      await query('BEGIN');
+      await query(`UPDATE rollout_targets SET state = 'sha256:another' WHERE id = $1`, [targets[0]]);
+      answer = execute(rollout.id);
+      // It waits for the row, for it must not read what is about to change.
+      await until(async () => {
+        const [row] = await app.sql(
+          `SELECT count(*)::int AS count FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%rollout_targets%'`,
+        );
+        return row?.['count'] > 0;
+      });
+      await query('COMMIT');
+    });
+    const refused = expectStatus(await answer!, 409, 'rollout.diverged');
+    expect(refused.data.differences).toEqual([`target:${targets[0]}`]);
+  });
+
+  it('is refused where a command is not the one that was signed, that of a check too', async () => {
+    const target = await kit.target(olga);
+    const waves = [
+      { targets: [target], checks: [{ name: 'look', command: 'wait', arguments: { seconds: 0 } }] },
+    ];
+    const { rollout } = await approved({}, target, { waves });
+    const { plan } = rollout;
+    plan.waves[0].checks[0].version = '0';
+    const digest = subjectDigest(kit.orgId, plan);
+    await app.change('UPDATE portcullis.rollouts SET plan = $2, digest = $3 WHERE id = $1', [
+      rollout.id,
+      JSON.stringify(plan),
+      digest,
+    ]);
+    const refused = expectStatus(await arm(rollout.id), 409, 'rollout.diverged');
+    expect(refused.data.differences).toEqual(['command:wait']);
+  });
+
   it('is refused where the policy became stricter meanwhile', async () => {
     const { rollout, policyId } = await approved();
     const rules = { name: `stricter ${rollout.id}`, quorum: two };
@@ -161,8 +206,9 @@ describe('applying', () => {
     expect(refused.data.gates).toEqual([{ name: 'freeze', verdict: 'inconclusive', reason: 'clock_skew' }]);
     app.clock.reset();
     app.clock.advance(-120_000);
-    const back = await arm(rollout.id);
-    expect(back.status).toBe(409);
+    // Set back, it is the readings that would be of the future; nothing is fresh then.
+    const back = expectStatus(await arm(rollout.id), 409);
+    expect(back.code).toMatch(/^rollout\.(gates_closed|diverged)$/);
     app.clock.reset();
   });
 });

@@ -1,39 +1,25 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type AppInProcess, expectStatus, owner, startApp } from '../../test/kit/app-in-process.ts';
-import { noop, planOf, RolloutKit, type Somebody, two } from '../../test/kit/rollouts.ts';
+import { expectStatus } from '../../test/kit/app-in-process.ts';
+import { type Rollouts, startRollouts } from '../../test/kit/rollout-people.ts';
+import { noop, planOf, type Somebody, two } from '../../test/kit/rollouts.ts';
 
 /** The attack list: each is tried over HTTP, as somebody would who may do what their role lets them. */
-let app: AppInProcess;
-let kit: RolloutKit;
+let at: Rollouts;
+let app: Rollouts['app'];
+let kit: Rollouts['kit'];
 let olga: Somebody;
 let author: Somebody;
 let approver: Somebody;
-let operator: Somebody;
-
 beforeAll(async () => {
-  app = await startApp();
-  const admin = await app.signIn(owner, 'acme');
-  kit = new RolloutKit(app, admin);
-  olga = { id: admin.user.id, token: admin.accessToken, email: owner.email };
-  author = await kit.somebody('author', 'admin');
-  approver = await kit.somebody('approver', 'admin');
-  operator = await kit.somebody('operator', 'operator');
-}, 60_000);
+  at = await startRollouts();
+  ({ app, kit, olga, author, approver } = at);
+});
 afterAll(() => app.close());
 afterEach(() => app.clock.reset());
-
-/** Approved by one, under a policy that asks for one. */
-async function approved(rules: Record<string, unknown> = {}, target?: string) {
-  const policyId = await kit.policy(olga, rules);
-  const targets = [target ?? (await kit.target(olga))];
-  const rollout = await kit.reviewed(author, policyId, targets);
-  expectStatus(await kit.sign(approver, rollout), 200);
-  expect(await kit.read(olga, rollout.id)).toMatchObject({ state: 'approved' });
-  return { rollout, targets, policyId };
-}
-const arm = (id: string) => kit.post(operator, `/rollouts/${id}/arm`);
-const execute = (id: string) => kit.post(operator, `/rollouts/${id}/execute`);
-const stateOf = async (id: string): Promise<string> => (await kit.read(olga, id)).state;
+const approved: Rollouts['approved'] = (...given) => at.approved(...given);
+const arm = (id: string) => at.arm(id);
+const execute = (id: string) => at.execute(id);
+const stateOf = (id: string) => at.stateOf(id);
 
 describe('approving one’s own change', () => {
   it('is refused, and refused on record', async () => {
@@ -75,8 +61,7 @@ describe('approving one’s own change', () => {
     const rollout = await kit.reviewed(author, await kit.policy(olga), [await kit.target(olga)]);
     const permissions = ['rollout:sign-off', 'rollout:read'];
     const { key } = await app.apiKey(kit.admin, { permissions });
-    const answer = await kit.sign({ token: key }, rollout);
-    expect(answer.status).toBe(403);
+    expectStatus(await kit.sign({ token: key }, rollout), 403, 'auth.sessions_only');
     expect(await stateOf(rollout.id)).toBe('in_review');
   });
 
@@ -86,9 +71,10 @@ describe('approving one’s own change', () => {
     const permissions = ['rollout:sign-off', 'rollout:break-glass', 'risk:accept', 'rollout:read'];
     const { key } = await app.apiKey(kit.admin, { permissions, serviceAccountId: account.id });
     const agent = { token: key };
-    expect((await kit.sign(agent, rollout)).status).toBe(403);
+    expectStatus(await kit.sign(agent, rollout), 403, 'auth.sessions_only');
     const glass = { digest: rollout.digest, justification: 'because I can', incident: 'x' };
-    expect((await kit.post(agent, `/rollouts/${rollout.id}/break-glass`, glass)).status).toBe(403);
+    const broken = await kit.post(agent, `/rollouts/${rollout.id}/break-glass`, glass);
+    expectStatus(broken, 403, 'auth.sessions_only');
     const raised = {
       rolloutId: rollout.id,
       statement: 'x',
@@ -99,7 +85,8 @@ describe('approving one’s own change', () => {
     };
     const risk = expectStatus(await kit.post(author, '/risks', raised), 201);
     const validUntil = new Date(Date.now() + 60_000).toISOString();
-    expect((await kit.post(agent, `/risks/${risk.id}/acceptance`, { validUntil })).status).toBe(403);
+    const acceptance = await kit.post(agent, `/risks/${risk.id}/acceptance`, { validUntil });
+    expectStatus(acceptance, 403, 'auth.sessions_only');
     expect(await stateOf(rollout.id)).toBe('in_review');
   });
 

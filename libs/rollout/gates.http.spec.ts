@@ -1,18 +1,18 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type AppInProcess, expectStatus, owner, startApp, until } from '../../test/kit/app-in-process.ts';
-import { accept, answer, HttpReceiver } from '../../test/kit/http-receiver.ts';
-import { noop, oneOf, planOf, RolloutKit, type Somebody, statement, two } from '../../test/kit/rollouts.ts';
-import { Postures } from '#rollout';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type AppInProcess, expectStatus, until, owner } from '../../test/kit/app-in-process.ts';
+import { accept, answer, type HttpReceiver } from '../../test/kit/http-receiver.ts';
+import {
+  noop,
+  oneOf,
+  planOf,
+  type RolloutKit,
+  RolloutStage,
+  type Somebody,
+  statement,
+  two,
+} from '../../test/kit/rollouts.ts';
 
-/** What the projection says, by surface. */
-class SaidPostures extends Postures {
-  readonly said = new Map<string, { verdict: string; validUntil: Date }>();
-
-  override of(_tx: unknown, surfaceId: string) {
-    return Promise.resolve(this.said.get(surfaceId));
-  }
-}
-
+let stage: RolloutStage;
 let app: AppInProcess;
 let kit: RolloutKit;
 let receiver: HttpReceiver;
@@ -20,52 +20,13 @@ let olga: Somebody;
 let author: Somebody;
 let approver: Somebody;
 let operator: Somebody;
-const postures = new SaidPostures();
 
 beforeAll(async () => {
-  receiver = await HttpReceiver.start();
-  app = await startApp({ worker: true, postures, egressAllow: ['127.0.0.0/8'] });
-  const admin = await app.signIn(owner, 'acme');
-  kit = new RolloutKit(app, admin);
-  olga = { id: admin.user.id, token: admin.accessToken, email: owner.email };
-  author = await kit.somebody('author', 'operator');
-  approver = await kit.somebody('approver', 'admin');
-  operator = await kit.somebody('operator', 'operator');
-}, 60_000);
-afterAll(async () => {
-  await app.close();
-  await receiver.stop();
+  stage = await RolloutStage.start();
+  ({ app, kit, receiver, olga, author, approver, operator } = stage);
 });
-beforeEach(() => {
-  receiver.behaviour = accept;
-  receiver.requests.length = 0;
-});
-afterEach(() => app.clock.reset());
-
-const call = (name: string, path: string, command = 'http.put'): Record<string, unknown> => ({
-  name,
-  command,
-  arguments: { url: `${receiver.url}${path}` },
-});
-const stateIs = (id: string, state: string) =>
-  until(async () => {
-    const now = await kit.read(olga, id);
-    return now.state === state && now;
-  }, 30_000);
-
-/** Written, signed off and armed. */
-async function armed(
-  change: Record<string, unknown> = {},
-  rules: Record<string, unknown> = {},
-  targets?: string[],
-) {
-  const policyId = await kit.policy(olga, rules);
-  const on = targets ?? [await kit.target(olga)];
-  const rollout = await kit.reviewed(author, policyId, on, change);
-  expectStatus(await kit.sign(approver, rollout), 200);
-  expectStatus(await kit.post(operator, `/rollouts/${rollout.id}/arm`), 200);
-  return { ...rollout, targets: on };
-}
+afterAll(() => stage.stop());
+beforeEach(() => stage.reset());
 
 describe('irreversible steps', () => {
   const irreversible = [noop('wipe', { effect: 'host_destruction', irreversible: true })];
@@ -128,7 +89,11 @@ describe('what is never automated unconditionally', () => {
     const plan = (step: object) =>
       kit.put(author, `/rollouts/${id}/plan`, planOf(targets, { steps: [step] }));
     expectStatus(await plan({ name: 'x', command: 'sh' }), 400, 'rollout.unknown_command');
-    expectStatus(await plan({ ...call('x', '/', 'http.post'), idempotent: true }), 400, 'rollout.bad_plan');
+    expectStatus(
+      await plan({ ...stage.call('x', '/', 'http.post'), idempotent: true }),
+      400,
+      'rollout.bad_plan',
+    );
     const secret = { name: 'x', command: 'http.put', arguments: { url: 'https://a:b@x.example/' } };
     expectStatus(await plan(secret), 400, 'rollout.bad_plan');
   });
@@ -151,7 +116,7 @@ describe('a break-glass', () => {
       'access.denied',
     );
     expectStatus(await kit.post(olga, `/rollouts/${rollout.id}/break-glass`, glass), 200);
-    await stateIs(rollout.id, 'verifying');
+    await stage.stateIs(rollout.id, 'verifying');
     const { items } = expectStatus(await kit.get(olga, '/break-glass'), 200);
     expect(items[0]).toMatchObject({
       rolloutId: rollout.id,
@@ -172,7 +137,7 @@ describe('a break-glass', () => {
   });
 
   it('is on record also where it was not needed', async () => {
-    const rollout = await armed();
+    const rollout = await stage.armed();
     const glass = { digest: rollout.digest, justification: 'I was in a hurry', incident: 'none' };
     expectStatus(await kit.post(olga, `/rollouts/${rollout.id}/break-glass`, glass), 200);
     const { items } = expectStatus(await kit.get(olga, '/break-glass'), 200);
@@ -277,10 +242,10 @@ describe('gates of a policy', () => {
     const check = () => kit.post(author, `/rollouts/${rollout.id}/gates/up/check`);
     receiver.behaviour = answer(500);
     expectStatus(await check(), 202);
-    await until(async () => (await gateOf(rollout.id, 'up'))?.verdict === 'fail', 20_000);
+    await until(async () => (await gateOf(rollout.id, 'up'))?.verdict === 'fail');
     receiver.behaviour = accept;
     expectStatus(await check(), 202);
-    await until(async () => (await gateOf(rollout.id, 'up'))?.verdict === 'pass', 20_000);
+    await until(async () => (await gateOf(rollout.id, 'up'))?.verdict === 'pass');
     const bad = { gates: [{ name: 'up', kind: 'check', command: 'http.put', arguments: {} }] };
     expectStatus(
       await kit.post(olga, '/rollout-policies', { name: 'bad', quorum: oneOf, ...bad }),
@@ -296,7 +261,7 @@ describe('gates of a policy', () => {
     const rollout = await kit.reviewed(author, await kit.policy(olga, { gates }), [target]);
     const reason = async () => (await gateOf(rollout.id, 'ready'))?.reason;
     const say = (verdict: string, seconds: number) =>
-      postures.said.set(surfaceId, { verdict, validUntil: new Date(Date.now() + seconds * 1000) });
+      stage.postures.said.set(surfaceId, { verdict, validUntil: new Date(Date.now() + seconds * 1000) });
     expect(await reason()).toBe('posture_unknown');
     say('ready', 60);
     expect(await reason()).toBe('posture_ready');
@@ -320,7 +285,7 @@ describe('gates of a policy', () => {
 
   it('in a dry run are shown and keep nothing back', async () => {
     const gates = [{ name: 'board', kind: 'manual', dryRun: true }];
-    const { id } = await armed({}, { gates });
+    const { id } = await stage.armed({}, { gates });
     expect(await gateOf(id, 'board')).toMatchObject({ verdict: 'inconclusive' });
     expectStatus(await kit.post(operator, `/rollouts/${id}/execute`), 200);
   });

@@ -78,9 +78,10 @@ export const RolloutFault = faults('rollout', {
   freeze_bad: ['invalid', 'The freeze cannot be computed.'],
   freeze_active: ['conflict', 'The freeze is in force: it is not changed before it ends.'],
   recovery_missing: ['conflict', 'The plan knows no way back.'],
-  rollback_unsigned: [
-    'conflict',
-    'The rollback of a completed rollout needs its own sign-offs; data.missing says whose.',
+  rollback_unsigned: ['conflict', 'The rollback needs sign-offs of its own by now; data.missing says whose.'],
+  rollback_targets: [
+    'invalid',
+    'Nothing was done to some of these targets, or one that is between two versions is left out; data.targets names them.',
   ],
   nothing_to_answer: ['conflict', 'No step of the rollout waits for an answer.'],
   rerun_not_safe: [

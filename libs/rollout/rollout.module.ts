@@ -28,6 +28,7 @@ import { Moves } from './lifecycle/moves.ts';
 import { Planning } from './lifecycle/planning.ts';
 import { Rollouts } from './lifecycle/rollouts.ts';
 import { RolloutsController } from './lifecycle/rollouts.controller.ts';
+import { DryRun } from './policy/dry-run.ts';
 import { RolloutPolicies } from './policy/rollout-policies.ts';
 import { HooksController, PersonsController, RolloutPoliciesController } from './policy/policy.controller.ts';
 import { Recovery } from './recovery/recovery.ts';
@@ -81,6 +82,7 @@ export class RolloutModule {
         Applying,
         BreakGlass,
         Callbacks,
+        DryRun,
         Evidence,
         EvidenceKeys,
         Expiry,

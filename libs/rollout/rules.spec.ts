@@ -3,8 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { boundaryOf, unitsOf, waveFaults } from './apply/waves.ts';
 import { allPass, blocking, type GateResult, judge, SKEW_MS, verdicts } from './gates/gate.ts';
 import { forbiddenClass, graver } from './lifecycle/classes.ts';
-import { effects, type Plan, type PlannedStep, recoveryDigest, subjectDigest } from './lifecycle/plan.ts';
-import { levelOf, levels, mayAccept, riskBlocks } from './risk/risk-level.ts';
+import {
+  effects,
+  isIrreversible,
+  type Plan,
+  type PlannedStep,
+  recoveryDigest,
+  subjectDigest,
+} from './lifecycle/plan.ts';
+import { isLower, levelOf, levels, mayAccept, riskBlocks } from './risk/risk-level.ts';
 
 const step: PlannedStep = {
   name: 'restart',
@@ -24,7 +31,7 @@ const plan: Plan = {
   ],
   steps: [step],
   artifacts: [{ name: 'app', digest: `sha256:${'0'.repeat(64)}` }],
-  secrets: [{ path: 'db/password', version: 3 }],
+  secrets: [{ path: 'db/password', version: 3, createdAt: '2026-11-22T00:00:00.000Z' }],
   waves: [
     { targets: ['a'], bakeSeconds: 0, checks: [step], failureLimit: 0 },
     { targets: ['b'], bakeSeconds: 0, checks: [], failureLimit: 0 },
@@ -87,6 +94,15 @@ describe('the digest of a plan', () => {
     const other = { ...plan, steps: [{ ...step, arguments: {} }] };
     expect(recoveryDigest(other)).not.toBe(recoveryDigest(plan));
     expect(recoveryDigest({ ...plan, environment: 'test' })).toBe(recoveryDigest(plan));
+  });
+});
+
+describe('a plan', () => {
+  it('is irreversible where a step of it is, or where there is no way back', () => {
+    expect(isIrreversible(plan)).toBe(false);
+    expect(isIrreversible({ ...plan, steps: [step, { ...step, irreversible: true }] })).toBe(true);
+    const recovery = { kind: 'irreversible', steps: [], windowSeconds: 0 } as const;
+    expect(isIrreversible({ ...plan, recovery })).toBe(true);
   });
 });
 
@@ -157,6 +173,11 @@ describe('gates', () => {
       ),
       { numRuns: 2_000 },
     );
+    // It ends at the moment it ends.
+    const seen = { verdict: 'pass', observedAt: 0, expiresAt: 50 } as const;
+    expect([judge(seen, 49, 100).verdict, judge(seen, 50, 100).verdict]).toEqual(['pass', 'stale']);
+    expect([judge(seen, 9, 10).verdict, judge(seen, 10, 10).verdict]).toEqual(['pass', 'stale']);
+    expect(judge({ ...seen, observedAt: SKEW_MS }, 0, 100).verdict).toBe('pass');
     expect(judge(undefined, 0, 1).verdict).toBe('inconclusive');
     expect(judge({ verdict: 'pass', observedAt: Number.NaN, expiresAt: undefined }, 0, 1).verdict).toBe(
       'stale',
@@ -181,8 +202,14 @@ describe('residual risk', () => {
           expect(rank(likelihood, consequence + 1)).toBeGreaterThanOrEqual(rank(likelihood, consequence));
       }),
     );
-    expect(levelOf(1, 1)).toBe('low');
-    expect(levelOf(5, 5)).toBe('critical');
+    // Likelihood downward, consequence to the right.
+    const table = [1, 2, 3, 4, 5].map((l) => [1, 2, 3, 4, 5].map((c) => levelOf(l, c)[0]).join(' '));
+    expect(table).toEqual(['l l l l m', 'l l m m m', 'l m m h h', 'l m h h c', 'm m h c c']);
+    expect([isLower('low', 'moderate'), isLower('high', 'high'), isLower('critical', 'high')]).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 
   it('is accepted by who outranks it, a critical one by nobody', () => {
@@ -198,13 +225,17 @@ describe('residual risk', () => {
       level: 'high',
       treatment: 'accept',
       acceptedUntil: 10,
+      authority: true,
       otherDigest: false,
       closed: false,
     } as const;
     expect(riskBlocks(risk, 9)).toBeUndefined();
     expect(riskBlocks(risk, 10)).toBe('acceptance_expired');
-    expect(riskBlocks({ ...risk, acceptedUntil: undefined }, 9)).toBe('risk_not_accepted');
     expect(riskBlocks({ ...risk, otherDigest: true }, 9)).toBe('risk_accepted_for_another_plan');
+    expect(riskBlocks({ ...risk, authority: false }, 9)).toBe('authority_lost');
+    expect(riskBlocks({ ...risk, acceptedUntil: undefined }, 9)).toBe('risk_not_accepted');
+    expect(riskBlocks({ ...risk, acceptedUntil: undefined, level: 'moderate' }, 9)).toBe('risk_not_accepted');
+    expect(riskBlocks({ ...risk, acceptedUntil: undefined, level: 'low' }, 9)).toBeUndefined();
     expect(riskBlocks({ ...risk, level: 'critical' }, 9)).toBe('critical_risk');
     expect(riskBlocks({ ...risk, level: 'critical', closed: true }, 9)).toBeUndefined();
   });

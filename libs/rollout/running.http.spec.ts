@@ -1,18 +1,9 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type AppInProcess, expectStatus, owner, startApp, until } from '../../test/kit/app-in-process.ts';
-import { accept, answer, HttpReceiver } from '../../test/kit/http-receiver.ts';
-import { RolloutKit, type Somebody } from '../../test/kit/rollouts.ts';
-import { Postures } from '#rollout';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type AppInProcess, expectStatus, until } from '../../test/kit/app-in-process.ts';
+import { accept, answer, type HttpReceiver } from '../../test/kit/http-receiver.ts';
+import { type RolloutKit, RolloutStage, type Somebody } from '../../test/kit/rollouts.ts';
 
-/** What the projection says, by surface. */
-class SaidPostures extends Postures {
-  readonly said = new Map<string, { verdict: string; validUntil: Date }>();
-
-  override of(_tx: unknown, surfaceId: string) {
-    return Promise.resolve(this.said.get(surfaceId));
-  }
-}
-
+let stage: RolloutStage;
 let app: AppInProcess;
 let kit: RolloutKit;
 let receiver: HttpReceiver;
@@ -20,77 +11,30 @@ let olga: Somebody;
 let author: Somebody;
 let approver: Somebody;
 let operator: Somebody;
-const postures = new SaidPostures();
 
 beforeAll(async () => {
-  receiver = await HttpReceiver.start();
-  app = await startApp({ worker: true, postures, egressAllow: ['127.0.0.0/8'] });
-  const admin = await app.signIn(owner, 'acme');
-  kit = new RolloutKit(app, admin);
-  olga = { id: admin.user.id, token: admin.accessToken, email: owner.email };
-  author = await kit.somebody('author', 'operator');
-  approver = await kit.somebody('approver', 'admin');
-  operator = await kit.somebody('operator', 'operator');
-}, 60_000);
-afterAll(async () => {
-  await app.close();
-  await receiver.stop();
+  stage = await RolloutStage.start();
+  ({ app, kit, receiver, olga, author, approver, operator } = stage);
 });
-beforeEach(() => {
-  receiver.behaviour = accept;
-  receiver.requests.length = 0;
-});
-afterEach(() => app.clock.reset());
+afterAll(() => stage.stop());
+beforeEach(() => stage.reset());
 
-const call = (name: string, path: string, command = 'http.put'): Record<string, unknown> => ({
-  name,
-  command,
-  arguments: { url: `${receiver.url}${path}` },
-});
-const stateIs = (id: string, state: string) =>
-  until(async () => {
-    const now = await kit.read(olga, id);
-    return now.state === state && now;
-  }, 30_000);
 const paths = (): string[] => receiver.requests.map(({ path }) => path);
-
-/** Written, signed off and armed. */
-async function armed(
-  change: Record<string, unknown> = {},
-  rules: Record<string, unknown> = {},
-  targets?: string[],
-) {
-  const policyId = await kit.policy(olga, rules);
-  const on = targets ?? [await kit.target(olga)];
-  const rollout = await kit.reviewed(author, policyId, on, change);
-  expectStatus(await kit.sign(approver, rollout), 200);
-  expectStatus(await kit.post(operator, `/rollouts/${rollout.id}/arm`), 200);
-  return { ...rollout, targets: on };
-}
-async function executed(
-  change: Record<string, unknown> = {},
-  rules: Record<string, unknown> = {},
-  targets?: string[],
-) {
-  const rollout = await armed(change, rules, targets);
-  expectStatus(await kit.post(operator, `/rollouts/${rollout.id}/execute`), 200);
-  return rollout;
-}
 const repair = (id: string, said: string) =>
   kit.post(operator, `/rollouts/${id}/repair`, { answer: said, reason: 'looked at it' });
 const rollback = (id: string) => kit.post(operator, `/rollouts/${id}/rollback`, { reason: 'x' });
 
-describe('carrying out', { timeout: 60_000 }, () => {
+describe('carrying out', () => {
   it('does every step of every target once, wave by wave, in order', async () => {
     const targets = [await kit.target(olga), await kit.target(olga), await kit.target(olga)];
     const [a, b, c] = targets;
     const waves = [
-      { targets: [b], checks: [call('look', '/check', 'http.get')] },
-      { targets: [a, c], bakeSeconds: 1, checks: [call('look again', '/check2', 'http.get')] },
+      { targets: [b], checks: [stage.call('look', '/check', 'http.get')] },
+      { targets: [a, c], bakeSeconds: 1, checks: [stage.call('look again', '/check2', 'http.get')] },
     ];
-    const steps = [call('one', '/1', 'http.post'), call('two', '/2')];
-    const { id } = await executed({ waves, steps }, {}, targets);
-    await stateIs(id, 'verifying');
+    const steps = [stage.call('one', '/1', 'http.post'), stage.call('two', '/2')];
+    const { id } = await stage.executed({ waves, steps }, {}, targets);
+    await stage.stateIs(id, 'verifying');
     expect(paths()).toEqual(['/1', '/2', '/check', '/1', '/2', '/1', '/2', '/check2']);
     const seen = receiver.requests.map(({ headers }) => headers['x-portcullis-target']);
     expect(seen).toEqual([b, b, undefined, a, a, c, c, undefined]);
@@ -108,7 +52,7 @@ describe('carrying out', { timeout: 60_000 }, () => {
 
   it('looks again as often as the check may fail, and no more', async () => {
     const limited = (failureLimit: number, targets: string[]) => ({
-      waves: [{ targets, failureLimit, checks: [call('look', '/check', 'http.get')] }],
+      waves: [{ targets, failureLimit, checks: [stage.call('look', '/check', 'http.get')] }],
     });
     const first = [await kit.target(olga)];
     let failures = 2;
@@ -117,21 +61,23 @@ describe('carrying out', { timeout: 60_000 }, () => {
       response.statusCode = failures >= 0 && request.path === '/check' ? 503 : 200;
       response.end();
     };
-    const { id } = await executed(limited(2, first), {}, first);
-    await stateIs(id, 'verifying');
+    const { id } = await stage.executed(limited(2, first), {}, first);
+    await stage.stateIs(id, 'verifying');
     expect(paths()).toHaveLength(3);
     receiver.requests.length = 0;
     receiver.behaviour = answer(503);
     const second = [await kit.target(olga)];
-    const failing = await executed(limited(1, second), {}, second);
-    expect(await stateIs(failing.id, 'failed_needs_operator')).toMatchObject({ reason: 'check_failed' });
+    const failing = await stage.executed(limited(1, second), {}, second);
+    expect(await stage.stateIs(failing.id, 'failed_needs_operator')).toMatchObject({
+      reason: 'check_failed',
+    });
     expect(paths()).toHaveLength(2);
   });
 
   it('never sends a post again of which nobody knows whether it arrived', async () => {
     receiver.behaviour = (_request, response) => void response.destroy();
-    const { id } = await executed({ steps: [call('charge', '/once', 'http.post')] });
-    expect(await stateIs(id, 'failed_needs_operator')).toMatchObject({ reason: 'step_unknown' });
+    const { id } = await stage.executed({ steps: [stage.call('charge', '/once', 'http.post')] });
+    expect(await stage.stateIs(id, 'failed_needs_operator')).toMatchObject({ reason: 'step_unknown' });
     const look = expectStatus(await kit.get(operator, `/rollouts/${id}/recovery`), 200);
     expect(look).toMatchObject({
       recommendation: 'answer',
@@ -141,17 +87,17 @@ describe('carrying out', { timeout: 60_000 }, () => {
     expect(look.question).toContain('Did the step “charge”');
     receiver.behaviour = accept;
     expectStatus(await repair(id, 'done'), 200);
-    await stateIs(id, 'verifying');
+    await stage.stateIs(id, 'verifying');
     expect(paths()).toEqual(['/once']);
   });
 
   it('sends it again where an operator says that it did not happen, under the same key', async () => {
     receiver.behaviour = (_request, response) => void response.destroy();
-    const { id } = await executed({ steps: [call('charge', '/once', 'http.post')] });
-    await stateIs(id, 'failed_needs_operator');
+    const { id } = await stage.executed({ steps: [stage.call('charge', '/once', 'http.post')] });
+    await stage.stateIs(id, 'failed_needs_operator');
     receiver.behaviour = accept;
     expectStatus(await repair(id, 'not_done'), 200);
-    await stateIs(id, 'verifying');
+    await stage.stateIs(id, 'verifying');
     const [first, second] = receiver.requests.map(({ headers }) => headers['idempotency-key']);
     expect(first).toBe(second);
   });
@@ -159,16 +105,16 @@ describe('carrying out', { timeout: 60_000 }, () => {
   it('answers what a check found by nothing but the check', async () => {
     receiver.behaviour = answer(500);
     const targets = [await kit.target(olga)];
-    const { id } = await executed(
-      { waves: [{ targets, checks: [call('look', '/c', 'http.get')] }] },
+    const { id } = await stage.executed(
+      { waves: [{ targets, checks: [stage.call('look', '/c', 'http.get')] }] },
       {},
       targets,
     );
-    await stateIs(id, 'failed_needs_operator');
+    await stage.stateIs(id, 'failed_needs_operator');
     expectStatus(await repair(id, 'done'), 409, 'rollout.rerun_not_safe');
     receiver.behaviour = accept;
     expectStatus(await repair(id, 'not_done'), 200);
-    await stateIs(id, 'verifying');
+    await stage.stateIs(id, 'verifying');
   });
 
   it('is paused between steps, and goes on where it was', async () => {
@@ -178,7 +124,7 @@ describe('carrying out', { timeout: 60_000 }, () => {
       if (receiver.requests.length === 1) await waiting;
       response.end();
     };
-    const { id } = await executed({ steps: [call('one', '/1'), call('two', '/2')] });
+    const { id } = await stage.executed({ steps: [stage.call('one', '/1'), stage.call('two', '/2')] });
     await until(async () => receiver.requests.length === 1);
     expectStatus(await kit.post(operator, `/rollouts/${id}/pause`, { reason: 'lunch' }), 200);
     expectStatus(await kit.post(operator, `/rollouts/${id}/resume`), 409, 'rollout.not_ready');
@@ -187,7 +133,7 @@ describe('carrying out', { timeout: 60_000 }, () => {
     await until(async () => (await kit.steps(olga, id))[0]?.state === 'succeeded');
     expect(await kit.steps(olga, id)).toHaveLength(1);
     expectStatus(await kit.post(operator, `/rollouts/${id}/resume`), 200);
-    await stateIs(id, 'verifying');
+    await stage.stateIs(id, 'verifying');
     expect(paths()).toEqual(['/1', '/2']);
   });
 
@@ -197,8 +143,8 @@ describe('carrying out', { timeout: 60_000 }, () => {
       await kit.report(olga, targets[1]!, 'sha256:somebody-was-here');
       response.end();
     };
-    const { id } = await executed({ steps: [call('one', '/1')] }, {}, targets);
-    expect(await stateIs(id, 'failed_needs_operator')).toMatchObject({ reason: 'diverged' });
+    const { id } = await stage.executed({ steps: [stage.call('one', '/1')] }, {}, targets);
+    expect(await stage.stateIs(id, 'failed_needs_operator')).toMatchObject({ reason: 'diverged' });
     expect(paths()).toEqual(['/1']);
   });
 
@@ -211,27 +157,27 @@ describe('carrying out', { timeout: 60_000 }, () => {
       await kit.post(olga, '/freezes', freeze);
       response.end();
     };
-    const { id } = await executed({ waves, steps: [call('one', '/1')] }, {}, targets);
-    expect(await stateIs(id, 'suspended')).toMatchObject({ reason: 'frozen' });
+    const { id } = await stage.executed({ waves, steps: [stage.call('one', '/1')] }, {}, targets);
+    expect(await stage.stateIs(id, 'suspended')).toMatchObject({ reason: 'frozen' });
     expectStatus(await kit.post(operator, `/rollouts/${id}/resume`), 409, 'rollout.gates_closed');
     expect(paths()).toEqual(['/1']);
     // The way back is open: that is what it is for.
     expectStatus(await rollback(id), 200);
-    await stateIs(id, 'rolled_back');
+    await stage.stateIs(id, 'rolled_back');
   });
 });
 
 describe('a completed rollout', () => {
   const complete = async (recovery: object) => {
-    const rollout = await executed({ recovery });
-    await stateIs(rollout.id, 'verifying');
+    const rollout = await stage.executed({ recovery });
+    await stage.stateIs(rollout.id, 'verifying');
     const passed = { passed: true, comment: 'good' };
     expectStatus(await kit.post(olga, `/rollouts/${rollout.id}/verify`, passed), 200);
     return rollout;
   };
 
   it('is rolled back within its window by the smaller quorum, and by nobody alone', async () => {
-    const recovery = { kind: 'rollback', steps: [call('back', '/back')], windowSeconds: 600 };
+    const recovery = { kind: 'rollback', steps: [stage.call('back', '/back')], windowSeconds: 600 };
     const rollout = await complete(recovery);
     expectStatus(await rollback(rollout.id), 409, 'rollout.rollback_unsigned');
     const signed = { purpose: 'rollback', digest: rollout.recoveryDigest };
@@ -239,7 +185,7 @@ describe('a completed rollout', () => {
     expectStatus(await kit.sign(approver, rollout, { purpose: 'rollback' }), 409, 'rollout.digest_changed');
     expectStatus(await kit.sign(approver, rollout, signed), 200);
     expectStatus(await rollback(rollout.id), 200);
-    await stateIs(rollout.id, 'rolled_back');
+    await stage.stateIs(rollout.id, 'rolled_back');
     expect(paths()).toEqual(['/back']);
   });
 
@@ -250,7 +196,7 @@ describe('a completed rollout', () => {
     expectStatus(await kit.sign(approver, rollout), 200);
     expectStatus(await kit.post(olga, `/rollouts/${rollout.id}/arm`), 200);
     expectStatus(await kit.post(olga, `/rollouts/${rollout.id}/execute`), 200);
-    await stateIs(rollout.id, 'verifying');
+    await stage.stateIs(rollout.id, 'verifying');
     const body = { passed: true, comment: 'x' };
     expectStatus(await kit.post(olga, `/rollouts/${rollout.id}/verify`, body), 403, 'rollout.duty_conflict');
   });

@@ -25,7 +25,7 @@ beforeAll(async () => {
   approver = await kit.somebody('approver', 'admin');
   operator = await kit.somebody('operator', 'operator');
   policyId = await kit.policy(olga);
-}, 60_000);
+});
 afterAll(() => intake.stop());
 
 beforeEach(async () => {
@@ -33,7 +33,7 @@ beforeEach(async () => {
   repo.push('main');
   hook = await intake.baselined({ repositories: [repo.fullName] });
   target = await kit.target(olga);
-}, 30_000);
+});
 
 const push = (ref = 'refs/heads/main'): Promise<Line> =>
   intake.deliver(hook, 'push', intake.gitea.pushed(repo, ref));

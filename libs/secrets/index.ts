@@ -10,6 +10,7 @@ export type { SecretReference } from './reference.ts';
 export {
   type Fields,
   type FoundValue,
+  type NewestVersion,
   type OpenedSecret,
   type Purpose,
   type Resolver,

@@ -1,4 +1,4 @@
-import type { SystemTx } from '#database';
+import type { OrgTx, SystemTx } from '#database';
 import type { Caller } from '#kernel';
 import type { SecretReference } from './reference.ts';
 import type { ResolvedSecret, Secret } from './secret.ts';
@@ -46,6 +46,12 @@ export interface VersionMetadata {
   readonly createdAt: Date;
   readonly deletedAt: Date | undefined;
   readonly destroyedAt: Date | undefined;
+}
+
+/** Which version of a secret is the newest. Numbers begin anew at a path whose secret was destroyed; the time does not. */
+export interface NewestVersion {
+  readonly version: number;
+  readonly createdAt: Date;
 }
 
 export interface OpenedSecret {
@@ -104,6 +110,16 @@ export abstract class SecretStore {
     caller: Caller,
     which: Which,
   ): Promise<SecretMetadata & { readonly versions: readonly VersionMetadata[] }>;
+
+  /**
+   * The newest version of each of these paths that can be opened now, in a transaction of the caller. No value is read
+   * and nothing recorded. What is not there, hidden, destroyed, or will hide itself is not among them.
+   */
+  abstract newest(
+    tx: OrgTx | SystemTx,
+    orgId: string,
+    paths: readonly string[],
+  ): Promise<ReadonlyMap<string, NewestVersion>>;
 
   /** Version 1 of a secret that was not there. Fault: `secrets.path_taken`. */
   abstract create(

@@ -1,14 +1,13 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { testData } from '../kit/test-data.ts';
+import { notShown, ROOT, shownBy } from './shown-by.ts';
 
 /**
  * docs/security/asvs-5.0.md says of each requirement of ASVS 5.0 V6 to V9 and V16 whether it is met and what shows it.
  * Here the document is held to that: no requirement forgotten, nothing called met without a file that shows it.
  */
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const DOCUMENT = 'docs/security/asvs-5.0.md';
 const CHAPTERS = ['6', '7', '8', '9', '16'];
 const STATES = ['met', 'partly', 'not met', 'not applicable'];
@@ -32,22 +31,13 @@ function rowsOf(text: string): Row[] {
 
 /** What is wrong with a row, in words. */
 function problemsOf({ id, level, state, how, shown }: Row): string[] {
-  const files = [...shown.matchAll(/`([^`]+)`(?: “([^”]+)”)?/g)].map(([, file = '', title]) => ({
-    file,
-    title,
-  }));
   const problems: string[] = [];
   if (!/^[123]$/.test(level)) problems.push('has no level');
   if (!STATES.includes(state)) problems.push(`is in no known state: ${state}`);
   if (how.length < 15) problems.push('does not say how, or why not');
-  if ((state === 'met' || state === 'partly') && files.length === 0)
+  if ((state === 'met' || state === 'partly') && shownBy(shown).length === 0)
     problems.push('names nothing that shows it');
-  for (const { file, title } of files) {
-    const path = join(ROOT, file);
-    if (!existsSync(path)) problems.push(`names ${file}, which does not exist`);
-    else if (title !== undefined && !readFileSync(path, 'utf8').includes(title))
-      problems.push(`names “${title}”, which ${file} does not say`);
-  }
+  problems.push(...notShown(shown));
   return problems.map((problem) => `${id} ${problem}`);
 }
 

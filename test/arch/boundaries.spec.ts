@@ -10,11 +10,11 @@ import { offencesIn, readSources, sourceRules } from './sources.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const sources = readSources(ROOT);
 
-describe('the rooms and their doors', { timeout: 120_000 }, () => {
+describe('the rooms and their doors', () => {
   let cruised: Cruised;
   beforeAll(async () => {
     cruised = await cruiseTree(ROOT);
-  }, 120_000);
+  });
 
   it('keep every rule', () => {
     expect(cruised.violations).toEqual([]);
@@ -136,7 +136,7 @@ const sound: Record<string, string> = {
   'test/kit/app.ts': `import 'node:child_process'; import 'fast-check'; import '#kernel';`,
 };
 
-describe('the canaries', { timeout: 120_000 }, () => {
+describe('the canaries', () => {
   const root = mkdtempSync(join(tmpdir(), 'portcullis-canary-'));
   afterAll(() => rmSync(root, { recursive: true, force: true }));
 

@@ -64,7 +64,7 @@ describe('the denial matrix', () => {
       expect(problems).toEqual([]);
       expect(cells).toBeGreaterThan(2);
       total += cells;
-    }, 60_000);
+    });
   }
 
   for (const [name, forgery] of Object.entries(forgeries)) {
@@ -157,5 +157,5 @@ describe('the denial matrix', () => {
     ]) {
       expect(found).toContainEqual(expect.stringMatching(caught));
     }
-  }, 30_000);
+  });
 });

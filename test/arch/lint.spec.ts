@@ -19,7 +19,7 @@ const planted: Record<string, string> = {
     'export async function f(): Promise<void> { try { return Promise.resolve(); } catch {} }',
 };
 
-describe('the linter', { timeout: 60_000 }, () => {
+describe('the linter', () => {
   const folder = mkdtempSync(join(tmpdir(), 'portcullis-lint-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -61,7 +61,7 @@ describe('the snapshots', () => {
     const rooms = readdirSync(LIBS);
     await Promise.all(rooms.map((room) => import(`../../libs/${room}/index.ts`)));
     expect(new Set(faultCatalogue().map(({ code }) => code.split('.')[0])).size).toBeGreaterThanOrEqual(7);
-  }, 60_000);
+  });
 
   for (const [file, render] of Object.entries(rendered)) {
     it(`${file} is what was agreed`, async () => {
@@ -132,7 +132,7 @@ describe('the OpenAPI document', () => {
   let product: AppInProcess;
   beforeAll(async () => {
     product = await startApp();
-  }, 60_000);
+  });
   afterAll(() => product.close());
 
   it('is what was agreed, as the whole product renders it', async () => {

@@ -17,6 +17,10 @@ class NoPostures extends Postures {
   override of(): Promise<undefined> {
     return Promise.resolve(undefined);
   }
+
+  override existing(): Promise<ReadonlySet<string>> {
+    return Promise.resolve(new Set());
+  }
 }
 
 interface Round {

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Database, InvalidationStream } from '#database';
 import { undeclaredFields } from '#audit';
@@ -15,24 +14,33 @@ import { MasterKey } from '#secrets';
 import { AppModule, type AppParts } from '../../apps/api/app.module.ts';
 import { cloneDatabase, run, type TestDatabase } from './database.ts';
 
-/** A clock that runs as the system's does, and that a spec can set forward or back. */
+export { until } from './until.ts';
+
+/** A clock that runs as the system's does, and that a spec can set forward or back, or hold. */
 export class MovableClock extends Clock {
   #ahead = 0;
+  #held: { readonly now: number; readonly monotonic: number } | undefined;
 
   override now(): Date {
-    return new Date(Date.now() + this.#ahead);
+    return new Date((this.#held?.now ?? Date.now()) + this.#ahead);
   }
 
   override monotonic(): number {
-    return performance.now() + Math.max(0, this.#ahead);
+    return (this.#held?.monotonic ?? performance.now()) + Math.max(0, this.#ahead);
   }
 
   advance(ms: number): void {
     this.#ahead += ms;
   }
 
+  /** Stands still from now on, but for `advance`: what a spec does meanwhile takes no time. */
+  hold(): void {
+    this.#held = { now: Date.now(), monotonic: performance.now() };
+  }
+
   reset(): void {
     this.#ahead = 0;
+    this.#held = undefined;
   }
 }
 
@@ -279,18 +287,4 @@ export function expectStatus(answer: Answered, status: number, code?: string): B
     );
   }
   return answer.body;
-}
-
-/** Waits until `condition` holds; what it holds at last, or an error after `withinMs`. */
-export async function until<T>(
-  condition: () => Promise<T | undefined | false>,
-  withinMs = 10_000,
-): Promise<T> {
-  const deadline = performance.now() + withinMs;
-  for (;;) {
-    const found = await condition();
-    if (found !== undefined && found !== false) return found;
-    if (performance.now() > deadline) throw new Error(`it did not become true in ${withinMs} ms`);
-    await sleep(20);
-  }
 }

@@ -1,20 +1,21 @@
 import { strict as assert } from 'node:assert';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, existsSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Api, api } from './client.ts';
+import { freePort } from './ports.ts';
 import { runningProcesses, type Seen, treeOf } from './processes.ts';
 
 /** What `npm start` runs, without npm between us and the process. */
 const START = ['apps/start.mjs'];
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const STOP_WITHIN_MS = 10_000;
+/** When to give up. The product ends itself with another code than 0 where a stop takes longer than it may. */
+const STOP_WITHIN_MS = 60_000;
 const madeHere = new Set<string>();
 
 export interface StartOptions {
@@ -41,10 +42,13 @@ export async function startProduct(options: StartOptions = {}): Promise<Product>
   const dataDir = options.replicaOf?.dataDir ?? options.dataDir ?? (await emptyDataDir());
   const databaseUrl = options.databaseUrl ?? (options.replicaOf && (await options.replicaOf.databaseUrl()));
   const role = options.role ?? (options.replicaOf ? 'api' : undefined);
+  const logFile = join(dirname(dataDir), `product-${port}.log`);
+  // It writes there itself: what it said last is there however it ended, and whenever one looks.
+  const log = openSync(logFile, 'a');
   const child = spawn(process.execPath, options.command ?? START, {
     cwd: ROOT,
     detached: true, // a group of its own, so that nothing of it can hide among ours
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', log, log],
     env: {
       ...inherited(),
       HOST: '127.0.0.1',
@@ -58,7 +62,8 @@ export async function startProduct(options: StartOptions = {}): Promise<Product>
       ...options.env,
     },
   });
-  const product = new Product(child, port, dataDir, databaseUrl === undefined);
+  closeSync(log);
+  const product = new Product(child, port, dataDir, logFile, databaseUrl === undefined);
   try {
     await product.ready(options.readyWithinMs ?? 120_000, options.unready);
   } catch (error) {
@@ -72,7 +77,7 @@ export async function startProduct(options: StartOptions = {}): Promise<Product>
 /** Runs the product where it is expected to refuse its start: how it ended, what it printed, how long it took. */
 export async function refusedStart(
   env: Record<string, string>,
-  withinMs = 20_000,
+  withinMs = 120_000,
 ): Promise<{ code: number | null; output: string; ms: number }> {
   const began = performance.now();
   const child = spawn(process.execPath, START, {
@@ -113,7 +118,6 @@ async function emptyDataDir(): Promise<string> {
 export class Product {
   readonly origin: string;
   readonly api: Api;
-  readonly logFile: string;
   private readonly startedAt = performance.now();
   /** How long the start took until the product answered. */
   readyAfterMs = NaN;
@@ -122,14 +126,11 @@ export class Product {
     private readonly child: ChildProcess,
     readonly port: number,
     readonly dataDir: string,
+    readonly logFile: string,
     private readonly ownsDatabase: boolean,
   ) {
     this.origin = `http://127.0.0.1:${port}`;
     this.api = api(this.origin);
-    this.logFile = join(dirname(dataDir), `product-${port}.log`);
-    const log = createWriteStream(this.logFile, { flags: 'a' });
-    child.stdout?.pipe(log, { end: false });
-    child.stderr?.pipe(log, { end: false });
   }
 
   get pid(): number {
@@ -179,7 +180,7 @@ export class Product {
     return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
-  /** Stops as Ctrl-C or a service manager does; fails unless all of it is gone, with exit code 0, within 10 s. */
+  /** Stops as Ctrl-C or a service manager does; fails unless all of it is gone, with exit code 0. */
   async stop(withinMs = STOP_WITHIN_MS): Promise<void> {
     const before = this.processes();
     const deadline = Date.now() + withinMs;
@@ -254,14 +255,4 @@ async function statusOf(url: string): Promise<number> {
   } catch {
     return 0;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
 }

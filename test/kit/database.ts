@@ -2,6 +2,7 @@ import pg from 'pg';
 import { inject } from 'vitest';
 import { randomText } from '#kernel';
 import { type DatabaseUrls, prepareDatabase } from '#database';
+import { until } from './until.ts';
 
 /** A database of a spec's own, with the whole schema in it. */
 export interface TestDatabase {
@@ -28,7 +29,7 @@ export async function emptyDatabase(
 
 async function create(server: string, template: string): Promise<Omit<TestDatabase, 'urls'>> {
   const name = `test_${Buffer.from(randomText(9), 'base64url').toString('hex')}`;
-  await run(server, `create database ${name} template ${template} strategy file_copy`);
+  await until(() => copied(server, name, template));
   const url = new URL(server);
   url.pathname = name;
   return {
@@ -37,6 +38,17 @@ async function create(server: string, template: string): Promise<Omit<TestDataba
       await run(server, `drop database if exists ${name} with (force)`);
     },
   };
+}
+
+/** False where somebody is in the template at this moment, such as PostgreSQL's own vacuum. */
+async function copied(server: string, name: string, template: string): Promise<boolean> {
+  try {
+    await run(server, `create database ${name} template ${template} strategy file_copy`);
+    return true;
+  } catch (error) {
+    if ((error as { code?: string }).code === '55006') return false;
+    throw error;
+  }
 }
 
 /** Runs one statement on a connection of its own. */

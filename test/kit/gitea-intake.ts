@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import {
   type Answered,
   type AppInProcess,
@@ -142,7 +143,7 @@ export class GiteaIntake {
     return until(async () => {
       const line = (await this.lines(hookId)).find((one) => one.id === id);
       return line?.state === 'queued' ? undefined : line;
-    }, 30_000);
+    });
   }
 
   /** Has everything read, and waits for it. */
@@ -180,6 +181,43 @@ export class GiteaIntake {
     );
     return Number(row?.['n']);
   }
+}
+
+/** What one test has to itself: a repository and a hook that is for it. */
+class OwnHook {
+  intake: GiteaIntake;
+  gitea: GiteaServer;
+  repo: GiteaRepo;
+  hook: string;
+
+  /** The prompts since it was asked last. */
+  told = (): string[] => this.intake.rollouts.take();
+}
+
+/** One product for the file; a repository, and a hook that has read it, for each test. */
+export function ownHookPerTest(): OwnHook {
+  const own = new OwnHook();
+  beforeAll(async () => {
+    own.intake = await GiteaIntake.start();
+    own.gitea = own.intake.gitea;
+  });
+  afterAll(() => own.intake.stop());
+  beforeEach(async () => {
+    const nth = own.gitea.repos.size;
+    own.repo = own.gitea.repo(`ada/ledger-${nth}`, 1_000 + nth);
+    own.repo.push('main');
+    own.hook = await own.intake.baselined({ repositories: [own.repo.fullName] });
+    own.intake.rollouts.commits = [];
+    own.told();
+  });
+  afterEach(async () => {
+    own.gitea.mishap = undefined;
+    own.gitea.meanwhile = undefined;
+    expect(own.gitea.strange).toEqual([]);
+    const path = `${own.intake.base}/${own.hook}`;
+    expectStatus(await own.intake.app.ask('DELETE', path, own.intake.as), 204);
+  });
+  return own;
 }
 
 let made = 0;

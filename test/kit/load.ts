@@ -1,6 +1,7 @@
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Product } from './app.ts';
+import { until } from './until.ts';
 
 /** One answered request. Times are of this process' monotonic clock. */
 export interface Sample {
@@ -56,12 +57,12 @@ function codeOf(text: string): string | undefined {
   }
 }
 
-/** Keep-alive loops of every credential against every replica, from `start` to `stop`; at most a minute. */
+/** Keep-alive loops of every credential against every replica, from `start` to `stop`; at most five minutes. */
 export class Load {
   readonly samples = new Map<string, Sample[]>();
   readonly #agent = new Agent({ keepAlive: true });
   readonly #loops: Promise<void>[] = [];
-  readonly #until = performance.now() + 60_000;
+  readonly #until = performance.now() + 300_000;
   #stopped = false;
 
   constructor(
@@ -86,8 +87,7 @@ export class Load {
         (_, replica) =>
           this.of(name).filter((one) => one.replica === replica && one.sentAt > at).length > count,
       );
-    const deadline = performance.now() + 15_000;
-    while (!names.every(enough) && performance.now() < deadline) await sleep(20);
+    await until(async () => names.every(enough), 120_000);
   }
 
   async stop(): Promise<void> {

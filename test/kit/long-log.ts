@@ -6,7 +6,12 @@ import { asRole } from './sql.ts';
  */
 export async function fillLog(adminUrl: string, orgId: string, count: number): Promise<void> {
   for (let done = 0; done < count; done += BATCH) {
-    await untriggered(adminUrl, batch(orgId, Math.min(BATCH, count - done)));
+    // Under the lock that every append takes: the product may write to the same log at this moment.
+    await untriggered(
+      adminUrl,
+      `BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('audit:${orgId}', 0));
+       ${batch(orgId, Math.min(BATCH, count - done))}; COMMIT`,
+    );
   }
   await asRole(adminUrl, (query) => query('ANALYZE audit_events, audit_positions'));
 }

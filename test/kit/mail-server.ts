@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import PostalMime, { type Email } from 'postal-mime';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
-import { until } from './app-in-process.ts';
+import { until } from './until.ts';
 
 /** One mail as it came in. */
 export interface ReceivedMail {

@@ -64,6 +64,10 @@ export class RemoteSecretStore extends SecretStore {
     return this.#linked(() => this.store.describe(caller, which));
   }
 
+  newest(...asked: Parameters<SecretStore['newest']>): ReturnType<SecretStore['newest']> {
+    return this.#linked(() => this.store.newest(...asked));
+  }
+
   create(caller: Caller, path: string, fields: Fields, settings: SecretSettings): Promise<SecretMetadata> {
     return this.#linked(() => this.store.create(caller, path, fields, settings));
   }

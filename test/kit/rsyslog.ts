@@ -118,7 +118,7 @@ async function until(
   condition: () => boolean | Promise<boolean>,
   failure: string | (() => Promise<string>),
 ): Promise<void> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 60_000;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(typeof failure === 'string' ? failure : await failure());
     await sleep(50);

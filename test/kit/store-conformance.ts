@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { type AuditEntry, bySystem } from '#audit';
-import type { SystemTx } from '#database';
+import type { Database, SystemTx } from '#database';
 import { type Caller, SystemClock } from '#kernel';
 import {
   DEPLOYMENT,
@@ -16,6 +16,7 @@ import { auditBy } from './audit.ts';
 /** A store and two callers of different organizations, as a specification made them. */
 export interface StoreUnderTest {
   readonly store: SecretStore;
+  readonly database: Database;
   /** Over that store. */
   readonly references: SecretReferences;
   readonly caller: Caller;
@@ -49,6 +50,10 @@ export function conforms(at: () => StoreUnderTest): void {
   };
   const write = (path: string, fields: Record<string, string>, cas?: number) =>
     at().store.write(at().caller, { path }, fields, cas);
+  const newest = async (path: string, orgId = at().caller.org.id) =>
+    (
+      await at().database.acrossOrgs('rollouts', (tx) => at().store.newest(tx, orgId, [path, freshPath()]))
+    ).get(path);
   const refused = async (work: Promise<unknown>, code: string): Promise<void> => {
     await expect(work).rejects.toMatchObject({ code });
   };
@@ -145,7 +150,7 @@ export function conforms(at: () => StoreUnderTest): void {
       }
       const { currentVersion } = await at().store.describe(at().caller, { path });
       expect(currentVersion).toBe(3);
-    }, 30_000);
+    });
 
     it('hides what is deleted and brings it back, a version or the whole', async () => {
       const path = freshPath();
@@ -181,6 +186,34 @@ export function conforms(at: () => StoreUnderTest): void {
       await refused(reveal(path), 'secrets.not_found');
       await create(path, { n: 'anew' });
       expect(await reveal(path)).toEqual({ n: 'anew' });
+    });
+
+    it('tells which version is the newest that can be opened, and no value', async () => {
+      const path = freshPath();
+      const { store, caller, stranger } = at();
+      expect(await newest(path)).toBeUndefined();
+      await create(path, { n: '1' });
+      const first = await newest(path);
+      expect(first).toEqual({ version: 1, createdAt: expect.any(Date) });
+      await write(path, { n: '2' });
+      expect(await newest(path)).toMatchObject({ version: 2 });
+      expect(await newest(path, stranger.org.id)).toBeUndefined();
+      await store.remove(caller, { path }, [2]);
+      expect(await newest(path)).toBeUndefined();
+      await store.undelete(caller, { path }, [2]);
+      await store.remove(caller, { path });
+      expect(await newest(path)).toBeUndefined();
+      await store.undelete(caller, { path });
+      expect(await newest(path)).toMatchObject({ version: 2 });
+      await store.destroy(caller, { path }, [2]);
+      expect(await newest(path)).toBeUndefined();
+      // Made anew it is version 1 again, and another.
+      await store.destroy(caller, { path });
+      await create(path, { n: 'anew' });
+      const anew = await newest(path);
+      expect(anew?.version).toBe(1);
+      expect(anew?.createdAt).not.toEqual(first?.createdAt);
+      expect(await newest('../x')).toBeUndefined();
     });
 
     it('writes the next version for the product, with what goes alongside or not at all, and hides what was before', async () => {

@@ -11,10 +11,11 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { freePort } from './ports.ts';
 
 /** Also where this runs built, from dist/test/kit. */
 const ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/[/\\]dist[/\\]$/, '');
@@ -87,7 +88,7 @@ export class SyslogDaemon {
     this.#child = child;
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (text) => (this.#said += String(text)));
-    for (const deadline = Date.now() + 20_000; !(await listens(this.port)); await sleep(50)) {
+    for (const deadline = Date.now() + 60_000; !(await listens(this.port)); await sleep(50)) {
       if (child.exitCode !== null) throw new Error(`${this.product} ended: ${this.#said}`);
       if (Date.now() > deadline) throw new Error(`${this.product} does not listen: ${this.#said}`);
     }
@@ -155,13 +156,4 @@ async function listens(port: number): Promise<boolean> {
   } finally {
     socket.destroy();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -18,7 +18,7 @@ import {
  * of three processes that had it in their cache; what stood on something else is not; and the log names the cause.
  * Every change is made by the API of one replica, and asked for at once at all of them.
  */
-describe('what hangs on a right ends with it', { timeout: 60_000 }, () => {
+describe('what hangs on a right ends with it', () => {
   const replicas: Product[] = [];
   let operator: SignedIn;
   let admin: SignedIn;
@@ -33,8 +33,8 @@ describe('what hangs on a right ends with it', { timeout: 60_000 }, () => {
     admin = await signIn(first, owner);
     operator = await signIn(first, owner, 'platform');
     globexOwner = await signIn(first, await addTenant(first, operator, 'globex'));
-  }, 180_000);
-  afterAll(() => disposeAll(replicas), 60_000);
+  });
+  afterAll(() => disposeAll(replicas));
 
   const as = ({ accessToken }: SignedIn): { token: string } => ({ token: accessToken });
   const orgOf = (who: SignedIn): string => `/orgs/${who.organization.id}`;

@@ -22,7 +22,7 @@ interface Probe {
   readonly tries?: number;
 }
 
-describe('whether an account exists', { timeout: 180_000 }, () => {
+describe('whether an account exists', () => {
   let product: Product;
   let admin: SignedIn;
   const known: string[] = [];
@@ -42,8 +42,8 @@ describe('whether an account exists', { timeout: 180_000 }, () => {
     for (let n = 0; n < ACCOUNTS; n += 1) {
       known.push((await addMember(product, admin, `known-${n}`)).email);
     }
-  }, 180_000);
-  afterAll(() => disposeAll([product]), 60_000);
+  });
+  afterAll(() => disposeAll([product]));
 
   const address = (about: 'known' | 'unknown', n: number): string =>
     about === 'known' ? (known[n % known.length] ?? '') : `unknown-${n % known.length}@example.com`;
@@ -119,14 +119,14 @@ describe('whether an account exists', { timeout: 180_000 }, () => {
 
   it('would show here if the work differed: a request that no password is hashed for', async () => {
     const durations = { hashed: [] as number[], refused: [] as number[] };
-    for (let n = 0; n < 20; n += 1) {
+    for (let n = 0; n < 60; n += 1) {
       for (const [kind, password] of [['hashed', 'not the one it is'] as const, ['refused', ''] as const]) {
         const began = performance.now();
         await product.api.post('/auth/login', { email: address('unknown', n), password });
         durations[kind].push(performance.now() - began);
       }
     }
-    expect(compare(durations.hashed, durations.refused).auc).toBeGreaterThan(0.9);
+    expect(compare(durations.hashed, durations.refused).auc).toBeGreaterThan(0.8);
   });
 });
 

@@ -50,13 +50,13 @@ describe.skipIf(natsMissing !== undefined)('events', { timeout: 900_000 }, () =>
     proxy = await StallingProxy.before(server.adminUrl);
     nats = await NatsServer.start();
     for (let n = 0; n < 2; n += 1) workers[n] = await startWorker();
-  }, 120_000);
+  });
   afterAll(async () => {
     await disposeAll(all);
     await nats?.stop();
     await proxy?.close();
     await server?.stop();
-  }, 60_000);
+  });
 
   const chaos: Record<string, () => Promise<void>> = {
     nats: async () => {
@@ -86,10 +86,14 @@ describe.skipIf(natsMissing !== undefined)('events', { timeout: 900_000 }, () =>
     const writing = (async () => {
       while (!done()) {
         const orgId = orgIds[(made / AT_ONCE) % orgIds.length]!;
-        // A commit whose answer was lost may have been one: the database tells in the end.
-        await fillOutbox(proxy.url, orgId, AT_ONCE).catch(() => sleep(20));
-        made += AT_ONCE;
-        await sleep(5);
+        try {
+          await fillOutbox(proxy.url, orgId, AT_ONCE);
+          made += AT_ONCE;
+          await sleep(5);
+        } catch {
+          // A commit whose answer was lost may have been one: the database tells in the end.
+          await sleep(20);
+        }
       }
     })();
     const killing = (async () => {
@@ -128,6 +132,6 @@ describe.skipIf(natsMissing !== undefined)('events', { timeout: 900_000 }, () =>
     console.log(
       `${total} events, ${killed} kills, ${duplicates} found in the stream and marked as duplicates`,
     );
-    expect(total).toBeGreaterThan(EVENTS / 2);
+    expect(total).toBeGreaterThanOrEqual(made);
   });
 });

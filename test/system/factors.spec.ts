@@ -3,7 +3,7 @@ import { disposeAll, type Product, startProduct } from '../kit/app.ts';
 import { expectAnswer } from '../kit/client.ts';
 import { addMember, enrollTotp, setUp, type SignedIn, signIn } from '../kit/tenancy.ts';
 
-describe('factors over three processes', { timeout: 60_000 }, () => {
+describe('factors over three processes', () => {
   const replicas: Product[] = [];
   let admin: SignedIn;
 
@@ -13,8 +13,8 @@ describe('factors over three processes', { timeout: 60_000 }, () => {
     const owner = await setUp(first);
     replicas.push(await startProduct({ replicaOf: first }), await startProduct({ replicaOf: first }));
     admin = await signIn(first, owner);
-  }, 180_000);
-  afterAll(() => disposeAll(replicas), 60_000);
+  });
+  afterAll(() => disposeAll(replicas));
 
   const [at, statuses] = [
     (n: number) => replicas[n]!.api,

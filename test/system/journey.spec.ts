@@ -29,7 +29,7 @@ const tenantOwner = {
 };
 const member = { email: 'mei@globex.example', name: '李梅', password: 'quiet river stone lantern 333' };
 
-describe('the journey from an empty directory to a proven export', { timeout: 120_000 }, () => {
+describe('the journey from an empty directory to a proven export', () => {
   let first: Product;
   let replicas: Product[] = [];
   let rsyslog: Rsyslog | undefined;
@@ -42,11 +42,11 @@ describe('the journey from an empty directory to a proven export', { timeout: 12
   beforeAll(async () => {
     first = await startProduct();
     replicas = [first];
-  }, 180_000);
+  });
   afterAll(async () => {
     await rsyslog?.stop();
     await disposeAll(replicas);
-  }, 60_000);
+  });
 
   it('refuses everything but its health before it is set up', async () => {
     expectAnswer(await first.api.get('/health'), 200);

@@ -15,7 +15,7 @@ import { disposeAll, type Product, refusedStart, startProduct } from '../kit/app
 import { run } from '../kit/database.ts';
 import { setUp } from '../kit/tenancy.ts';
 
-describe('a start without the master key of its database', { timeout: 120_000 }, () => {
+describe('a start without the master key of its database', () => {
   const folder = mkdtempSync(join(tmpdir(), 'portcullis-refused-'));
   const empty = join(folder, 'empty');
   const wrong = join(folder, 'wrong.key');
@@ -36,11 +36,11 @@ describe('a start without the master key of its database', { timeout: 120_000 },
       databaseUrl,
       `DELETE FROM portcullis.migrations WHERE id = (SELECT max(id) FROM portcullis.migrations)`,
     );
-  }, 180_000);
+  });
   afterAll(async () => {
     await disposeAll([product]);
     rmSync(folder, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   const state = async (): Promise<string> =>
     JSON.stringify([

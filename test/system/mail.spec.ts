@@ -17,7 +17,7 @@ import { setUp } from '../kit/tenancy.ts';
  * Mail that one process adds and others deliver: two workers as processes of their own, on the database of a third,
  * and this process as one that only adds.
  */
-describe('mail across processes', { timeout: 120_000 }, () => {
+describe('mail across processes', () => {
   let server: MailServer;
   let adder: NestFastifyApplication;
   let adminUrl: string;
@@ -50,12 +50,12 @@ describe('mail across processes', { timeout: 120_000 }, () => {
     );
     await adder.init();
     await adder.get(Jobs).start({ works: false, report: (failure) => console.error(failure) });
-  }, 120_000);
+  });
   afterAll(async () => {
     await adder?.close();
     await disposeAll(products);
     await server?.close();
-  }, 60_000);
+  });
 
   const send = (to: string): Promise<boolean> =>
     adder.get(Database).acrossOrgs('manage_members', (tx) =>

@@ -6,6 +6,8 @@ import { type Answer, expectAnswer } from '../kit/client.ts';
 import { type Account, addMember, setUp, type SignedIn, signIn } from '../kit/tenancy.ts';
 
 const BROWSER = '/usr/bin/chromium';
+/** Of the browser, for whatever is waited for in it. */
+const GIVE_UP_MS = 120_000;
 const missing = !existsSync(BROWSER);
 if (missing) console.warn(`skipped: passkeys in a real browser (${BROWSER} is not here)`);
 
@@ -19,7 +21,7 @@ interface Done {
  * Passkeys as Chromium makes them, with an authenticator that the DevTools protocol (domain WebAuthn) puts in its
  * place: the real counterpart of what the specs in the process do with an authenticator of our own.
  */
-describe.skipIf(missing)('passkeys in a browser', { timeout: 60_000 }, () => {
+describe.skipIf(missing)('passkeys in a browser', () => {
   let product: Product;
   let browser: Browser;
   let page: Page;
@@ -33,15 +35,17 @@ describe.skipIf(missing)('passkeys in a browser', { timeout: 60_000 }, () => {
     admin = await signIn(product, await setUp(product), 'acme');
     browser = await chromium.launch({
       executablePath: BROWSER,
+      timeout: GIVE_UP_MS,
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking'],
     });
-  }, 180_000);
+  });
   afterAll(async () => {
     await browser?.close();
     await disposeAll([product]);
-  }, 60_000);
+  });
   beforeEach(async () => {
     const context = await browser.newContext();
+    context.setDefaultTimeout(GIVE_UP_MS);
     page = await context.newPage();
     await page.goto(`http://localhost:${product.port}/health`);
     devtools = await context.newCDPSession(page);

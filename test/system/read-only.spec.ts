@@ -7,7 +7,7 @@ import { setUp, type SignedIn, signIn } from '../kit/tenancy.ts';
  * Two processes on one database. Changes go on all the time on both; a request counts by the moment it was sent,
  * against the moment the answer of the order was here.
  */
-describe('an order to be read-only holds when it answers', { timeout: 60_000 }, () => {
+describe('an order to be read-only holds when it answers', () => {
   const replicas: Product[] = [];
   let operator: SignedIn;
   let admin: SignedIn;
@@ -19,8 +19,8 @@ describe('an order to be read-only holds when it answers', { timeout: 60_000 }, 
     replicas.push(await startProduct({ replicaOf: first }));
     operator = await signIn(first, owner, 'platform');
     admin = await signIn(first, owner);
-  }, 180_000);
-  afterAll(() => disposeAll(replicas), 60_000);
+  });
+  afterAll(() => disposeAll(replicas));
 
   interface Tried {
     readonly replica: number;

@@ -7,7 +7,7 @@ import { expectAnswer } from '../kit/client.ts';
 import { setUp, signIn } from '../kit/tenancy.ts';
 
 /** The database is set back to an older copy; what was published of its logs lies elsewhere and is not. */
-describe('a data directory that was restored', { timeout: 120_000 }, () => {
+describe('a data directory that was restored', () => {
   let anchor = '';
   let first: Product;
   let product: Product | undefined;
@@ -21,7 +21,7 @@ describe('a data directory that was restored', { timeout: 120_000 }, () => {
     anchor = mkdtempSync(join(inject('runDirectory'), 'anchor-'));
     first = await startProduct({ env: env() });
     owner = await setUp(first);
-  }, 120_000);
+  });
   afterAll(() => disposeAll([first, product]));
 
   const note = (orgId: string): string => readFileSync(join(anchor, `${orgId}.checkpoint`), 'utf8');
@@ -38,7 +38,7 @@ describe('a data directory that was restored', { timeout: 120_000 }, () => {
     const { organization } = await signIn(first, owner);
     const orgId = organization.id;
     // The key that signs is in the copy too.
-    await expect.poll(() => published(orgId), { timeout: 20_000 }).toBeGreaterThan(0);
+    await expect.poll(() => published(orgId)).toBeGreaterThan(0);
     await first.stop();
     copyAll(first.dataDir, copy);
 
@@ -47,7 +47,7 @@ describe('a data directory that was restored', { timeout: 120_000 }, () => {
     expectAnswer(await product.api.get('/health/ready'), 200);
     const before = published(orgId);
     for (let n = 0; n < 5; n += 1) await signIn(product, owner);
-    await expect.poll(() => published(orgId), { timeout: 20_000 }).toBeGreaterThan(before + 4);
+    await expect.poll(() => published(orgId)).toBeGreaterThan(before + 4);
     await product.stop();
 
     rmSync(first.dataDir, { recursive: true });
@@ -60,9 +60,7 @@ describe('a data directory that was restored', { timeout: 120_000 }, () => {
       const answer = await product?.api.get('/health/ready');
       return expectAnswer(answer!, 503, 'system.not_ready').data.components as object[];
     };
-    await expect
-      .poll(components, { timeout: 20_000 })
-      .toContainEqual({ name: 'audit', state: 'down', reason: 'fork' });
+    await expect.poll(components).toContainEqual({ name: 'audit', state: 'down', reason: 'fork' });
 
     const back = await signIn(product, owner);
     const exported = await product.api.get(`/orgs/${orgId}/audit/export`, { token: back.accessToken });
@@ -79,7 +77,7 @@ describe('a data directory that was restored', { timeout: 120_000 }, () => {
     expectAnswer(await product.api.get('/health/ready'), 200);
     expectAnswer(await product.api.get(`/orgs/${orgId}/audit/export`, { token: back.accessToken }), 200);
     // It is published again from here, as another log than it was.
-    await expect.poll(() => note(orgId), { timeout: 20_000 }).not.toBe(lost);
+    await expect.poll(() => note(orgId)).not.toBe(lost);
   });
 });
 

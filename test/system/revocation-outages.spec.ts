@@ -3,10 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectAnswer } from '../kit/client.ts';
 import { run } from '../kit/database.ts';
+import { until } from '../kit/until.ts';
+import { beside } from '../kit/stopwatch.ts';
 import { ask, Load, type Sample, type Use } from '../kit/load.ts';
 import {
   adminUrl,
   admin,
+  cheapest,
   closeCluster,
   holds,
   latencies,
@@ -20,13 +23,13 @@ import {
 } from './revocation-cluster.ts';
 
 /** Three processes on one database under load: see revocation-cluster.ts. */
-describe('a revocation holds when it answers, with a replica in trouble', { timeout: 60_000 }, () => {
-  beforeAll(openCluster, 180_000);
-  afterAll(closeCluster, 60_000);
+describe('a revocation holds when it answers, with a replica in trouble', () => {
+  beforeAll(openCluster);
+  afterAll(closeCluster);
 
   it('while a replica stands still, which then refuses even what waited in its sockets', async () => {
     const [victim, other, again] = [await newMember(), await newMember(), await newMember()];
-    const [first, stopped] = [replicas[0]!, replicas[1]!];
+    const stopped = replicas[1]!;
     const agent = new Agent({ keepAlive: true });
     const askStopped = (use: Use) => ask(stopped, 1, use, agent);
     // On connections that are open already, and with the session in the cache.
@@ -36,20 +39,17 @@ describe('a revocation holds when it answers, with a replica in trouble', { time
     let unaffected: Promise<Sample>;
     process.kill(stopped.pid, 'SIGSTOP');
     try {
-      const began = performance.now();
-      await revokeSession(victim);
-      const took = performance.now() - began;
-      latencies.push(['session revoked while a replica stands still', took]);
-      expect(took).toBeLessThan(1_500);
+      const first = await beside(cheapest, () => revokeSession(victim));
+      latencies.push(['session revoked while a replica stands still', first.ms]);
+      expect(first.ms - first.machine).toBeLessThan(1_500);
       late = Array.from({ length: 16 }, () => askStopped(meOf('victim', victim)));
       unaffected = askStopped(meOf('other', other));
       await sleep(100);
-      expectAnswer(await first.api.get('/auth/me', { token: victim.accessToken }), 401);
+      expectAnswer(await replicas[0]!.api.get('/auth/me', { token: victim.accessToken }), 401);
       // Once its lease is gone, nobody waits for it any more.
       await sleep(2_000);
-      const beganAgain = performance.now();
-      await revokeSession(again);
-      expect(performance.now() - beganAgain).toBeLessThan(800);
+      const second = await beside(cheapest, () => revokeSession(again));
+      expect(second.ms - second.machine).toBeLessThan(800);
     } finally {
       process.kill(stopped.pid, 'SIGCONT');
     }
@@ -73,17 +73,19 @@ describe('a revocation holds when it answers, with a replica in trouble', { time
       }
     })();
     try {
+      await until(async () => cut > 10);
+      const before = cut;
       await holds('session revoked while notification connections are cut', {
         victims: [meOf('the member', victim)],
         sessions: [victim],
         refused: { status: 401 },
         revoke: () => revokeSession(victim),
       });
+      expect(cut, 'they were cut meanwhile').toBeGreaterThan(before);
     } finally {
       cutting.abort();
       await cutter;
     }
-    expect(cut).toBeGreaterThan(10);
   });
 
   it('T16: while a notification connection is silent; that replica then asks the database every time', async () => {
@@ -98,8 +100,7 @@ describe('a revocation holds when it answers, with a replica in trouble', { time
       }
       return (proxy.sent.get('portcullis system') ?? 0) - before;
     }
-    await costOf30();
-    expect(await costOf30(), 'with a lease it answers from its cache').toBeLessThan(15);
+    await answersFromItsCache();
     proxy.stall((name) => name === 'portcullis invalidations');
     try {
       await holds('session revoked while a notification connection is silent', {
@@ -118,8 +119,8 @@ describe('a revocation holds when it answers, with a replica in trouble', { time
     agent.destroy();
 
     async function answersFromItsCache(): Promise<void> {
-      for (let turn = 0; turn < 20 && (await costOf30()) >= 15; turn += 1) await sleep(200);
-      expect(await costOf30()).toBeLessThan(15);
+      // On a busy machine a lease may lapse meanwhile; then it asks, as it should.
+      await until(async () => (await costOf30()) < 15);
     }
   });
 
@@ -131,27 +132,29 @@ describe('a revocation holds when it answers, with a replica in trouble', { time
       const load = new Load([cutOff]);
       load.add(meOf('victim', victim));
       load.add(meOf('admin', admin));
-      const began = performance.now();
-      await revokeSession(victim);
+      const revoked = await beside(cheapest, () => revokeSession(victim));
       const answeredAt = performance.now();
-      latencies.push(['session revoked while a replica reaches no database', answeredAt - began]);
-      expect(answeredAt - began).toBeLessThan(1_500);
-      await sleep(7_000);
+      latencies.push(['session revoked while a replica reaches no database', revoked.ms]);
+      expect(revoked.ms - revoked.machine).toBeLessThan(1_500);
+      const { machine } = await beside(
+        async () => expectAnswer(await cutOff.api.get('/health'), 200),
+        async () => {
+          await sleep(7_000);
+          await load.seen(['victim', 'admin'], 3, answeredAt);
+        },
+      );
       await load.stop();
       const late = [...load.of('victim'), ...load.of('admin')].filter(({ sentAt }) => sentAt > answeredAt);
-      expect(late.length).toBeGreaterThan(3);
       expect(new Set(late.map(({ status, code }) => `${status} ${code}`))).toEqual(
         new Set(['503 database.unavailable']),
       );
       const slowest = Math.max(...late.map(({ sentAt, answeredAt: at }) => at - sentAt));
       console.log(`a replica without a database answers 503 after at most ${slowest.toFixed(0)} ms`);
-      expect(slowest).toBeLessThan(3_500);
+      expect(slowest - machine).toBeLessThan(3_500);
     } finally {
       proxy.resume();
     }
-    await expect
-      .poll(async () => (await cutOff.api.get('/auth/me', { token: token() })).status, { timeout: 10_000 })
-      .toBe(200);
+    await expect.poll(async () => (await cutOff.api.get('/auth/me', { token: token() })).status).toBe(200);
     expectAnswer(await cutOff.api.get('/auth/me', { token: victim.accessToken }), 401);
   });
 });

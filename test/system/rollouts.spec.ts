@@ -4,18 +4,23 @@ import { disposeAll, type Product, startProduct } from '../kit/app.ts';
 import { until } from '../kit/app-in-process.ts';
 import { expectAnswer } from '../kit/client.ts';
 import { emptyDatabase, run, type TestDatabase } from '../kit/database.ts';
+import { HeldBoundaries } from '../kit/held-boundaries.ts';
 import { accept, HttpReceiver } from '../kit/http-receiver.ts';
 import { type Account, addMember, setUp, signIn } from '../kit/tenancy.ts';
 
 /**
- * Processes are killed while rollouts of ten steps run. Whatever the moment, each ends in a state that is right, and no
- * step that may not be repeated was begun twice.
+ * API and worker are killed at every boundary of every step of rollouts of ten steps: before its intent is on record,
+ * after that and before the call is there, while the call is made, and after it and before its outcome is on record. And
+ * at every move that a person asks for. Each rollout ends in a state that is right, and no step that may not be repeated
+ * was begun twice.
  */
 const STEPS = 10;
 const ENDS = ['verifying', 'failed_needs_operator'];
+const nths = Array.from({ length: STEPS }, (_, nth) => nth);
 
 let database: Omit<TestDatabase, 'urls'>;
 let receiver: HttpReceiver;
+let boundaries: HeldBoundaries;
 const products: Product[] = [];
 let api: Product;
 let worker: Product;
@@ -43,6 +48,7 @@ beforeAll(async () => {
   receiver = await HttpReceiver.start();
   api = await start('api');
   const ownerAccount = await setUp(api);
+  boundaries = await HeldBoundaries.in(database.adminUrl);
   worker = await start('worker');
   const owner = await signIn(api, ownerAccount, 'acme');
   orgId = owner.organization.id;
@@ -50,12 +56,12 @@ beforeAll(async () => {
   await signInAll();
   const policy = { name: 'one', quorum: { anyOf: [{ allOf: [{ count: 1 }] }] } };
   policyId = (await ask('POST', '/rollout-policies', policy, 201)).id;
-}, 180_000);
+});
 afterAll(async () => {
   await disposeAll(products);
   await receiver.stop();
   await database.drop();
-}, 60_000);
+});
 
 async function signInAll(): Promise<void> {
   const [author, approver] = [
@@ -78,8 +84,8 @@ async function ask(
   );
 }
 
-/** Signed off and armed: ten steps that say in their path which rollout and which step they are. */
-async function armed(nth: number, command: (step: number) => 'http.post' | 'http.put'): Promise<string> {
+/** Ten steps that say in their path which rollout and which step they are. */
+async function plannedOf(nth: number, command: (step: number) => Command): Promise<Planned> {
   const name = `target ${randomUUID()}`;
   const target = await ask('POST', '/rollout-targets', { name, kind: 'host', environment: 'test' }, 201);
   const report = { state: 'sha256:as-it-was', observedAt: new Date().toISOString(), ttlSeconds: 3600 };
@@ -92,22 +98,41 @@ async function armed(nth: number, command: (step: number) => 'http.post' | 'http
   }));
   const recovery = { kind: 'rollback', steps: [{ name: 'back', command: 'noop.record' }] };
   const plan = { environment: 'test', targets: [target.id], steps, recovery };
-  const planned = await ask('PUT', `/rollouts/${id}/plan`, plan, 200);
-  await ask('POST', `/rollouts/${id}/review`, undefined, 200);
-  const signed = { digest: planned.digest, decision: 'approve' };
-  await ask('POST', `/rollouts/${id}/sign-offs`, signed, 200, 'approver');
-  await ask('POST', `/rollouts/${id}/arm`, undefined, 200);
-  return id;
+  const { digest } = await ask('PUT', `/rollouts/${id}/plan`, plan, 200);
+  return { id, digest };
 }
-const execute = (id: string) =>
-  api.api.post(`/orgs/${orgId}/rollouts/${id}/execute`, undefined, { token: token.author });
+
+type Command = 'http.post' | 'http.put';
+interface Planned {
+  readonly id: string;
+  readonly digest: string;
+}
+
+/** What people ask for, one after the other. */
+const asks = {
+  open_review: ({ id }: Planned) => post(`/rollouts/${id}/review`),
+  approve: ({ id, digest }: Planned) =>
+    post(`/rollouts/${id}/sign-offs`, { digest, decision: 'approve' }, 'approver'),
+  arm: ({ id }: Planned) => post(`/rollouts/${id}/arm`),
+  execute: ({ id }: Planned) => post(`/rollouts/${id}/execute`),
+  verify: ({ id }: Planned) => post(`/rollouts/${id}/verify`, { passed: true, comment: 'it is there' }),
+} as const;
+const post = (path: string, body?: unknown, who: keyof typeof token = 'author') =>
+  api.api.post(`/orgs/${orgId}${path}`, body, { token: token[who] });
+
+async function armed(nth: number, command: (step: number) => Command): Promise<string> {
+  const planned = await plannedOf(nth, command);
+  for (const move of ['open_review', 'approve', 'arm'] as const) expectAnswer(await asks[move](planned), 200);
+  return planned.id;
+}
+const execute = (id: string) => asks.execute({ id, digest: '' });
 
 const read = (id: string) => ask('GET', `/rollouts/${id}`, undefined, 200);
 const ended = (id: string, states: readonly string[] = ENDS) =>
   until(async () => {
     const now = await read(id);
     return states.includes(now.state) && now;
-  }, 120_000);
+  });
 /** How often each path was asked. */
 function counted(): Map<string, number> {
   const counts = new Map<string, number>();
@@ -115,62 +140,147 @@ function counted(): Map<string, number> {
   return counts;
 }
 
-/** Rollout n hangs at its step n; all of them at once, so that one kill meets every boundary. */
-async function killedAtEveryBoundary(command: 'http.post' | 'http.put'): Promise<string[]> {
+async function restart(): Promise<void> {
+  [api, worker] = await Promise.all([start('api'), start('worker')]);
+  await signInAll();
+}
+async function kill(): Promise<void> {
+  await Promise.all([api.kill9(), worker.kill9()]);
+  await boundaries.cut();
+}
+
+/**
+ * Rollout n stands at this boundary of its step n, all of them at once, when both processes are killed. `lost`: the
+ * receiver never got the calls of odd steps.
+ */
+async function killedAtEveryStep(
+  command: Command,
+  at: 'intent' | 'call' | 'outcome',
+): Promise<{ ids: string[]; lost: ReadonlySet<string> }> {
   receiver.requests.length = 0;
-  let hanging = true;
+  let hanging = at === 'call';
+  const lost = new Set<string>();
   receiver.behaviour = (request, response) => {
     const [, nth, step] = request.path.split('/');
-    if (hanging && nth === step) return;
-    void accept(request, response);
+    if (!hanging || nth !== step) return accept(request, response);
+    if (Number(nth) % 2 === 1) lost.add(request.path);
   };
   await signInAll();
   const ids: string[] = [];
-  for (let nth = 0; nth < STEPS; nth += 1) ids.push(await armed(nth, () => command));
+  for (const nth of nths) ids.push(await armed(nth, () => command));
+  for (const nth of nths) {
+    if (at === 'intent') await boundaries.hold(ids[nth]!, `insert ${nth}`);
+    if (at === 'outcome') await boundaries.hold(ids[nth]!, `update ${nth}`);
+  }
   for (const id of ids) expectAnswer(await execute(id), 200);
-  const waits = Array.from({ length: STEPS }, (_, nth) => `/${nth}/${nth}`);
-  await until(async () => waits.every((path) => counted().has(path)), 60_000);
-  await worker.kill9();
+  const waits = nths.map((nth) => `/${nth}/${nth}`);
+  await until(async () =>
+    at === 'call' ? waits.every((path) => counted().has(path)) : (await boundaries.count()) === STEPS,
+  );
+  await kill();
   hanging = false;
-  worker = await start('worker');
-  return ids;
+  await restart();
+  return { ids, lost };
 }
 
-describe('a worker that is killed within every step', { timeout: 300_000 }, () => {
-  it('repeats an idempotent step under the same key, and completes', async () => {
-    const ids = await killedAtEveryBoundary('http.put');
+/** Of every rollout, every step as often as `times` says. */
+function expectRuns(times: (nth: number, step: number) => number): void {
+  const counts = counted();
+  for (const nth of nths) {
+    for (const step of nths)
+      expect(counts.get(`/${nth}/${step}`) ?? 0, `rollout ${nth}, step ${step}`).toBe(times(nth, step));
+  }
+}
+
+describe('API and worker that are killed', { timeout: 400_000 }, () => {
+  it('before the intent of any step is on record run each once, and complete', async () => {
+    const { ids } = await killedAtEveryStep('http.post', 'intent');
     for (const id of ids) expect(await ended(id)).toMatchObject({ state: 'verifying' });
-    const counts = counted();
-    for (let nth = 0; nth < STEPS; nth += 1) {
-      for (let step = 0; step < STEPS; step += 1)
-        expect(counts.get(`/${nth}/${step}`), `${nth}/${step}`).toBe(nth === step ? 2 : 1);
-    }
-    const keys = receiver.requests.map(
-      ({ path, headers }) => `${path} ${String(headers['idempotency-key'])}`,
-    );
-    expect(new Set(keys).size).toBe(STEPS * STEPS);
+    expectRuns(() => 1);
   });
 
-  it('never begins another step twice, and asks the operator', async () => {
-    const ids = await killedAtEveryBoundary('http.post');
-    for (const [nth, id] of ids.entries()) {
-      expect(await ended(id)).toMatchObject({ state: 'failed_needs_operator', reason: 'step_unknown' });
-      const look = await ask('GET', `/rollouts/${id}/recovery`, undefined, 200);
-      expect(look).toMatchObject({ recommendation: 'answer', unit: nth });
-      expect(look.question).toContain(`“step ${nth}”`);
-    }
+  it.each(['call', 'outcome'] as const)(
+    'at the %s of any idempotent step repeat that step under the same key, and complete',
+    async (at) => {
+      const { ids } = await killedAtEveryStep('http.put', at);
+      for (const id of ids) expect(await ended(id)).toMatchObject({ state: 'verifying' });
+      expectRuns((nth, step) => (nth === step ? 2 : 1));
+      const keys = receiver.requests.map(
+        ({ path, headers }) => `${path} ${String(headers['idempotency-key'])}`,
+      );
+      expect(new Set(keys).size).toBe(STEPS * STEPS);
+    },
+  );
+
+  it.each(['call', 'outcome'] as const)(
+    'at the %s of any other step never begin it twice, and ask the operator',
+    async (at) => {
+      const { ids, lost } = await killedAtEveryStep('http.post', at);
+      for (const [nth, id] of ids.entries()) {
+        expect(await ended(id)).toMatchObject({ state: 'failed_needs_operator', reason: 'step_unknown' });
+        const look = await ask('GET', `/rollouts/${id}/recovery`, undefined, 200);
+        expect(look).toMatchObject({ recommendation: 'answer', unit: nth });
+        expect(look.question).toContain(`“step ${nth}”`);
+      }
+      expectRuns((nth, step) => (step <= nth ? 1 : 0));
+      await signInAll();
+      for (const [nth, id] of ids.entries()) {
+        const answer = lost.has(`/${nth}/${nth}`) ? 'not_done' : 'done';
+        await ask('POST', `/rollouts/${id}/repair`, { answer, reason: 'as the receiver has it' }, 200);
+      }
+      for (const id of ids) await ended(id, ['verifying']);
+      // What the receiver never got is asked of it once more, because a person said so.
+      expectRuns((nth, step) => (nth === step && lost.has(`/${nth}/${nth}`) ? 2 : 1));
+      expect(lost.size).toBe(at === 'call' ? STEPS / 2 : 0);
+    },
+  );
+
+  it('at any move of a rollout have made it whole or not at all, and make it once when asked again', async () => {
+    receiver.requests.length = 0;
+    receiver.behaviour = accept;
     await signInAll();
-    for (const id of ids) {
-      const said = { answer: 'done', reason: 'the receiver has it' };
-      await ask('POST', `/rollouts/${id}/repair`, said, 200);
+    const moves = ['open_review', 'approve', 'arm', 'execute', 'finish_steps', 'verify'] as const;
+    const before = ['planned', 'in_review', 'approved', 'armed', 'executing', 'verifying'];
+    const path = ['open_review', 'approve', 'arm', 'execute', 'verify'] as const;
+    const rollouts = await Promise.all(moves.map((_, nth) => plannedOf(nth, () => 'http.post')));
+    // The one that is to stand at its nth move is brought there first.
+    for (const [nth, rollout] of rollouts.entries()) {
+      if (moves[nth] === 'finish_steps') await boundaries.hold(rollout.id, 'finish_steps');
+      for (const move of path.slice(0, Math.min(nth, 4))) expectAnswer(await asks[move](rollout), 200);
     }
-    for (const id of ids) await ended(id, ['verifying']);
-    expect([...counted().values()].every((count) => count === 1)).toBe(true);
-    expect(counted().size).toBe(STEPS * STEPS);
+    await ended(rollouts.at(-1)!.id, ['verifying']);
+    const held = rollouts.filter((_, nth) => moves[nth] !== 'finish_steps');
+    for (const [nth, move] of moves.entries()) await boundaries.hold(rollouts[nth]!.id, move);
+    const asked = path.map((move, nth) => asks[move](held[nth]!).catch(() => undefined));
+    await until(async () => (await boundaries.count()) === moves.length);
+    await kill();
+    await Promise.all(asked);
+    expect(await statesOf(rollouts.map(({ id }) => id))).toEqual(before);
+    await restart();
+    for (const [nth, rollout] of rollouts.entries()) {
+      const begins = path.indexOf(moves[nth] as (typeof path)[number]);
+      const rest = moves[nth] === 'finish_steps' ? (['verify'] as const) : path.slice(begins);
+      for (const move of rest) {
+        if (move === 'verify') await ended(rollout.id, ['verifying']);
+        expectAnswer(await asks[move](rollout), 200);
+      }
+      expect(await read(rollout.id)).toMatchObject({ state: 'completed' });
+      const { items } = await ask('GET', `/rollouts/${rollout.id}/history`, undefined, 200);
+      expect(items.map(({ to }: { to: string }) => to)).toEqual([
+        'planned',
+        'in_review',
+        'approved',
+        'armed',
+        'executing',
+        'verifying',
+        'completed',
+      ]);
+      for (const step of nths) expect(counted().get(`/${nth}/${step}`), `${nth}/${step}`).toBe(1);
+    }
   });
 });
 
-describe('processes that are killed at any moment', { timeout: 300_000 }, () => {
+describe('processes that are killed at any moment', () => {
   it('leave every rollout in a state that is right', async () => {
     receiver.requests.length = 0;
     receiver.behaviour = accept;
@@ -180,11 +290,11 @@ describe('processes that are killed at any moment', { timeout: 300_000 }, () => 
     for (let nth = 0; nth < 6; nth += 1) ids.push(await armed(nth, mixed));
     // The API dies while it is asked to execute: each was begun whole, or not at all.
     const asked = ids.map((id) => execute(id).catch(() => undefined));
-    await until(async () => (await statesOf(ids)).some((state) => state !== 'armed'), 20_000);
+    await until(async () => (await statesOf(ids)).some((state) => state !== 'armed'));
     await api.kill9();
     await Promise.all(asked);
     const seen = counted().size;
-    await until(async () => counted().size > Math.min(seen + 3, 8), 60_000);
+    await until(async () => counted().size > Math.min(seen + 3, 8));
     await worker.kill9();
     [api, worker] = [await start('api'), await start('worker')];
     await signInAll();
@@ -207,8 +317,10 @@ describe('processes that are killed at any moment', { timeout: 300_000 }, () => 
 
 /** Behind the API, for it is about to die. */
 async function statesOf(ids: readonly string[]): Promise<string[]> {
-  const rows = await run(database.adminUrl, 'SELECT state FROM portcullis.rollouts WHERE id = ANY($1)', [
-    ids,
-  ]);
+  const rows = await run(
+    database.adminUrl,
+    'SELECT state FROM portcullis.rollouts WHERE id = ANY($1) ORDER BY array_position($1::uuid[], id)',
+    [ids],
+  );
   return rows.map(({ state }) => String(state));
 }

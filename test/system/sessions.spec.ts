@@ -9,7 +9,7 @@ import { type Account, addMember, setUp, type SignedIn, signIn } from '../kit/te
  * Of T11: tabs of one browser wake at the same moment and refresh with the token they share, each on whatever replica it
  * is led to. One successor, and nobody is signed out.
  */
-describe('sessions on three replicas', { timeout: 60_000 }, () => {
+describe('sessions on three replicas', () => {
   const replicas: Product[] = [];
   let adminUrl: string;
   let admin: SignedIn;
@@ -25,8 +25,8 @@ describe('sessions on three replicas', { timeout: 60_000 }, () => {
     account = await addMember(first, admin, 'member');
     other = await addMember(first, admin, 'other');
     adminUrl = await first.databaseUrl();
-  }, 180_000);
-  afterAll(() => disposeAll(replicas), 60_000);
+  });
+  afterAll(() => disposeAll(replicas));
 
   const refresh = (refreshToken: string, n: number, userAgent = 'Tab/1'): Promise<Answer> =>
     replicas[n % replicas.length]!.api.call(

@@ -96,7 +96,7 @@ const HASH = `sha256('\\x00'::bytea || convert_to(leaf, 'UTF8'))`;
 
 type Found = [kind: string, pos: (log: Log) => number];
 
-describe('a log that a superuser has changed', { timeout: 60_000 }, () => {
+describe('a log that a superuser has changed', () => {
   const cases: [what: string, sql: (log: Log) => string, outside: Found[], inside: Found][] = [
     [
       'by editing an event',

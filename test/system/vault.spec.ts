@@ -13,7 +13,7 @@ import { VaultServer } from '../kit/vault-server.ts';
 const PATIENCE_MS = 90_000;
 
 /** The built product, with its secrets and the key to its master key in a server. */
-describe('the product beside a secret store', { timeout: 120_000 }, () => {
+describe('the product beside a secret store', () => {
   const folder = mkdtempSync(join(tmpdir(), 'portcullis-vault-system-'));
   const file = (name: string, text: string): string => {
     writeFileSync(join(folder, name), `${text}\n`, { mode: 0o600 });
@@ -53,12 +53,12 @@ describe('the product beside a secret store', { timeout: 120_000 }, () => {
     };
     product = await startProduct({ env });
     owner = await setUp(product);
-  }, 180_000);
+  });
   afterAll(async () => {
     await disposeAll([product]);
     await server.stop();
     rmSync(folder, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   const replica = async (): Promise<Record<string, string>> => ({
     ...env,

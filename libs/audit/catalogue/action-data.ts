@@ -208,6 +208,7 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
   'rollout.source_gone': { target: 'rollout', data: ['ref', 'commit'] },
   'rollout.confirmed': { target: 'rollout', data: ['digest'] },
   'rollout.gate_recorded': { target: 'rollout', data: ['gate', 'verdict', 'source', 'digest', 'hook'] },
+  'rollout.baking': { target: 'rollout', data: ['wave', 'until'] },
   'rollout.step_started': {
     target: 'rollout',
     data: ['phase', 'unit', 'name', 'command', 'target', 'key', 'run', 'fence'],
@@ -215,7 +216,7 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
   'rollout.step_ended': { target: 'rollout', data: ['phase', 'unit', 'name', 'target', 'state', 'run'] },
   'rollout.step_answered': { target: 'rollout', data: ['phase', 'unit', 'name', 'answer'] },
   'rollout.target_released': { target: 'rollout_target', data: ['rollout', 'version'] },
-  'rollout.targets_locked': { target: 'rollout', data: ['targets'] },
+  'rollout.targets_locked': { target: 'rollout', data: ['targets', 'takesBack'] },
   'rollout_template.created': {
     target: 'rollout_template',
     data: ['name', 'hook', 'repository', 'ref', 'policy', 'seals'],
@@ -232,7 +233,7 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
   'rollout_person.unlinked': { target: 'user', data: ['sameAs'] },
   'rollout_break_glass.opened': {
     target: 'rollout',
-    data: ['breakGlass', 'digest', 'incident', 'needed', 'endsAt', 'closedGates'],
+    data: ['breakGlass', 'digest', 'incident', 'needed', 'unread', 'endsAt', 'closedGates'],
   },
   'rollout_break_glass.reviewed': { target: 'rollout', data: ['breakGlass'] },
   'evidence.recorded': {
@@ -241,7 +242,7 @@ export const actionData: Readonly<Record<AuditAction, Carried>> = {
   },
   'evidence.attached': { target: 'evidence_attachment', data: ['mediaType', 'bytes'] },
   'evidence_key.created': { target: 'evidence_key', data: ['keyid'] },
-  'evidence_key.registered': { target: 'evidence_key', data: ['keyid', 'name', 'owner'] },
+  'evidence_key.registered': { target: 'evidence_key', data: ['keyid', 'name', 'owner', 'expiresAt'] },
   'evidence_key.revoked': { target: 'evidence_key', data: ['keyid'] },
   'risk.raised': { target: 'risk', data: ['rollout', 'level', 'treatment'] },
   'risk.updated': { target: 'risk', data: ['level', 'treatment'] },

@@ -39,6 +39,10 @@ export const rolloutActions = {
     retention: 'security',
   },
   'rollout.gate_recorded': { description: 'The result of a gate was recorded.', retention: 'security' },
+  'rollout.baking': {
+    description: 'A wave is left running for a time before its checks.',
+    retention: 'administration',
+  },
   'rollout.step_started': { description: 'A step is about to be carried out.', retention: 'administration' },
   'rollout.step_ended': {
     description: 'A step ended; the reason says how, where it was not well.',

@@ -160,7 +160,7 @@ describe('an erasure', () => {
     const done = await until(async () => {
       const now = expectStatus(await product.get(`${path}/${asked.id}`, { token }), 200);
       return now.endedAt !== undefined && now;
-    }, 30_000);
+    });
     expect(done).toMatchObject({ state: 'completed', events: 12_000, fields: 12_000 });
     expect((await product.records(id, 'audit.erased')).map(({ changes }) => changes.events.to)).toEqual([
       5000 - 100,

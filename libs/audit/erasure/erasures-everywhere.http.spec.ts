@@ -76,7 +76,7 @@ describe('an erasure from all logs', () => {
       const path = `/platform/audit-erasures/${asked.id}`;
       const erasure = expectStatus(await product.get(path, { token: operator.accessToken }), 200);
       return erasure.endedAt !== undefined && erasure;
-    }, 30_000);
+    });
     expect(ended).toMatchObject({ userId, state: 'completed', logs: 3, stopped: 0 });
     expect(ended.fields).toBeGreaterThan(8);
     for (const who of [member!, invited!]) {
@@ -99,7 +99,7 @@ describe('an erasure from all logs', () => {
     const ended = await until(async () => {
       const answer = await product.get(`/platform/audit-erasures/${id}`, { token: operator.accessToken });
       return answer.body.endedAt !== undefined && answer.body;
-    }, 30_000);
+    });
     expect(ended).toMatchObject({ state: 'stopped', stopped: 1 });
   });
 

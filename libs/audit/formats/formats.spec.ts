@@ -165,6 +165,24 @@ describe('the mapping to OCSF', () => {
     }
   });
 
+  it('tells what somebody must look at as a finding: not of what was done, but of what was found', () => {
+    const found = ['auth.refresh_reused', 'secret_store.theft_suspected', 'audit.alteration_found'] as const;
+    for (const action of [...found, 'audit.fork_detected', 'audit.fork_marked'] as const) {
+      const { leaf } = rowOf(entriesOf(action)[0]!);
+      expect(eventOf(entriesOf(action)[0]!)).toMatchObject({
+        class_uid: 2004,
+        severity: 'High',
+        status: 'New',
+        is_alert: true,
+        finding_info: {
+          types: [action],
+          title: (auditActions[action] as { description: string }).description,
+        },
+        resources: [{ uid: (JSON.parse(leaf) as { target: { id: string } }).target.id }],
+      });
+    }
+  });
+
   it('counts what was counted', () => {
     const counted = entriesOf('access.denied_repeatedly').find(({ changes }) => changes !== undefined)!;
     expect(eventOf(counted).count).toBe(990);

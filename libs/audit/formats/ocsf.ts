@@ -1,4 +1,4 @@
-import type { AuditAction } from '../catalogue/actions.ts';
+import { type AuditAction, auditActions } from '../catalogue/actions.ts';
 import { countOf, type ExportedEvent, type Leaf, operationOf, personConcerned } from './event.ts';
 
 /**
@@ -8,9 +8,9 @@ import { countOf, type ExportedEvent, type Leaf, operationOf, personConcerned } 
  */
 
 interface Mapping {
-  /** 3001 Account Change, 3002 Authentication, 3004 Entity Management, 3005 User Access, 6002 Application
+  /** 2004 Detection Finding: what nobody did on purpose and somebody must look at. 3001 Account Change, 3002 Authentication, 3004 Entity Management, 3005 User Access, 6002 Application
    * Lifecycle, 6003 API Activity. */
-  readonly classUid: 3001 | 3002 | 3004 | 3005 | 6002 | 6003;
+  readonly classUid: 2004 | 3001 | 3002 | 3004 | 3005 | 6002 | 6003;
   /** Numbered by the class. */
   readonly activity: number;
   /** 1 Informational, 2 Low, 3 Medium, 4 High. */
@@ -43,7 +43,7 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'auth.switch_refused': map(3002, 1, 2),
   'auth.refreshed': map(3002, 5),
   'auth.refresh_refused': map(3002, 5, 2),
-  'auth.refresh_reused': map(3002, 5, 4),
+  'auth.refresh_reused': map(2004, 1, 4),
   'auth.password_changed': map(3001, 3),
   'auth.password_reset_requested': map(3001, 4),
   'auth.password_reset': map(3001, 4, 2),
@@ -88,7 +88,7 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'api_key.rehashed': map(3004, 3),
   'secret.change_started': map(3004, 3),
   'secret.adopted': map(3004, 1),
-  'secret_store.theft_suspected': map(6003, 99, 4),
+  'secret_store.theft_suspected': map(2004, 1, 4),
   'secret_store.organization_erased': map(3004, 4, 3),
   'secret.created': map(3004, 1),
   'secret.written': map(3004, 3),
@@ -122,9 +122,9 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'audit.exported': map(6003, 2),
   'audit.proved': map(6003, 2),
   'audit.verified': map(6003, 2),
-  'audit.alteration_found': map(3004, 3, 4),
+  'audit.alteration_found': map(2004, 1, 4),
   'audit.alteration_resolved': map(3004, 3),
-  'audit.fork_detected': map(3004, 3, 4),
+  'audit.fork_detected': map(2004, 1, 4),
   'audit.sink_created': map(3004, 1, 2),
   'audit.sink_updated': map(3004, 3, 2),
   'audit.sink_deleted': map(3004, 4, 3),
@@ -137,7 +137,7 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'audit.pruned': map(3004, 4, 2),
   'audit.hold_placed': map(3004, 8, 2),
   'audit.hold_lifted': map(3004, 9, 3),
-  'audit.fork_marked': map(3004, 3, 4),
+  'audit.fork_marked': map(2004, 1, 4),
   'audit.fork_acknowledged': map(3004, 3, 3),
   'event.retried': map(6003, 2),
   'capability.proposed': map(3004, 1),
@@ -169,6 +169,7 @@ export const ocsfMapping: Readonly<Record<AuditAction, Mapping>> = {
   'rollout.diverged': map(3004, 3, 3),
   'rollout.confirmed': map(3004, 3, 3),
   'rollout.gate_recorded': map(3004, 3),
+  'rollout.baking': map(3004, 3),
   'rollout.step_started': map(3004, 10),
   'rollout.step_ended': map(3004, 11),
   'rollout.step_answered': map(3004, 3, 2),
@@ -227,8 +228,9 @@ export function ocsfLine(event: ExportedEvent): string {
     severity: severities[severity],
     time: Date.parse(leaf.time),
     message: leaf.action,
-    status_id: failed ? 2 : 1,
-    status: failed ? 'Failure' : 'Success',
+    ...(classUid === 2004
+      ? { status_id: 1, status: 'New' }
+      : { status_id: failed ? 2 : 1, status: failed ? 'Failure' : 'Success' }),
     status_code: leaf.outcome,
     status_detail: leaf.reason,
     count: countOf(event),
@@ -268,6 +270,13 @@ function attributesOf(classUid: Mapping['classUid'], event: ExportedEvent): obje
     src_endpoint: { ip: event.ip, name: 'client' },
   };
   switch (classUid) {
+    case 2004:
+      return {
+        finding_info: { uid: leaf.id, title: auditActions[leaf.action].description, types: [leaf.action] },
+        evidences: [shared],
+        resources: [{ uid: leaf.target.id, name, type: leaf.target.type }],
+        is_alert: true,
+      };
     case 3001:
       return { ...shared, user: personOf(leaf.target.id, name) };
     case 3002:

@@ -52,9 +52,9 @@ const drained = (id: string) =>
   until(async () => {
     const delivery = await read(id);
     return delivery.lag === 0 && delivery;
-  }, 15_000);
+  });
 const failed = (id: string, code: string) =>
-  until(async () => (await read(id)).lastError?.code === code && (await read(id)), 15_000);
+  until(async () => (await read(id)).lastError?.code === code && (await read(id)));
 /** Each event once, by its id, in the order in which each first came. */
 const events = (): object[] => [
   ...new Map(splunk.indexed.map(({ event, fields }) => [fields['event_id'], event as object])).values(),

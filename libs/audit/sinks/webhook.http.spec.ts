@@ -18,6 +18,7 @@ import {
   HttpReceiver,
 } from '../../../test/kit/http-receiver.ts';
 import { fillLog } from '../../../test/kit/long-log.ts';
+import { beside } from '../../../test/kit/stopwatch.ts';
 import { HeldSecrets, quick } from '../../../test/kit/sinks.ts';
 import { verifyExport } from '../../../test/system/verify-export.ts';
 import { SinkRelays } from './sink-relays.ts';
@@ -77,9 +78,9 @@ const drained = (id: string) =>
   until(async () => {
     const { delivery } = await read(id);
     return delivery.lag === 0 && delivery;
-  }, 15_000);
+  });
 const failed = (id: string, code: string) =>
-  until(async () => (await read(id)).delivery.lastError?.code === code, 15_000);
+  until(async () => (await read(id)).delivery.lastError?.code === code);
 /** What arrived with an answer of success, checkpoints aside. */
 const lines = (requests = receiver.requests): string[] =>
   requests
@@ -163,7 +164,7 @@ describe('a webhook', () => {
   it('is left alone for a while after failures in a row, and tried with one event', async () => {
     receiver.behaviour = answer(503);
     const { id } = await create();
-    await until(async () => (await read(id)).delivery.breaker === 'open', 15_000);
+    await until(async () => (await read(id)).delivery.breaker === 'open');
     const before = receiver.requests.length;
     receiver.behaviour = accept;
     await drained(id);
@@ -206,9 +207,8 @@ describe('a webhook', () => {
     try {
       const { id } = await create({ url: other.url }, { name: 'another' });
       await drained(id);
-      const begun = performance.now();
-      await act();
-      expect(performance.now() - begun).toBeLessThan(2_000);
+      const { ms, machine } = await beside(() => product.sql('SELECT 1'), act);
+      expect(ms - machine).toBeLessThan(2_000);
       await drained(id);
     } finally {
       await other.stop();

@@ -58,7 +58,7 @@ describe('tiles', () => {
         expect(hex(read([{ from: 0, to: n }], sealed).hashes), `${n}, ${sealed} tiles`).toEqual([expected]);
       }
     }
-  }, 60_000);
+  });
 
   it('give the hashes of any proof, the same as without tiles', () => {
     fc.assert(
@@ -71,7 +71,7 @@ describe('tiles', () => {
       }),
       { numRuns: 10 },
     );
-  }, 60_000);
+  });
 
   it('cost a proof few rows, whatever the size', () => {
     fc.assert(
@@ -84,7 +84,7 @@ describe('tiles', () => {
       }),
       { numRuns: 200 },
     );
-  }, 60_000);
+  });
 
   it('hold their entries and the root over them', () => {
     const [tile] = tiles[0]!;

@@ -253,7 +253,7 @@ describe('guesses of a second factor', () => {
     expect(all.filter((attempt) => attempt.admitted)).toHaveLength(limits.perFactor);
   });
 
-  it('T3: beyond the limit say so, with the time to wait', async () => {
+  it('beyond the limit say so, with the time to wait', async () => {
     await guesses(10, 'totp');
     const attempt = await replicas[1]!.countFactor('totp', { userId, limits });
     expect(attempt.admitted).toBe(false);
@@ -263,7 +263,7 @@ describe('guesses of a second factor', () => {
     });
   });
 
-  it('T5: of one factor use up nothing of another', async () => {
+  it('of one factor use up nothing of another', async () => {
     expect(await guesses(50, 'totp')).toHaveLength(limits.perFactor);
     expect(await guesses(50, 'recovery')).toHaveLength(limits.perFactor);
   });

@@ -96,7 +96,7 @@ describe('a reset that a person asks for', () => {
         `(medians of 40, median deviation ${spread.toFixed(2)} ms)`,
     );
     expect(Math.abs(known - unknown)).toBeLessThan(Math.max(3 * spread, 2));
-  }, 30_000);
+  });
 
   it('is not a way to fill a mailbox: three links are open at once', async () => {
     await until(async () => (await jobsLeft()) === 0);

@@ -10,6 +10,7 @@ import {
   owner,
   type SignedIn,
   startApp,
+  until,
 } from '../../../test/kit/app-in-process.ts';
 import { SigningKeyRotation } from './signing-key-rotation.ts';
 import { SigningKeys } from './signing-keys.ts';
@@ -228,15 +229,18 @@ describe('a withdrawn key', () => {
     // What was read before the withdrawal arrives after it.
     const read = database.acrossOrgs.bind(database);
     let arrive = (): void => undefined;
+    let hasRead = false;
     const held = new Promise<void>((resolve) => (arrive = resolve));
     const spy = vi.spyOn(database, 'acrossOrgs').mockImplementation(async (reason, work) => {
       const result = await read(reason, work);
-      if (reason === 'signing_keys') await held;
+      if (reason === 'signing_keys') {
+        hasRead = true;
+        await held;
+      }
       return result;
     });
     const late = signing.publicKey(kid);
-    await vi.waitFor(() => expect(spy).toHaveBeenCalled());
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await until(async () => hasRead);
     spy.mockRestore();
     expectStatus(await withdraw(kid), 204);
     arrive();

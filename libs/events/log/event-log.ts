@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { PassThrough, pipeline, type Readable } from 'node:stream';
-import { Database, type OrgTx } from '#database';
+import { Database, type LiveAnswer, LiveCallers, type OrgTx } from '#database';
 import { type Caller, Clock, Fault } from '#kernel';
 import { eventText } from '../event.ts';
 import { EventFault } from '../events.faults.ts';
@@ -14,7 +14,6 @@ import {
   readEvent,
   readPublications,
 } from './event-log.store.ts';
-import { LiveCallers, type LiveAnswer } from './live-callers.ts';
 
 const PAGE = 100;
 /** A stream shows that it is there, and proves its caller anew, this often. */
@@ -23,6 +22,8 @@ const BEAT_MS = 10_000;
 const LONGEST_STREAM_S = 300;
 /** What a client that does not read may hold back once its stream is over. */
 const LINGER_MS = 250;
+/** Streams that one credential may have open in one process. */
+const STREAMS_EACH = 10;
 
 interface Range {
   readonly after: number;
@@ -61,9 +62,12 @@ export class EventLog {
     }
   }
 
-  /** Server-sent events; ends when the caller’s authority changes. Faults as `list`, before it begins. */
+  /** Server-sent events; ends when the caller’s authority changes. Faults before it begins: as `list`, `too_many_streams`. */
   async stream(caller: Caller, range: Range & { seconds?: number }): Promise<Readable> {
-    const answer = this.live.openStream(caller);
+    if (this.live.held(caller) >= STREAMS_EACH) {
+      throw EventFault.too_many_streams({ data: { limit: STREAMS_EACH }, retryAfter: 30 });
+    }
+    const answer = this.live.open(caller);
     try {
       await this.database.inOrg(caller, (tx) => requireRange(tx, range.after));
     } catch (error) {

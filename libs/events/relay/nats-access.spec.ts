@@ -12,7 +12,7 @@ import { NatsDestination } from './nats-destination.ts';
 if (natsMissing) console.log(`skipped: ${natsMissing}`);
 
 /** Who may publish, and to whom we do. */
-describe.skipIf(natsMissing !== undefined)('a NATS server that asks who we are', { timeout: 30_000 }, () => {
+describe.skipIf(natsMissing !== undefined)('a NATS server that asks who we are', () => {
   let dir = '';
   let certificates: ReturnType<typeof makeCertificates>;
   let nats: NatsServer;
@@ -41,10 +41,7 @@ describe.skipIf(natsMissing !== undefined)('a NATS server that asks who we are',
   };
   const attempt = async (changes: Partial<NatsSettings>): Promise<string> => {
     const settings = { url: nats.url.replace('nats:', 'tls:'), stream: 'TLS', replicas: 1, ...changes };
-    const destination = new NatsDestination(
-      new EventConfig(settings, 90, { ...quick, answerMs: 3_000 }),
-      secrets,
-    );
+    const destination = new NatsDestination(new EventConfig(settings, 90, quick), secrets);
     try {
       const event = { orgId: newId(), id: newId(), type: 'portcullis.role.created', text: '{}' };
       const { stream } = await destination.publish(event, 0);

@@ -5,6 +5,8 @@ import { type FactKind, factKinds } from '../verdict/vocabulary.ts';
 /** For a path parameter that is a kind of fact: `@Param('kind', KindPipe)`. Anything else is a 400. */
 @Injectable()
 export class KindPipe implements PipeTransform<unknown, FactKind> {
+  static readonly schema = { type: 'string', enum: factKinds };
+
   transform(value: unknown, { data }: ArgumentMetadata): FactKind {
     const kind = factKinds.find((one) => one === value);
     if (kind !== undefined) return kind;

@@ -81,6 +81,8 @@ export class ProjectionsController {
     const { view, tag, maxAge } = await this.projections.describe(callerOf(request), surfaceId);
     reply.header('etag', tag);
     reply.header('cache-control', `private, max-age=${maxAge}, must-revalidate`);
+    // A browser that serves two people must not show the one what it kept for the other.
+    reply.header('vary', 'authorization, x-api-key');
     return view;
   }
 

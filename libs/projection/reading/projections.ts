@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Database, type OrgTx } from '#database';
+import { Database, type OrgTx, type SystemTx } from '#database';
 import { type Caller, Clock, type Page, pageOf, readPage } from '#kernel';
 import {
   readSubject,
@@ -11,6 +11,7 @@ import {
 } from '../history/projection.store.ts';
 import { changesBetween, type Difference, type Snapshot } from '../history/snapshot.ts';
 import { ProjectionFault } from '../projection.faults.ts';
+import { existingSurfaces } from '../surfaces/surface.store.ts';
 import { project, type Projection } from '../verdict/verdict.ts';
 import type { Verdict } from '../verdict/vocabulary.ts';
 import { OwnSurfaces, withRecorded } from './own-surfaces.ts';
@@ -40,6 +41,15 @@ export class Projections {
   async of(tx: OrgTx, surfaceId: string): Promise<Projection | undefined> {
     const subject = await readSubject(tx, surfaceId);
     return subject && project(subject.facts, subject.policy, this.clock.now().getTime());
+  }
+
+  /** Those of these surfaces that are there; for other rooms, in a transaction of theirs. */
+  async existing(
+    tx: OrgTx | SystemTx,
+    orgId: string,
+    surfaceIds: readonly string[],
+  ): Promise<ReadonlySet<string>> {
+    return new Set(surfaceIds.length === 0 ? [] : await existingSurfaces(tx, orgId, surfaceIds));
   }
 
   async list(caller: Caller, query: ProjectionsQuery): Promise<Page<ProjectionView>> {

@@ -47,6 +47,8 @@ describe('a cached copy', () => {
     await portal.tellAll({ ttlSeconds: 100 });
     const { headers, body } = await get(portal.path);
     expect(headers['cache-control']).toBe('private, max-age=10, must-revalidate');
+    // Of one browser that two people use, each sees what was answered to them.
+    expect(headers['vary']).toBe('authorization, x-api-key');
     const observed = body.conditions.map((one: { staleAfter: string }) => Date.parse(one.staleAfter));
     expect(Date.parse(body.validUntil)).toBe(Math.min(...observed));
     product.clock.advance(95_000);
@@ -336,11 +338,10 @@ describe('the stream', () => {
     const watched = await watch(admin.accessToken, 3_600);
     await until(async () => ours(watched).length === 1);
     expect(ours(watched)[0]!.data.verdict).toBe('blocked');
-    await portal.tellAll({ ttlSeconds: 100 });
-    await until(async () => ours(watched).at(-1)!.data.verdict === 'ready');
-    product.clock.advance(150_000);
+    // By the clock on the wall: with another one nothing is proven for a moment, and the stream ends.
+    await portal.tellAll({ ttlSeconds: 5 });
+    await until(async () => ours(watched).some(({ data }) => data.verdict === 'ready'));
     await until(async () => ours(watched).at(-1)!.data.verdict === 'blocked');
-    product.clock.reset();
     expectStatus(await product.delete(`${portal.org}/surfaces/${portal.id}`, me()), 204);
     await until(async () =>
       watched.events.some(({ name, data }) => name === 'gone' && data.surfaceId === portal.id),
@@ -363,6 +364,22 @@ describe('the stream', () => {
     expect(watched.events.at(-1)).toEqual({ name: 'end', data: { reason: 'database.credential_ended' } });
   });
 
+  it('ends when the role no longer lets its caller read', async () => {
+    const person = { email: 'demoted@acme.example', name: 'Dee', password: 'correct horse battery staple 2' };
+    const userId = await product.addMember(admin, person, 'viewer');
+    const orgPath = `/orgs/${admin.organization.id}`;
+    const role = { name: 'blind', permissions: ['org:read'] };
+    const { id: roleId } = expectStatus(await product.post(`${orgPath}/roles`, role, me()), 201);
+    const watched = await watch((await product.signIn(person, 'acme')).accessToken);
+    await until(async () => ours(watched).length === 1);
+    const change = { ...me(), body: { roleId } };
+    expectStatus(await product.ask('PATCH', `${orgPath}/members/${userId}`, change), 200);
+    await portal.tellAll();
+    await watched.over;
+    expect(ours(watched)).toHaveLength(1);
+    expect(watched.events.at(-1)).toEqual({ name: 'end', data: { reason: 'over' } });
+  });
+
   it('ends when its time is over', async () => {
     const watched = await watch(admin.accessToken, 0);
     await watched.over;
@@ -370,8 +387,8 @@ describe('the stream', () => {
     expect(watched.events.at(-1)).toEqual({ name: 'end', data: { reason: 'over' } });
   });
 
-  it('is one of twenty at most', async () => {
-    const all = await Promise.all(Array.from({ length: 20 }, () => watch(admin.accessToken)));
+  it('is one of ten of its credential at most', async () => {
+    const all = await Promise.all(Array.from({ length: 10 }, () => watch(admin.accessToken)));
     const refused = await fetch(`${origin}/api/v1${portal.org}/projections/watch`, {
       headers: { authorization: `Bearer ${admin.accessToken}` },
     });

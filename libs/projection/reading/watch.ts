@@ -1,6 +1,7 @@
-import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { Readable } from 'node:stream';
-import { Database, type InvalidationListener, InvalidationStream } from '#database';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Database, type LiveAnswer, LiveCallers } from '#database';
 import { type Caller, Clock, Fault } from '#kernel';
 import { readFingerprint, type Subject } from '../history/projection.store.ts';
 import { ProjectionFault } from '../projection.faults.ts';
@@ -13,84 +14,62 @@ const LOOK_MS = 250;
 const KEEP_ALIVE_MS = 15_000;
 /** When a client whose stream ended opens another one. */
 const RETRY_MS = 2_000;
-/** Each looks into the database by itself. */
-const MOST_OF_ORG = 20;
+/** Streams of one credential in one process: each looks into the database by itself. */
+const STREAMS_EACH = 10;
 
 /**
  * Streams of verdicts (server-sent events, HTML Living Standard section 9.2). First every surface as it is, then each
  * that changes, by fact or by time. Level, not edge: a client that was away opens another stream and has missed nothing.
  *
- * Nothing is sent that was not read under a credential that was live at that moment, and every piece of news of ended
- * credentials makes each stream look at once: so it is silent from the revocation on and ends right after it.
+ * It ends when the caller’s authority changes: what was read before is not sent any more.
  */
 @Injectable()
-export class Watch implements InvalidationListener, OnModuleInit, OnModuleDestroy {
-  readonly #sleepers = new Set<() => void>();
-  readonly #openByOrg = new Map<string, number>();
-  #stopped = false;
-
+export class Watch {
   constructor(
     private readonly database: Database,
     private readonly projections: Projections,
     private readonly own: OwnSurfaces,
-    private readonly stream: InvalidationStream,
+    private readonly live: LiveCallers,
     private readonly clock: Clock,
   ) {}
 
-  onModuleInit(): void {
-    this.stream.listen(this);
-  }
-
-  onModuleDestroy(): void {
-    this.#stopped = true;
-    this.#wakeAll();
-  }
-
-  dropped(): void {
-    this.#wakeAll();
-  }
-
-  lapsed(): void {
-    this.#wakeAll();
-  }
-
   /** The first look happens before anything is answered, so that a refusal is one. */
   async open(caller: Caller, seconds: number): Promise<Readable> {
-    const orgId = caller.org.id;
-    if ((this.#openByOrg.get(orgId) ?? 0) >= MOST_OF_ORG)
-      throw ProjectionFault.too_many_watchers({ retryAfter: 5 });
-    this.#count(orgId, 1);
+    if (this.live.held(caller) >= STREAMS_EACH) {
+      throw ProjectionFault.too_many_watchers({ data: { limit: STREAMS_EACH }, retryAfter: 5 });
+    }
+    const until = this.clock.monotonic() + seconds * 1_000;
+    const answer = this.live.open(caller);
     try {
-      const until = this.clock.monotonic() + seconds * 1_000;
       const first = await this.#look(caller, undefined);
-      // Where the client has left, the stream is destroyed first and closes when the generator has ended.
-      const isOver = (): boolean => this.#stopped || stream.destroyed || this.clock.monotonic() >= until;
-      const stream = Readable.from(this.#events(caller, first, isOver), { objectMode: false });
-      return stream.once('close', () => this.#count(orgId, -1));
+      const stream = Readable.from(this.#events(caller, first, until, answer), { objectMode: false });
+      return stream.once('close', () => answer.close());
     } catch (error) {
-      this.#count(orgId, -1);
+      answer.close();
       throw error;
     }
   }
 
-  async *#events(caller: Caller, first: Look, isOver: () => boolean): AsyncGenerator<string> {
+  async *#events(caller: Caller, first: Look, until: number, { signal }: LiveAnswer): AsyncGenerator<string> {
     const tags = new Map<string, string>();
     let look = first;
     let spokeAt = this.clock.monotonic();
     try {
       // At once, or the answer would have no beginning until there is news.
       yield `retry: ${RETRY_MS}\n\n`;
-      for (;;) {
+      while (!signal.aborted) {
         const silent = this.clock.monotonic() - spokeAt >= KEEP_ALIVE_MS ? ': keep-alive\n\n' : '';
         const said = this.#news(look.subjects, tags) || silent;
         if (said !== '') {
           spokeAt = this.clock.monotonic();
           yield said;
         }
-        if (isOver()) return yield event('end', { reason: 'over' });
-        await this.#sleep();
+        if (this.clock.monotonic() >= until) break;
+        await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+        // Also where it was woken: it tells why the stream ends.
         look = await this.#look(caller, look);
       }
+      yield event('end', { reason: 'over' });
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       yield event('end', { reason: error.code });
@@ -122,28 +101,6 @@ export class Watch implements InvalidationListener, OnModuleInit, OnModuleDestro
       text += event('gone', { surfaceId });
     }
     return text;
-  }
-
-  #count(orgId: string, by: 1 | -1): void {
-    const open = (this.#openByOrg.get(orgId) ?? 0) + by;
-    if (open > 0) this.#openByOrg.set(orgId, open);
-    else this.#openByOrg.delete(orgId);
-  }
-
-  async #sleep(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const wake = (): void => {
-        clearTimeout(timer);
-        this.#sleepers.delete(wake);
-        resolve();
-      };
-      const timer = setTimeout(wake, LOOK_MS);
-      this.#sleepers.add(wake);
-    });
-  }
-
-  #wakeAll(): void {
-    for (const wake of this.#sleepers) wake();
   }
 }
 

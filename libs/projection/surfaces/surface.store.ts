@@ -1,4 +1,4 @@
-import type { OrgTx } from '#database';
+import type { OrgTx, SystemTx } from '#database';
 import type { SurfaceValues } from '../verdict/vocabulary.ts';
 
 export interface SurfaceRow {
@@ -28,6 +28,19 @@ export async function readSurfaces(tx: OrgTx, limit: number, before?: string): P
 
 export async function readSurface(tx: OrgTx, id: string): Promise<SurfaceRow | undefined> {
   return tx.one<SurfaceRow>(`SELECT ${COLUMNS} FROM surfaces WHERE org_id = $1 AND id = $2`, [tx.orgId, id]);
+}
+
+/** Those of these ids that there are. */
+export async function existingSurfaces(
+  tx: OrgTx | SystemTx,
+  orgId: string,
+  ids: readonly string[],
+): Promise<string[]> {
+  const rows = await tx.query<{ id: string }>(
+    'SELECT id FROM surfaces WHERE org_id = $1 AND id = ANY($2) ORDER BY id',
+    [orgId, ids],
+  );
+  return rows.map(({ id }) => id);
 }
 
 /** Locked, so that what its verdict rests on changes one after the other. */

@@ -3,17 +3,27 @@ import { Unattended } from '#access';
 import { Database, type SystemTx } from '#database';
 import { HandlesJob, type JobFacts, Jobs } from '#jobs';
 import { Clock, newId } from '#kernel';
-import { openGlass } from '../breakglass/break-glass.store.ts';
+import { type GlassRow, notPassedOver, openGlass } from '../breakglass/break-glass.store.ts';
+import { isClockWrong } from '../freeze/freeze.store.ts';
 import { Gates } from '../gates/gates.ts';
 import { type By, Moves, planned } from '../lifecycle/moves.ts';
 import { Planning } from '../lifecycle/planning.ts';
-import { lockRollout, type PlannedRow, storeJob } from '../lifecycle/rollout.store.ts';
+import { lockRollout, type PlannedRow, readLastMove, storeJob } from '../lifecycle/rollout.store.ts';
 import { findTargets, storeVersion } from '../targets/target.store.ts';
 import { type AdvanceJob, advanceQueue, STEP_SECONDS } from './advance-queue.ts';
 import { releaseAll } from './release.ts';
-import { endStep, insertIntent, type Phase, readSteps, renewIntent, type StepRow } from './step.store.ts';
+import {
+  endStep,
+  insertIntent,
+  type Phase,
+  readSteps,
+  renewIntent,
+  SAID_NOT_DONE,
+  type StepRow,
+} from './step.store.ts';
 import { type StepOrder, type StepOutcome, StepRunner } from './step-runner.ts';
-import { boundaryOf, recoveryUnits, type Unit, unitsOf } from './waves.ts';
+import { unrunnable } from './runnable.ts';
+import { recoveryUnits, touchedOf, type Unit, unitsOf } from './waves.ts';
 
 /** One run of one unit, its intent on record. */
 interface Taken {
@@ -74,17 +84,23 @@ export class Advance {
     const row = planned(locked);
     const journal = await readSteps(tx, orgId, rolloutId);
     const phase: Phase = row.state === 'rolling_back' ? 'recovery' : 'apply';
-    const units = phase === 'apply' ? unitsOf(row.plan) : recoveryUnits(row.plan, touched(row, journal));
+    const units = phase === 'apply' ? unitsOf(row.plan) : recoveryUnits(row.plan);
+    const isWanted = phase === 'apply' ? () => true : wantedBack(row, journal);
     const done = new Map(journal.filter((one) => one.phase === phase).map((one) => [one.unit, one]));
-    const index = units.findIndex((_, at) => done.get(at)?.state !== 'succeeded');
+    const index = units.findIndex((one, at) => isWanted(one) && done.get(at)?.state !== 'succeeded');
     const unit = units[index];
     if (!unit) {
-      await this.#finish(tx, row, phase);
+      await this.#finish(tx, row, phase, journal);
       return undefined;
     }
     const before = done.get(index);
     if (before?.state === 'unknown' || (before?.state === 'intended' && !unit.step.idempotent)) {
       await this.#leave(tx, row, phase, before);
+      return undefined;
+    }
+    const refused = unrunnable(row, unit) ?? (mayRunAgain(before, unit) ? undefined : 'step_failed');
+    if (refused !== undefined) {
+      await this.moves.make(tx, byUs(row), row, 'stop', [], { reason: refused });
       return undefined;
     }
     if (!before && phase === 'apply' && !(await this.#mayBegin(tx, row, units, index, [...done.values()])))
@@ -148,16 +164,20 @@ export class Advance {
   ): Promise<boolean> {
     const unit = units[index]!;
     const last = units[index - 1];
-    if (last?.wave !== unit.wave) {
-      const closed = await this.#closed(tx, row);
-      if (closed !== undefined) {
-        await this.moves.make(tx, byUs(row), row, 'pause', [], { reason: closed });
-        return false;
-      }
+    // One that has ended keeps nothing back that went on by its gates since.
+    const isByGlass = (await readLastMove(tx, row))?.move.endsWith('break_glass') === true;
+    const glass = isByGlass ? await openGlass(tx, row.org_id, row.id) : undefined;
+    const closed = glass
+      ? await this.#ended(tx, glass)
+      : last?.wave !== unit.wave && (await this.#frozen(tx, row));
+    if (closed) {
+      await this.moves.make(tx, byUs(row), row, 'pause', [], { reason: closed });
+      return false;
     }
     if (unit.kind === 'check') return this.#baked(tx, row, unit.wave, journal);
     const isFirst = last?.kind !== 'step' || last.target !== unit.target;
-    const differences = isFirst ? await this.planning.differences(tx, row, [unit.target]) : [];
+    const found = isFirst ? await this.planning.differences(tx, row, [unit.target]) : [];
+    const differences = notPassedOver(found, glass);
     if (differences.length === 0) return true;
     await this.moves.note(tx, byUs(row), {
       action: 'rollout.diverged',
@@ -168,10 +188,14 @@ export class Advance {
     return false;
   }
 
+  /** A break-glass ends between any two steps, and where nobody knows what time it is. */
+  async #ended(tx: SystemTx, glass: GlassRow): Promise<string | undefined> {
+    if (glass.ends_at <= this.clock.now()) return 'break_glass_ended';
+    return (await isClockWrong(tx, this.clock.now())) ? 'clock_skew' : undefined;
+  }
+
   /** Why no wave may start now. */
-  async #closed(tx: SystemTx, row: PlannedRow): Promise<string | undefined> {
-    const glass = await openGlass(tx, row.org_id, row.id);
-    if (glass) return glass.ends_at <= this.clock.now() ? 'break_glass_ended' : undefined;
+  async #frozen(tx: SystemTx, row: PlannedRow): Promise<string | undefined> {
     const { verdict, reason } = await this.gates.freeze(tx, row);
     return verdict === 'pass' ? undefined : reason;
   }
@@ -181,6 +205,11 @@ export class Advance {
     const due = Math.max(0, ...ends) + (row.plan.waves[wave]?.bakeSeconds ?? 0) * 1000;
     const left = Math.ceil((due - this.clock.now().getTime()) / 1000);
     if (left <= 0) return true;
+    await this.moves.note(tx, byUs(row), {
+      action: 'rollout.baking',
+      target: { type: 'rollout', id: row.id },
+      changes: { wave: { to: wave }, until: { to: new Date(due).toISOString() } },
+    });
     await this.#next(tx, row, left);
     return false;
   }
@@ -235,12 +264,14 @@ export class Advance {
     await this.moves.make(tx, byUs(row), row, 'stop', [], { reason });
   }
 
-  async #finish(tx: SystemTx, row: PlannedRow, phase: Phase): Promise<void> {
+  async #finish(tx: SystemTx, row: PlannedRow, phase: Phase, journal: readonly StepRow[]): Promise<void> {
     if (phase === 'apply') {
       await this.moves.make(tx, byUs(row), row, 'finish_steps', ['steps_done']);
       return;
     }
-    await this.moves.make(tx, byUs(row), row, 'finish_rollback', ['recovery_done']);
+    const isPart = touchedOf(row.plan, journal).some((id) => !isTakenBack(row, id));
+    const made = isPart ? { reason: 'partial_boundary' } : {};
+    await this.moves.make(tx, byUs(row), row, 'finish_rollback', ['recovery_done'], made);
     await releaseAll(tx, this.moves, byUs(row), row);
   }
 
@@ -284,14 +315,18 @@ function versionAfter(row: PlannedRow, phase: Phase, target: string): string | n
   return phase === 'apply' ? row.digest : (row.plan.targets.find(({ id }) => id === target)?.version ?? null);
 }
 
-/** The targets that anything was begun on, in the order of the plan. */
-function touched(row: PlannedRow, journal: readonly StepRow[]): string[] {
-  const { done, partial } = boundaryOf(
-    row.plan,
-    journal.filter(({ phase }) => phase === 'apply'),
-  );
-  const order = row.plan.waves.flatMap(({ targets }) => targets);
-  return order.filter((id) => done.includes(id) || partial.includes(id));
+const isTakenBack = ({ recovery_targets: only }: PlannedRow, target: string): boolean =>
+  only === null || only.includes(target);
+
+/** Of the way back: what was touched, as far as the rollback goes. */
+function wantedBack(row: PlannedRow, journal: readonly StepRow[]): (unit: Unit) => boolean {
+  const touched = touchedOf(row.plan, journal);
+  return (unit) => unit.kind === 'step' && touched.includes(unit.target) && isTakenBack(row, unit.target);
+}
+
+/** What failed and may not be repeated is run again only where an operator has said that it did not happen. */
+function mayRunAgain(before: StepRow | undefined, { kind, step }: Unit): boolean {
+  return before?.state !== 'failed' || kind === 'check' || step.idempotent || before.code === SAID_NOT_DONE;
 }
 
 function questionOf({

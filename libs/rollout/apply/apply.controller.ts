@@ -10,7 +10,7 @@ import {
 import { Answers, IdPipe, PageQuery } from '#http';
 import { RolloutReasonRequest, RolloutDetailView, StepList } from '../lifecycle/rollout.contract.ts';
 import { Recovery } from '../recovery/recovery.ts';
-import { RecoveryView, RepairRequest } from '../recovery/recovery.contract.ts';
+import { RecoveryView, RepairRequest, RollbackRequest } from '../recovery/recovery.contract.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { ConfirmRequest, VerifyRequest } from './apply.contract.ts';
 import { Applying } from './applying.ts';
@@ -177,17 +177,21 @@ export class ApplyController {
       ...moves,
       RolloutFault.recovery_missing,
       RolloutFault.rollback_unsigned,
+      RolloutFault.rollback_targets,
+      RolloutFault.duty_conflict,
+      RolloutFault.gates_closed,
+      RolloutFault.confirmation_needed,
       RolloutFault.target_locked,
       RolloutFault.needs_person,
     ],
-    description: 'Take back what was done to the targets that were touched.',
+    description: 'Take back what was done to the targets that were touched, or to some of them.',
   })
   rollBack(
     @Req() request: AccessRequest,
     @Param('rolloutId', IdPipe) rolloutId: string,
-    @Body() body: RolloutReasonRequest,
+    @Body() body: RollbackRequest,
   ): Promise<RolloutDetailView> {
-    return this.recovery.rollBack(callerOf(request), rolloutId, body.reason);
+    return this.recovery.rollBack(callerOf(request), rolloutId, body);
   }
 
   @Post('close')

@@ -2,18 +2,18 @@ import { Injectable } from '@nestjs/common';
 import { Clock, type Fault } from '#kernel';
 import type { OrgTx } from '#database';
 import type { Caller } from '#kernel';
-import { openGlass } from '../breakglass/break-glass.store.ts';
+import { notPassedOver, openGlass } from '../breakglass/break-glass.store.ts';
 import { allPass, blocking, type GateResult } from '../gates/gate.ts';
 import { Gates } from '../gates/gates.ts';
 import { Moves } from '../lifecycle/moves.ts';
-import { Planning } from '../lifecycle/planning.ts';
+import { type Difference, Planning } from '../lifecycle/planning.ts';
 import type { PlannedRow } from '../lifecycle/rollout.store.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { Standing } from '../signoff/standing.ts';
-import { lockTargets } from '../targets/target.store.ts';
+import { lockRows, lockTargets } from '../targets/target.store.ts';
 import { STEP_SECONDS } from './advance-queue.ts';
 import { readSteps } from './step.store.ts';
-import { boundaryOf } from './waves.ts';
+import { touchedOf } from './waves.ts';
 
 /**
  * Whether a rollout may go on at this moment. What keeps it back is on record and the rollout suspended, in the
@@ -51,17 +51,36 @@ export class Readiness {
   /** Going on with what was begun: by an open break-glass, or by every gate. Answers by which. */
   async again(tx: OrgTx, caller: Caller, row: PlannedRow): Promise<Fault | 'gates' | 'break_glass'> {
     const glass = await openGlass(tx, row.org_id, row.id);
-    if (glass) return glass.ends_at > this.clock.now() ? 'break_glass' : RolloutFault.break_glass_ended();
+    if (glass && glass.ends_at > this.clock.now()) return 'break_glass';
     const closed = await this.closedGates(tx, caller, row);
-    return closed ? gatesFault(closed) : 'gates';
+    if (!closed) return 'gates';
+    return glass ? RolloutFault.break_glass_ended() : gatesFault(closed);
   }
 
+  /** What keeps it from going on with the targets that nothing was done to yet. */
   async divergence(tx: OrgTx, caller: Caller, row: PlannedRow): Promise<Fault | undefined> {
-    const { untouched } = boundaryOf(
-      row.plan,
-      (await readSteps(tx, row.org_id, row.id)).filter(({ phase }) => phase === 'apply'),
-    );
-    const differences = await this.planning.differences(tx, row, untouched);
+    const glass = await openGlass(tx, row.org_id, row.id);
+    const isOpen = glass !== undefined && glass.ends_at > this.clock.now();
+    const found = await this.differences(tx, row);
+    return this.diverged(tx, caller, row, notPassedOver(found, isOpen ? glass : undefined));
+  }
+
+  /** Read again under the lock of their rows, so that nothing of them changes before the transaction ends. */
+  async differences(tx: OrgTx, row: PlannedRow): Promise<Difference[]> {
+    const journal = await readSteps(tx, row.org_id, row.id);
+    const touched = touchedOf(row.plan, journal);
+    const ids = row.plan.targets.map(({ id }) => id).filter((id) => !touched.includes(id));
+    await lockRows(tx, row.org_id, ids);
+    return this.planning.differences(tx, row, ids);
+  }
+
+  /** The differences on record, and the fault that names them; undefined where there are none. */
+  async diverged(
+    tx: OrgTx,
+    caller: Caller,
+    row: PlannedRow,
+    differences: readonly string[],
+  ): Promise<Fault | undefined> {
     if (differences.length === 0) return undefined;
     const standing = differences.includes('source') ? await this.planning.source(tx, row) : undefined;
     const source = standing && {
@@ -75,7 +94,7 @@ export class Readiness {
       outcome: 'denied',
       changes: {
         digest: { to: row.digest },
-        differences: { to: differences },
+        differences: { to: [...differences] },
         ...(source && { source: { to: source } }),
       },
     });
@@ -99,8 +118,11 @@ export class Readiness {
     return closed;
   }
 
-  /** Takes hold of the targets: of all of them, or a fault that names those that another rollout holds. */
-  async lock(tx: OrgTx, caller: Caller, row: PlannedRow): Promise<void> {
+  /**
+   * Takes hold of the targets: of all of them, or a fault that names those that another rollout holds. `takesBack`: how
+   * far a rollback goes, where that is not everything that was touched.
+   */
+  async lock(tx: OrgTx, caller: Caller, row: PlannedRow, takesBack?: readonly string[]): Promise<void> {
     const ids = row.plan.targets.map(({ id }) => id);
     const held = await lockTargets(tx, row.org_id, ids, row.id);
     const targets = ids.filter((id) => !held.includes(id));
@@ -108,7 +130,7 @@ export class Readiness {
     await this.moves.note(tx, caller, {
       action: 'rollout.targets_locked',
       target: { type: 'rollout', id: row.id },
-      changes: { targets: { to: ids } },
+      changes: { targets: { to: ids }, ...(takesBack && { takesBack: { to: [...takesBack] } }) },
     });
   }
 

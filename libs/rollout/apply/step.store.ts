@@ -119,6 +119,9 @@ export async function endStep(
   );
 }
 
+/** The code of a step of which an operator said that it did not happen, or was taken back. */
+export const SAID_NOT_DONE = 'operator_said_not_done';
+
 /** What an operator found out of a step. No run that is still under way can overwrite it. */
 export async function answerStep(
   tx: OrgTx,

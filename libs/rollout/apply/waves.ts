@@ -14,11 +14,51 @@ export function unitsOf(plan: Pick<Plan, 'waves' | 'steps'>): Unit[] {
   ]);
 }
 
-/** The same for the way back: the targets that were touched, last first. */
-export function recoveryUnits(plan: Pick<Plan, 'recovery'>, touched: readonly string[]): Unit[] {
-  return touched
+/**
+ * The same for the way back of every target, last first. Whatever part of it is gone, a unit has the same number, so
+ * that a rollback that stopped may go further later.
+ */
+export function recoveryUnits(plan: Pick<Plan, 'waves' | 'recovery'>): Unit[] {
+  return plan.waves
+    .flatMap(({ targets }) => targets)
     .toReversed()
     .flatMap((target) => plan.recovery.steps.map((step): Unit => ({ kind: 'step', wave: 0, target, step })));
+}
+
+interface Entry {
+  readonly phase: 'apply' | 'recovery';
+  readonly unit: number;
+  readonly state: string;
+}
+
+/** The targets that anything was begun on, in the order of the plan. */
+export function touchedOf(plan: Pick<Plan, 'waves' | 'steps'>, journal: readonly Entry[]): string[] {
+  const { untouched } = boundaryOf(
+    plan,
+    journal.filter(({ phase }) => phase === 'apply'),
+  );
+  return plan.waves.flatMap(({ targets }) => targets).filter((id) => !untouched.includes(id));
+}
+
+/** What each target holds after both ways: the way back, once begun, says more than the way there. */
+export function holdingsOf(
+  plan: Pick<Plan, 'waves' | 'steps' | 'recovery'>,
+  journal: readonly Entry[],
+): Boundary {
+  const { done, partial, untouched } = boundaryOf(
+    plan,
+    journal.filter(({ phase }) => phase === 'apply'),
+  );
+  const back = boundaryOfUnits(
+    recoveryUnits(plan),
+    journal.filter(({ phase }) => phase === 'recovery'),
+  );
+  const isNotOnWayBack = (id: string): boolean => ![...back.done, ...back.partial].includes(id);
+  return {
+    done: done.filter(isNotOnWayBack),
+    partial: [...back.partial, ...partial.filter(isNotOnWayBack)],
+    untouched: [...untouched.filter(isNotOnWayBack), ...back.done],
+  };
 }
 
 /** What is wrong with the waves of a plan: each target is in exactly one. */
@@ -36,7 +76,7 @@ export function waveFaults(
   ];
 }
 
-/** Which targets hold the new version, and which are between versions. */
+/** Which targets hold the new version, which are between versions, and which hold the one before. */
 export interface Boundary {
   readonly done: readonly string[];
   readonly partial: readonly string[];
@@ -48,9 +88,16 @@ export function boundaryOf(
   plan: Pick<Plan, 'waves' | 'steps'>,
   journal: readonly { readonly unit: number; readonly state: string }[],
 ): Boundary {
+  return boundaryOfUnits(unitsOf(plan), journal);
+}
+
+function boundaryOfUnits(
+  units: readonly Unit[],
+  journal: readonly { readonly unit: number; readonly state: string }[],
+): Boundary {
   const states = new Map(journal.map(({ unit, state }) => [unit, state]));
   const byTarget = new Map<string, (string | undefined)[]>();
-  for (const [index, unit] of unitsOf(plan).entries()) {
+  for (const [index, unit] of units.entries()) {
     if (unit.kind === 'step')
       byTarget.set(unit.target, [...(byTarget.get(unit.target) ?? []), states.get(index)]);
   }

@@ -1,4 +1,4 @@
-import { Choice, Flag, Id, pageViewOf, Text, Time, Whole } from '#http';
+import { Choice, Flag, Id, ListOf, pageViewOf, Text, Time, Whole } from '#http';
 
 export class BreakGlassRequest {
   @Text({ max: 200, description: 'The digest of the plan that you saw.' })
@@ -40,6 +40,12 @@ export class BreakGlassView {
 
   @Flag({ description: 'Whether a gate was closed: it is on record also where none was.' })
   needed: boolean;
+
+  @ListOf('text', {
+    max: 101,
+    description: 'What could not be read then, and was gone past: source, target:<id>.',
+  })
+  unread: string[];
 
   @Time()
   openedAt: string;

@@ -1,5 +1,6 @@
 import type { OrgTx } from '#database';
 import { newId } from '#kernel';
+import type { Difference } from '../lifecycle/planning.ts';
 import type { AnyTx } from '../lifecycle/rollout.store.ts';
 
 export interface GlassRow {
@@ -10,6 +11,8 @@ export interface GlassRow {
   readonly justification: string;
   readonly incident: string;
   readonly needed: boolean;
+  /** What could not be read when it was opened: `source`, `target:<id>`. */
+  readonly unread: readonly string[];
   readonly opened_at: Date;
   readonly ends_at: Date;
   readonly review_due_at: Date;
@@ -27,6 +30,16 @@ export async function openGlass(tx: AnyTx, orgId: string, rolloutId: string): Pr
   );
 }
 
+/** The differences that count: all but what the break-glass says it went past unread, and is still only unread. */
+export function notPassedOver(
+  differences: readonly Difference[],
+  glass: Pick<GlassRow, 'unread'> | undefined,
+): string[] {
+  return differences
+    .filter(({ what, unread }) => !unread || glass?.unread.includes(what) !== true)
+    .map(({ what }) => what);
+}
+
 export async function insertGlass(
   tx: OrgTx,
   one: Pick<
@@ -37,6 +50,7 @@ export async function insertGlass(
     | 'justification'
     | 'incident'
     | 'needed'
+    | 'unread'
     | 'opened_at'
     | 'ends_at'
     | 'review_due_at'
@@ -45,7 +59,7 @@ export async function insertGlass(
   const id = newId();
   await tx.query(
     `INSERT INTO rollout_break_glass (org_id, id, rollout_id, digest, opened_by, justification, incident, needed,
-       opened_at, ends_at, review_due_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+       opened_at, ends_at, review_due_at, unread) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
     [
       tx.orgId,
       id,
@@ -58,6 +72,7 @@ export async function insertGlass(
       one.opened_at,
       one.ends_at,
       one.review_due_at,
+      one.unread,
     ],
   );
   return id;

@@ -17,14 +17,21 @@ import { personIn } from '../signoff/human.ts';
 import { readAlerted } from '../signoff/person.store.ts';
 import { Standing } from '../signoff/standing.ts';
 import type { BreakGlassRequest, BreakGlassView } from './break-glass.contract.ts';
-import { type GlassRow, insertGlass, lockGlass, readGlasses, storeReview } from './break-glass.store.ts';
+import {
+  type GlassRow,
+  insertGlass,
+  lockGlass,
+  notPassedOver,
+  readGlasses,
+  storeReview,
+} from './break-glass.store.ts';
 
 const REVIEW_WITHIN_MS = 3 * 86_400_000;
 
 /**
  * Executing a rollout before it is signed off. It lasts for a time, owners and administrators hear of it at once, and
- * somebody else has to review it. It opens gates, and nothing else: what is irreversible, changed or held by another
- * rollout stays where it is.
+ * somebody else has to review it. It opens gates, and goes past what cannot be read just then, by name; nothing else:
+ * what is irreversible, was read to have changed, or is held by another rollout stays where it is.
  */
 @Injectable()
 export class BreakGlass {
@@ -47,10 +54,12 @@ export class BreakGlass {
       nextState(row, 'break_glass', ['break_glass', 'unchanged', 'targets_locked']);
       if (row.digest !== request.digest) throw RolloutFault.digest_changed({ data: { digest: row.digest } });
       if (isIrreversible(row.plan)) throw RolloutFault.break_glass_irreversible();
-      const diverged = await this.readiness.divergence(tx, caller, row);
+      const differences = await this.readiness.differences(tx, row);
+      const unread = differences.filter((one) => one.unread).map(({ what }) => what);
+      const diverged = await this.readiness.diverged(tx, caller, row, notPassedOver(differences, { unread }));
       if (diverged) return diverged;
       await this.readiness.lock(tx, caller, row);
-      await this.#record(tx, caller, row, request);
+      await this.#record(tx, caller, row, { ...request, unread });
       const begun = await this.moves.make(
         tx,
         caller,
@@ -95,13 +104,19 @@ export class BreakGlass {
     });
   }
 
-  async #record(tx: OrgTx, caller: Caller, row: PlannedRow, request: BreakGlassRequest): Promise<void> {
+  async #record(
+    tx: OrgTx,
+    caller: Caller,
+    row: PlannedRow,
+    request: BreakGlassRequest & { unread: string[] },
+  ): Promise<void> {
     const now = this.clock.now();
     const results = await this.gates.evaluate(tx, row);
     const longest = row.plan.policy.rules.breakGlassSeconds;
     const seconds = Math.min(request.seconds ?? longest, longest);
     const endsAt = new Date(now.getTime() + seconds * 1000);
-    const needed = !allPass(results);
+    const { unread } = request;
+    const needed = !allPass(results) || unread.length > 0;
     const id = await insertGlass(tx, {
       rollout_id: row.id,
       digest: row.digest,
@@ -109,6 +124,7 @@ export class BreakGlass {
       justification: request.justification,
       incident: request.incident,
       needed,
+      unread,
       opened_at: now,
       ends_at: endsAt,
       review_due_at: new Date(now.getTime() + REVIEW_WITHIN_MS),
@@ -122,6 +138,7 @@ export class BreakGlass {
         digest: { to: row.digest },
         incident: { to: personal(request.incident) },
         needed: { to: needed },
+        unread: { to: unread },
         endsAt: { to: endsAt.toISOString() },
         closedGates: { to: blocking(results).map(({ name }) => name) },
       },
@@ -145,6 +162,7 @@ function glassView(row: GlassRow, now: Date): BreakGlassView {
     justification: row.justification,
     incident: row.incident,
     needed: row.needed,
+    unread: [...row.unread],
     openedAt: row.opened_at.toISOString(),
     endsAt: row.ends_at.toISOString(),
     reviewDueAt: row.review_due_at.toISOString(),

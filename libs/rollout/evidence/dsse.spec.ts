@@ -78,9 +78,101 @@ describe('a DSSE envelope', () => {
     expect(signerOf({ ...envelope, payloadType: 'application/json' }, keys)).toBeUndefined();
   });
 
+  /** Signed by the trusted key over something else than the specification says. */
+  const signedOver = (bytes: Buffer, change: Partial<Envelope> = {}): Envelope => ({
+    ...envelope,
+    ...change,
+    signatures: [{ keyid: trusted.keyid, sig: sign(null, bytes, pair.privateKey).toString('base64') }],
+  });
+  const encoded = preAuthentication(IN_TOTO, body);
+  const text = (value: string): Buffer => Buffer.from(value);
+
+  it.each<[string, Envelope]>([
+    ['the payload alone', signedOver(body)],
+    ['the payload as base64', signedOver(text(envelope.payload))],
+    ['the payload as base64, encoded', signedOver(preAuthentication(IN_TOTO, text(envelope.payload)))],
+    ['another version of the encoding', signedOver(text(encoded.toString().replace('DSSEv1', 'DSSEv2')))],
+    ['no name of the encoding', signedOver(encoded.subarray('DSSEv1 '.length))],
+    ['another length of the type', signedOver(text(encoded.toString().replace(' 28 ', ' 29 ')))],
+    ['another length of the payload', signedOver(text(encoded.toString().replace(' 7 ', ' 8 ')))],
+    ['one byte more', signedOver(Buffer.concat([encoded, text('\n')]))],
+    ['another type', signedOver(preAuthentication('application/json', body))],
+    [
+      'another type, which it names',
+      signedOver(preAuthentication('application/json', body), { payloadType: 'application/json' }),
+    ],
+    [
+      'the type in other letters, which it names',
+      signedOver(preAuthentication(IN_TOTO.toUpperCase(), body), { payloadType: IN_TOTO.toUpperCase() }),
+    ],
+  ])('is refused where %s was signed', (_, mutant) => {
+    expect(signerOf(signedOver(encoded), keys)?.keyid).toBe(trusted.keyid);
+    expect(signerOf(mutant, keys)).toBeUndefined();
+  });
+
+  const [right] = envelope.signatures;
+  const other = generateKeyPairSync('ed25519');
+  const others = readPublicKey(pemOf(other.publicKey));
+  if (!right || !others) throw new Error('nothing is signed');
+  const theirs = signEnvelope(body, other.privateKey, others.keyid).signatures;
+  const ec = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+  const ecKey = readPublicKey(pemOf(ec.publicKey));
+  if (!ecKey) throw new Error('the key is not read');
+  const raw = sign('sha256', encoded, { key: ec.privateKey, dsaEncoding: 'ieee-p1363' });
+
+  it.each<[string, Envelope['signatures']]>([
+    ['names no key', [{ ...right, keyid: '' }]],
+    ['names a key that is not known', [{ ...right, keyid: '0'.repeat(64) }]],
+    ['names the key in other letters', [{ ...right, keyid: right.keyid.toUpperCase() }]],
+    ['is of another key, under the name of this one', [{ keyid: right.keyid, sig: theirs[0]?.sig ?? '' }]],
+    ['is of another key, under its own name', theirs],
+    ['is empty', [{ ...right, sig: '' }]],
+    ['is no base64', [{ ...right, sig: `${right.sig.slice(0, -2)}!!` }]],
+    ['is cut off', [{ ...right, sig: Buffer.from(right.sig, 'base64').subarray(0, 63).toString('base64') }]],
+    ['is hexadecimal', [{ ...right, sig: Buffer.from(right.sig, 'base64').toString('hex') }]],
+    ['is two numbers where DER is asked for', [{ keyid: ecKey.keyid, sig: raw.toString('base64') }]],
+    ['is of another algorithm', [{ ...right, keyid: ecKey.keyid }]],
+    ['stands beside one of a trusted key that does not hold', [right, { ...right, keyid: ecKey.keyid }]],
+    ['comes after one of a trusted key that does not hold', [{ ...right, keyid: ecKey.keyid }, right]],
+  ])('is refused where the signature %s', (_, signatures) => {
+    expect(signerOf({ ...envelope, signatures }, [trusted, ecKey])).toBeUndefined();
+  });
+
+  it('holds beside the signature of somebody who is not known', () => {
+    const signatures = [...theirs, right];
+    expect(signerOf({ ...envelope, signatures }, [trusted, ecKey])?.keyid).toBe(trusted.keyid);
+  });
+
   it('is read with either alphabet of base64, and not where it is none', () => {
     expect(decode('-_8')).toEqual(decode('+/8='));
-    for (const wrong of ['', 'a', 'YQ=a', 'Y Q==', 'YR==']) expect(decode(wrong), wrong).toBeUndefined();
+    expect(decode('-_8=')).toEqual(decode('+/8'));
+    expect(decode('YWJj')?.toString()).toBe('abc');
+    for (const wrong of [
+      '',
+      'a',
+      'YQ=a',
+      'Y Q==',
+      'YR==',
+      'YQ=',
+      'YWJj=',
+      'YWJj====',
+      '-/8=',
+      '+_8',
+      'YQ==YQ==',
+      ' YQ==',
+      'YQ==\n',
+    ])
+      expect(decode(wrong), wrong).toBeUndefined();
+  });
+
+  it('has any bytes that were encoded for its payload', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 100 }), (bytes) => {
+        const whole = Buffer.from(bytes);
+        expect(decode(whole.toString('base64'))).toEqual(whole);
+        expect(decode(whole.toString('base64url'))).toEqual(whole);
+      }),
+    );
   });
 });
 
@@ -126,6 +218,7 @@ describe('a statement', () => {
       [],
       { ...good, _type: 'https://in-toto.io/Statement/v0.1' },
       { ...good, subject: [] },
+      { ...good, subject: Array.from({ length: 101 }, () => good.subject[0]) },
       { ...good, subject: [{ digest: { sha256: 'A'.repeat(64) } }] },
       { ...good, subject: [{ digest: { sha1: 'a'.repeat(40) } }] },
       { ...good, predicateType: 'no uri' },

@@ -73,18 +73,24 @@ export function signEnvelope(body: Buffer, privateKey: KeyObject, keyid: string)
   };
 }
 
-/** The first of these keys by which a signature of the envelope holds; undefined where none does. */
+/**
+ * The first of these keys by which a signature of the envelope holds; undefined where none does, or where one that names
+ * one of these keys does not: such a signature was altered, or never made.
+ */
 export function signerOf(envelope: Envelope, keys: readonly TrustedKey[]): TrustedKey | undefined {
   const body = decode(envelope.payload);
   if (body === undefined || envelope.payloadType !== IN_TOTO) return undefined;
   const signed = preAuthentication(envelope.payloadType, body);
+  let signer: TrustedKey | undefined;
   for (const { keyid, sig } of envelope.signatures) {
     // The key id is only a hint (protocol.md, "keyid"): it says which key to try, never that it signed.
     const key = keys.find((one) => one.keyid === keyid);
+    if (!key) continue;
     const signature = decode(sig);
-    if (key && signature !== undefined && holds(key, signed, signature)) return key;
+    if (signature === undefined || !holds(key, signed, signature)) return undefined;
+    signer ??= key;
   }
-  return undefined;
+  return signer;
 }
 
 /** ECDSA signatures are DER, over SHA-256. */
@@ -96,10 +102,17 @@ function holds({ algorithm, publicKey }: TrustedKey, signed: Buffer, signature: 
   }
 }
 
-/** Base64 with padding, either alphabet; undefined for what only looks like it. */
+/** Standard, or safe in URLs; with all its padding, or with none. */
+const BASE64 = [
+  /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/,
+  /^(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2}(?:==)?|[A-Za-z0-9_-]{3}=?)?$/,
+];
+
+/** Base64 (RFC 4648), of one alphabet; undefined for what only looks like it, and for nothing. */
 export function decode(text: string): Buffer | undefined {
-  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(text)) return undefined;
+  if (text === '' || !BASE64.some((alphabet) => alphabet.test(text))) return undefined;
   const bytes = Buffer.from(text, 'base64');
   const plain = (one: string): string => one.replace(/=+$/, '').replaceAll('-', '+').replaceAll('_', '/');
+  // Bits beyond the last byte must be none.
   return plain(bytes.toString('base64')) === plain(text) ? bytes : undefined;
 }

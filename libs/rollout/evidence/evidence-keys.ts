@@ -2,7 +2,7 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:cryp
 import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
 import { Database } from '#database';
-import { type Caller, newId, type Page, pageOf, readPage } from '#kernel';
+import { type Caller, Clock, newId, type Page, pageOf, readPage } from '#kernel';
 import { MasterKey } from '#secrets';
 import { type By, Moves } from '../lifecycle/moves.ts';
 import type { AnyTx } from '../lifecycle/rollout.store.ts';
@@ -20,6 +20,7 @@ export class EvidenceKeys {
     private readonly audit: Audit,
     private readonly moves: Moves,
     private readonly masterKey: MasterKey,
+    private readonly clock: Clock,
   ) {}
 
   async list(caller: Caller, query: { limit?: number; cursor?: string }): Promise<Page<EvidenceKeyView>> {
@@ -36,6 +37,12 @@ export class EvidenceKeys {
         const message = 'must be a public key, Ed25519 or ECDSA P-256';
         throw RolloutFault.evidence_key_bad({ errors: [{ path: 'publicKey', message }] });
       }
+      const expiresAt = request.expiresAt === undefined ? null : new Date(request.expiresAt);
+      if (expiresAt !== null && expiresAt <= this.clock.now()) {
+        throw RolloutFault.evidence_key_bad({
+          errors: [{ path: 'expiresAt', message: 'must lie ahead' }],
+        });
+      }
       const [owner] = await readStanding(tx, tx.orgId, [request.ownerId]);
       if (owner?.active !== true) {
         throw RolloutFault.evidence_owner_unknown({
@@ -50,14 +57,20 @@ export class EvidenceKeys {
         public_key: key.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
         wrapped_private: null,
         owner_id: request.ownerId,
+        expires_at: expiresAt,
       };
       if (!(await insertKey(tx, tx.orgId, row))) throw RolloutFault.evidence_key_exists();
       await this.audit.append(tx, caller, {
         action: 'evidence_key.registered',
         target: { type: 'evidence_key', id: row.id },
-        changes: { keyid: { to: row.keyid }, name: { to: row.name }, owner: { to: request.ownerId } },
+        changes: {
+          keyid: { to: row.keyid },
+          name: { to: row.name },
+          owner: { to: request.ownerId },
+          ...(expiresAt && { expiresAt: { to: expiresAt.toISOString() } }),
+        },
       });
-      return keyView({ ...row, created_at: new Date(), revoked_at: null });
+      return keyView({ ...row, created_at: this.clock.now(), revoked_at: null });
     });
   }
 
@@ -93,6 +106,7 @@ export class EvidenceKeys {
       public_key: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
       wrapped_private: this.masterKey.wrap(pkcs8, contextOf(orgId, id)),
       owner_id: null,
+      expires_at: null,
     });
     if (made) {
       await this.moves.note(tx, by, {
@@ -118,6 +132,7 @@ function keyView(row: Omit<KeyRow, 'wrapped_private'>): EvidenceKeyView {
     publicKey: row.public_key,
     ownerId: row.owner_id,
     createdAt: row.created_at.toISOString(),
+    expiresAt: row.expires_at?.toISOString() ?? null,
     revokedAt: row.revoked_at?.toISOString() ?? null,
   };
 }

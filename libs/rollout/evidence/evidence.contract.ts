@@ -72,6 +72,9 @@ export class EvidenceKeyRequest {
 
   @Id({ description: 'The person answerable for what it signs: they count as the producer of it.' })
   ownerId: string;
+
+  @Time({ optional: true, description: 'When its signatures are taken no longer; never where unsaid.' })
+  expiresAt?: string;
 }
 
 export class EvidenceKeyView {
@@ -97,6 +100,9 @@ export class EvidenceKeyView {
   createdAt: string;
 
   @Time({ nullable: true })
+  expiresAt: string | null;
+
+  @Time({ nullable: true })
   revokedAt: string | null;
 }
 
@@ -117,6 +123,14 @@ export class AttachmentRequest {
 
   @Text({ max: 245_760, description: 'Base64; at most 180 KiB of content, for a body has at most 256 KiB.' })
   content: string;
+
+  @Text({
+    min: 64,
+    max: 64,
+    optional: true,
+    description: 'SHA-256 of the content, hexadecimal: refused where another content came.',
+  })
+  sha256?: string;
 }
 
 export class AttachmentView {

@@ -34,6 +34,7 @@ export interface KeyRow {
   readonly wrapped_private: string | null;
   readonly owner_id: string | null;
   readonly created_at: Date;
+  readonly expires_at: Date | null;
   readonly revoked_at: Date | null;
 }
 
@@ -169,7 +170,8 @@ export async function insertEvidence(
   return row?.id;
 }
 
-const KEY = 'id, name, keyid, algorithm, public_key, wrapped_private, owner_id, created_at, revoked_at';
+const KEY =
+  'id, name, keyid, algorithm, public_key, wrapped_private, owner_id, created_at, expires_at, revoked_at';
 
 export async function readKeys(tx: OrgTx, limit: number, before?: string): Promise<KeyRow[]> {
   return tx.query<KeyRow>(
@@ -178,10 +180,17 @@ export async function readKeys(tx: OrgTx, limit: number, before?: string): Promi
   );
 }
 
-export async function findKeys(tx: AnyTx, orgId: string, keyids: readonly string[]): Promise<KeyRow[]> {
+/** Those of these whose signatures are taken now. */
+export async function findKeys(
+  tx: AnyTx,
+  orgId: string,
+  keyids: readonly string[],
+  now: Date,
+): Promise<KeyRow[]> {
   return tx.query<KeyRow>(
-    `SELECT ${KEY} FROM evidence_keys WHERE org_id = $1 AND keyid = ANY($2) AND revoked_at IS NULL`,
-    [orgId, keyids],
+    `SELECT ${KEY} FROM evidence_keys WHERE org_id = $1 AND keyid = ANY($2) AND revoked_at IS NULL
+        AND (expires_at IS NULL OR expires_at > $3)`,
+    [orgId, keyids, now],
   );
 }
 
@@ -196,12 +205,22 @@ export async function ownKey(tx: AnyTx, orgId: string): Promise<KeyRow | undefin
 export async function insertKey(
   tx: AnyTx,
   orgId: string,
-  key: Pick<KeyRow, 'id' | 'name' | 'keyid' | 'algorithm' | 'public_key' | 'wrapped_private' | 'owner_id'>,
+  key: Omit<KeyRow, 'created_at' | 'revoked_at'>,
 ): Promise<boolean> {
   const inserted = await tx.change(
-    `INSERT INTO evidence_keys (org_id, id, name, keyid, algorithm, public_key, wrapped_private, owner_id)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
-    [orgId, key.id, key.name, key.keyid, key.algorithm, key.public_key, key.wrapped_private, key.owner_id],
+    `INSERT INTO evidence_keys (org_id, id, name, keyid, algorithm, public_key, wrapped_private, owner_id, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+    [
+      orgId,
+      key.id,
+      key.name,
+      key.keyid,
+      key.algorithm,
+      key.public_key,
+      key.wrapped_private,
+      key.owner_id,
+      key.expires_at,
+    ],
   );
   return inserted > 0;
 }

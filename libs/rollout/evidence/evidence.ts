@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
 import { Database, type OrgTx } from '#database';
+import { parseStrictJson } from '#http';
 import { canonicalJson, type Caller, Clock, type Json, type Page, pageOf, readPage, sha256 } from '#kernel';
 import { SKEW_MS } from '../gates/gate.ts';
 import { RolloutFault } from '../rollout.faults.ts';
@@ -28,6 +29,7 @@ import { isGiteas } from '../sources/facts.ts';
 import { type Read, readStatement } from './statement.ts';
 
 const MOST_BYTES = 180 * 1024;
+const MOST_SIGNATURES = 10;
 
 /** Evidence on record: signed statements about plans, recoveries and artifacts, and files by their hash. */
 @Injectable()
@@ -93,6 +95,10 @@ export class Evidence {
         throw RolloutFault.attachment_bad({ errors: [{ path: 'content', message }] });
       }
       const digest = sha256(content).toString('hex');
+      if (request.sha256 !== undefined && request.sha256 !== digest) {
+        const message = 'is not the hash of the content as it came';
+        throw RolloutFault.attachment_bad({ errors: [{ path: 'sha256', message }] });
+      }
       if (await insertAttachment(tx, { sha256: digest, mediaType, content })) {
         await this.audit.append(tx, caller, {
           action: 'evidence.attached',
@@ -131,6 +137,7 @@ export class Evidence {
       tx,
       tx.orgId,
       envelope.signatures.map(({ keyid }) => keyid),
+      this.clock.now(),
     );
     const signer = signerOf(
       envelope,
@@ -163,17 +170,20 @@ const malformed = (path: string, message: string): Error =>
 function envelopeOf(given: unknown): Envelope | undefined {
   const { payloadType, payload, signatures } = given as Record<string, unknown>;
   if (payloadType !== IN_TOTO || typeof payload !== 'string' || !Array.isArray(signatures)) return undefined;
-  if (signatures.length === 0 || signatures.length > 10) return undefined;
+  if (signatures.length === 0 || signatures.length > MOST_SIGNATURES) return undefined;
   const read = (signatures as unknown[]).flatMap((one) => {
     const { keyid, sig } = (one ?? {}) as Record<string, unknown>;
     return typeof keyid === 'string' && typeof sig === 'string' ? [{ keyid, sig }] : [];
   });
-  return read.length === signatures.length ? { payloadType, payload, signatures: read } : undefined;
+  // One key signs once: what says so twice was put together by somebody else.
+  if (new Set(read.map(({ keyid }) => keyid)).size < signatures.length) return undefined;
+  return { payloadType, payload, signatures: read };
 }
 
 function jsonOf(payload: string): unknown {
   try {
-    return JSON.parse(decode(payload)?.toString('utf8') ?? '');
+    // A key that stands there twice would say one thing here and another to somebody else.
+    return parseStrictJson(decode(payload) ?? Buffer.alloc(0));
   } catch {
     return undefined;
   }

@@ -63,16 +63,80 @@ describe('a freeze window', () => {
     for (const wrong of [
       { start: '2026-01-01T00:00:00Z' },
       { start: '20261301T000000' },
+      { start: '20260230T000000' },
       { timeZone: 'Nowhere/Town' },
       { rule: 'FREQ=SECONDLY' },
       { rule: 'FREQ=FORTNIGHTLY' },
       { rule: 'BYDAY=MO' },
       { rule: 'FREQ=DAILY\nEXDATE:20260102T020000Z' },
+      { rule: '' },
+      { rule: 'FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30' },
+      { rule: 'FREQ=DAILY;UNTIL=20260110T000000' },
+      { rule: 'FREQ=DAILY;COUNT=3;UNTIL=20260110' },
       { durationSeconds: 0 },
       { durationSeconds: Number.NaN },
     ])
       expect(windowFault({ ...nightly, ...wrong }), JSON.stringify(wrong)).toBeDefined();
     expect(windowFault(nightly)).toBeUndefined();
+  });
+
+  it('is refused where the library would pass over a part of it, and freeze something else', () => {
+    for (const rule of [
+      'FREQ=DAILY;EXDATE=20260102T020000Z',
+      'FREQ=DAILY;TZID=Europe/Berlin',
+      'FREQ=DAILY;BYMONTHDAY=99',
+      'FREQ=HOURLY;BYHOUR=24',
+      'FREQ=HOURLY;FREQ=YEARLY',
+      'FREQ=DAILY;BYDAY=MO,XX',
+      'FREQ=DAILY;INTERVAL=0',
+      'FREQ=DAILY;COUNT=10000',
+      'FREQ=HOURLY;BYMINUTE=0,1,2',
+      'FREQ=HOURLY;BYSECOND=0,1,2',
+      'freq=daily',
+      'FREQ=DAILY;',
+      'FREQ=DAILY;BYDAY',
+    ])
+      expect(windowFault({ ...nightly, rule }), rule).toMatch(/^rule must/);
+    for (const rule of [
+      'FREQ=MONTHLY;BYDAY=-1FR;WKST=MO',
+      'FREQ=YEARLY;INTERVAL=2;BYMONTH=12;BYMONTHDAY=-1,24',
+      'FREQ=WEEKLY;BYDAY=SA,SU;BYHOUR=0,12;COUNT=20',
+      'FREQ=DAILY;BYMINUTE=30;UNTIL=20270101',
+    ])
+      expect(windowFault({ ...nightly, rule }), rule).toBeUndefined();
+  });
+
+  it('ends when its zone says so, and on a day named as its last still covers that day', () => {
+    const late = { ...nightly, start: '20260101T003000' };
+    // 00:30 in Berlin on the tenth is 23:30Z on the ninth: the end itself still belongs to it.
+    const east = { ...late, rule: 'FREQ=DAILY;UNTIL=20260109T233000Z' };
+    expect(frozen(east, '2026-01-09T23:45:00Z')).toBe(true);
+    expect(frozen(east, '2026-01-10T23:45:00Z')).toBe(false);
+    // 20:00 in New York on the ninth is 01:00Z on the tenth: after the end.
+    const west = {
+      ...late,
+      timeZone: 'America/New_York',
+      start: '20260101T200000',
+      rule: 'FREQ=DAILY;UNTIL=20260110T000000Z',
+    };
+    expect(frozen(west, '2026-01-09T01:30:00Z')).toBe(true);
+    expect(frozen(west, '2026-01-10T01:30:00Z')).toBe(false);
+    const day = { ...nightly, rule: 'FREQ=DAILY;UNTIL=20260109' };
+    expect(frozen(day, '2026-01-09T01:30:00Z')).toBe(true);
+    expect(frozen(day, '2026-01-10T01:30:00Z')).toBe(false);
+  });
+
+  it('may come back for ever, but not be in force for ever: it could never be taken back', () => {
+    const day = { ...nightly, durationSeconds: 86_400 };
+    expect(windowFault(day)).toMatch(/^rule must leave a break/);
+    expect(windowFault({ ...day, durationSeconds: 86_399 })).toBeUndefined();
+    expect(windowFault({ ...day, rule: 'FREQ=DAILY;COUNT=366' })).toBeUndefined();
+    expect(windowFault({ ...day, rule: 'FREQ=DAILY;COUNT=367' })).toMatch(/^rule must leave a break/);
+    const hourly = { ...nightly, rule: 'FREQ=HOURLY', durationSeconds: 3_600 };
+    expect(windowFault(hourly)).toMatch(/^rule must leave a break/);
+    expect(windowFault({ ...hourly, durationSeconds: 3_599 })).toBeUndefined();
+    const monthly = { ...nightly, rule: 'FREQ=MONTHLY', durationSeconds: 31 * 86_400 };
+    expect(windowFault(monthly)).toMatch(/^rule must leave a break/);
   });
 
   it('covers every moment of each of its occurrences, in any zone', () => {

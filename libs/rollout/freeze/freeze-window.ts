@@ -1,4 +1,5 @@
 import { RRuleTemporal } from 'rrule-temporal';
+import { ruleFault, withLocalEnd } from './freeze-rule.ts';
 
 /**
  * Freeze windows: a recurrence rule (RFC 5545) in a time zone, and how long each occurrence lasts. Whatever cannot be
@@ -18,25 +19,44 @@ export interface Window {
 
 export const LONGEST_SECONDS = 31 * 86_400;
 const LOCAL = /^\d{8}T\d{6}$/;
-const FREQUENCIES = /(^|;)FREQ=(HOURLY|DAILY|WEEKLY|MONTHLY|YEARLY)(;|$)/;
 const DAY_MS = 86_400_000;
+/** A freeze is neither changed nor taken back while it is in force, so each has to come to an end some time. */
+const LONGEST_IN_FORCE_DAYS = 366;
+/** More than the hours of those days. */
+const MOST_WALKED = 10_000;
 
 /** What is wrong with a window; undefined where nothing is. */
 export function windowFault({ start, timeZone, rule, durationSeconds }: Window): string | undefined {
-  if (!LOCAL.test(start) || Number.isNaN(asUtc(start)))
+  if (!LOCAL.test(start) || Number.isNaN(asUtc(start)) || asText(asUtc(start)) !== `${start}Z`)
     return 'start must be a local time as YYYYMMDDTHHMMSS';
   if (!isZone(timeZone)) return 'timeZone must be an IANA time zone';
   if (!(durationSeconds >= 60 && durationSeconds <= LONGEST_SECONDS))
     return `durationSeconds must be from 60 to ${LONGEST_SECONDS}`;
   if (rule === undefined) return undefined;
-  if (!FREQUENCIES.test(rule) || rule.length > 500 || /[\r\n:]/.test(rule))
-    return 'rule must be a recurrence rule with FREQ=HOURLY, DAILY, WEEKLY, MONTHLY or YEARLY';
+  const said = rule.length > 500 ? 'rule must be at most 500 characters' : ruleFault(rule);
+  if (said !== undefined) return said;
   try {
-    recurrence(start, rule).next(new Date(asUtc(start)), true);
-    return undefined;
+    return hasBreak(recurrence(start, rule, timeZone), durationSeconds)
+      ? undefined
+      : `rule must leave a break within ${LONGEST_IN_FORCE_DAYS} days: a freeze that never ends could never be taken back`;
   } catch {
     return 'rule must be a recurrence rule as of RFC 5545';
   }
+}
+
+/** Whether the window, once it is in force, is at some time in force no longer. */
+function hasBreak(rule: RRuleTemporal, durationSeconds: number): boolean {
+  let [began, ends] = [Number.NaN, Number.NaN];
+  let found: boolean | undefined;
+  rule.all(({ epochMilliseconds: from }, index) => {
+    if (from > ends) found = true;
+    if (Number.isNaN(began)) began = from;
+    ends = from + durationSeconds * 1000;
+    if (ends - began > LONGEST_IN_FORCE_DAYS * DAY_MS || index > MOST_WALKED) found ??= false;
+    return found === undefined;
+  });
+  // A rule that ran out has come to its end.
+  return found ?? true;
 }
 
 /** The occurrence that covers `at`, or undefined. Milliseconds since 1970. Throws where it cannot be computed. */
@@ -47,7 +67,7 @@ export function occurrenceAt(window: Window, at: number): { from: number; to: nu
   const locals =
     rule === undefined
       ? [asUtc(start)]
-      : recurrence(start, rule)
+      : recurrence(start, rule, timeZone)
           .between(new Date(at - lasts - 2 * DAY_MS), new Date(at + 2 * DAY_MS), true)
           .map((one) => one.epochMilliseconds);
   for (const local of locals) {
@@ -58,9 +78,16 @@ export function occurrenceAt(window: Window, at: number): { from: number; to: nu
   return undefined;
 }
 
-function recurrence(start: string, rule: string): RRuleTemporal {
-  return new RRuleTemporal({ rruleString: `DTSTART:${start}Z\nRRULE:${rule}`, maxIterations: 100_000 });
+/** In local times, read as if they were UTC. */
+function recurrence(start: string, rule: string, timeZone: string): RRuleTemporal {
+  const local = withLocalEnd(rule, (until) => {
+    const instant = asUtc(until.slice(0, -1));
+    return asText(instant + offsetAt(instant, timeZone));
+  });
+  return new RRuleTemporal({ rruleString: `DTSTART:${start}Z\nRRULE:${local}`, maxIterations: 100_000 });
 }
+
+const asText = (utc: number): string => new Date(utc).toISOString().replaceAll(/[-:]|\.\d+/g, '');
 
 /** A local time read as if it were UTC; NaN where there is no such day. */
 function asUtc(local: string): number {

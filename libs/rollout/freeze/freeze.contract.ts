@@ -1,4 +1,4 @@
-import { Flag, Id, ListOf, Text, Time, Whole } from '#http';
+import { Flag, Id, ListOf, pageViewOf, Text, Time, Whole } from '#http';
 import { effects } from '../lifecycle/plan.ts';
 import { LONGEST_SECONDS } from './freeze-window.ts';
 import { MOST_FREEZES } from './freeze.store.ts';
@@ -89,6 +89,20 @@ export class ExceptionView {
   @Text({ description: 'What the quorum signs, with purpose freeze.' })
   sign: string;
 
+  @Id()
+  rolloutId: string;
+
+  @Text({ description: 'Of the plan it is for; of no other.' })
+  digest: string;
+
+  @Text({ max: 2_000 })
+  reason: string;
+
+  @Id({ description: 'Who does not sign it.' })
+  askedBy: string;
+
   @Time()
   expiresAt: string;
 }
+
+export class ExceptionPage extends pageViewOf(ExceptionView) {}

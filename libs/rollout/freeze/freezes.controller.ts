@@ -1,8 +1,9 @@
-import { Body, Controller, Delete, Get, Param, Post, Put, Req } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Param, Post, Put, Query, Req } from '@nestjs/common';
 import { Access, type AccessRequest, callerOf } from '#access';
-import { Answers, IdPipe } from '#http';
+import { Answers, IdPipe, PageQuery } from '#http';
 import { RolloutFault } from '../rollout.faults.ts';
 import {
+  ExceptionPage,
   ExceptionRequest,
   ExceptionView,
   FreezeList,
@@ -56,6 +57,20 @@ export class FreezesController {
   })
   remove(@Req() request: AccessRequest, @Param('freezeId', IdPipe) freezeId: string): Promise<void> {
     return this.freezes.remove(callerOf(request), freezeId);
+  }
+
+  @Get(':freezeId/exceptions')
+  @Access({ permission: 'freeze:read', org: 'orgId' })
+  @Answers(ExceptionPage, {
+    faults: [RolloutFault.freeze_not_found],
+    description: 'The exceptions that were asked for, newest first.',
+  })
+  exceptions(
+    @Req() request: AccessRequest,
+    @Param('freezeId', IdPipe) freezeId: string,
+    @Query() query: PageQuery,
+  ): Promise<ExceptionPage> {
+    return this.freezes.exceptions(callerOf(request), freezeId, query);
   }
 
   @Post(':freezeId/exceptions')

@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
 import { Database, type OrgTx } from '#database';
-import { type Caller, Clock } from '#kernel';
+import { type Caller, Clock, type Page, pageOf, readPage } from '#kernel';
 import { planned } from '../lifecycle/moves.ts';
 import { lockRollout } from '../lifecycle/rollout.store.ts';
 import { found } from '../lifecycle/rollouts.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { humanOf } from '../signoff/human.ts';
+import { findTargets } from '../targets/target.store.ts';
 import type {
   ExceptionRequest,
   ExceptionView,
@@ -17,11 +18,16 @@ import type {
 } from './freeze.contract.ts';
 import {
   deleteFreeze,
+  type ExceptionRow,
+  findFreeze,
   type FreezeRow,
   type FreezeSettings,
   insertFreeze,
+  isClockWrong,
+  listExceptions,
   lockFreeze,
   readFreezes,
+  signedAs,
   storeException,
   updateFreeze,
 } from './freeze.store.ts';
@@ -45,6 +51,7 @@ export class Freezes {
 
   async create(caller: Caller, request: FreezeRequest): Promise<FreezeView> {
     return this.database.inOrg(caller, async (tx) => {
+      await requireTargets(tx, request.targets);
       const row = await insertFreeze(tx, request.name, settingsOf(request));
       if (!row) throw RolloutFault.freeze_exists({ errors: [{ path: 'name', message: 'is taken' }] });
       await this.#record(tx, caller, 'freeze.created', row);
@@ -56,6 +63,7 @@ export class Freezes {
   async change(caller: Caller, id: string, request: FreezeWindow): Promise<FreezeView> {
     return this.database.inOrg(caller, async (tx) => {
       await this.#idle(tx, id);
+      await requireTargets(tx, request.targets);
       const row = await updateFreeze(tx, id, settingsOf(request));
       if (!row) throw RolloutFault.freeze_not_found();
       await this.#record(tx, caller, 'freeze.updated', row);
@@ -86,7 +94,7 @@ export class Freezes {
     return this.database.inOrg(caller, async (tx) => {
       if (!(await lockFreeze(tx, freezeId))) throw RolloutFault.freeze_not_found();
       const row = planned(await found(lockRollout(tx, tx.orgId, request.rolloutId)));
-      const id = await storeException(tx, {
+      const id = await storeException(tx, this.clock.now(), {
         freezeId,
         rolloutId: row.id,
         digest: row.digest,
@@ -95,7 +103,7 @@ export class Freezes {
         expiresAt,
       });
       if (id === '') {
-        const message = 'was asked for, for this plan';
+        const message = 'was asked for, for this plan, and has not ended';
         throw RolloutFault.freeze_bad({ errors: [{ path: 'rolloutId', message }] });
       }
       await this.audit.append(tx, caller, {
@@ -107,14 +115,39 @@ export class Freezes {
           expiresAt: { to: expiresAt.toISOString() },
         },
       });
-      return { id, sign: `freeze:${id}`, expiresAt: expiresAt.toISOString() };
+      return exceptionView({
+        id,
+        freeze_id: freezeId,
+        rollout_id: row.id,
+        digest: row.digest,
+        reason: request.reason,
+        asked_by: humanOf(caller),
+        expires_at: expiresAt,
+      });
     });
+  }
+
+  /** What is asked for, so that whoever signs sees what. */
+  async exceptions(
+    caller: Caller,
+    freezeId: string,
+    query: { limit?: number; cursor?: string },
+  ): Promise<Page<ExceptionView>> {
+    const { limit, before } = readPage(query);
+    const rows = await this.database.inOrg(caller, async (tx) => {
+      if (!(await findFreeze(tx, freezeId))) throw RolloutFault.freeze_not_found();
+      return listExceptions(tx, freezeId, limit + 1, before);
+    });
+    return pageOf(rows, limit, exceptionView);
   }
 
   async #idle(tx: OrgTx, id: string): Promise<FreezeRow> {
     const row = await lockFreeze(tx, id);
     if (!row) throw RolloutFault.freeze_not_found();
-    if (freezeView(row, this.clock.now()).active) throw RolloutFault.freeze_active();
+    // Whose clock is wrong does not know whether it is in force.
+    const now = this.clock.now();
+    if (inForce(row, now.getTime()).active || (await isClockWrong(tx, now)))
+      throw RolloutFault.freeze_active();
     return row;
   }
 
@@ -139,6 +172,16 @@ export class Freezes {
       },
     });
   }
+}
+
+/** A freeze of what does not exist would hold nothing, and nobody would know. */
+async function requireTargets(tx: OrgTx, targets: readonly string[] = []): Promise<void> {
+  if (targets.length === 0) return;
+  const known = new Set((await findTargets(tx, tx.orgId, targets)).map(({ id }) => id));
+  const errors = targets.flatMap((id, n) =>
+    known.has(id) ? [] : [{ path: `targets[${n}]`, message: 'is no target' }],
+  );
+  if (errors.length > 0) throw RolloutFault.freeze_bad({ errors });
 }
 
 function settingsOf(request: FreezeWindow): FreezeSettings {
@@ -193,5 +236,17 @@ function freezeView(row: FreezeRow, now: Date): FreezeView {
     effects: row.effects,
     active,
     until: until === undefined ? null : new Date(until).toISOString(),
+  };
+}
+
+function exceptionView(row: ExceptionRow): ExceptionView {
+  return {
+    id: row.id,
+    sign: signedAs(row),
+    rolloutId: row.rollout_id,
+    digest: row.digest,
+    reason: row.reason,
+    askedBy: row.asked_by,
+    expiresAt: row.expires_at.toISOString(),
   };
 }

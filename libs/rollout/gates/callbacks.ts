@@ -8,6 +8,7 @@ import { isPlanned, readRollout } from '../lifecycle/rollout.store.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { CallbackRequest } from './gate.contract.ts';
 import { findHook, insertResult } from './gate.store.ts';
+import { SKEW_MS } from './gate.ts';
 import { SignedCallback } from './signed-callbacks.ts';
 
 /** How long ago a call-back may have been signed; beyond that its nonce need not be remembered to refuse it. */
@@ -31,8 +32,8 @@ export class Callbacks {
       // It may have been revoked since it was verified.
       if (!(await findHook(tx, hookId))) throw RolloutFault.callback_refused();
       const observedAt = new Date(request.observedAt);
-      if (Math.abs(this.clock.now().getTime() - observedAt.getTime()) > WINDOW_MS)
-        throw RolloutFault.callback_late();
+      const age = this.clock.now().getTime() - observedAt.getTime();
+      if (age > WINDOW_MS || age < -SKEW_MS) throw RolloutFault.callback_late();
       const row = await readRollout(tx, orgId, request.rolloutId);
       const gate =
         row && isPlanned(row)

@@ -12,8 +12,8 @@ import { RolloutFault } from '../rollout.faults.ts';
 import { personIn } from '../signoff/human.ts';
 import { readStanding } from '../signoff/person.store.ts';
 import { Standing } from '../signoff/standing.ts';
-import { allPass } from './gate.ts';
-import type { GateList, ManualRequest } from './gate.contract.ts';
+import { allPass, type GateResult } from './gate.ts';
+import type { GateList, GateView, ManualRequest } from './gate.contract.ts';
 import { insertResult } from './gate.store.ts';
 import { Gates } from './gates.ts';
 
@@ -51,10 +51,7 @@ export class GateResults {
     return this.database.inOrg(caller, async (tx) => {
       const row = planned(await found(readRollout(tx, tx.orgId, id)));
       const items = await this.gates.evaluate(tx, row);
-      return {
-        open: allPass(items),
-        items: items.map(({ until, ...rest }) => ({ ...rest, ...(until !== undefined && { until }) })),
-      };
+      return { open: allPass(items), items: items.map(gateView) };
     });
   }
 
@@ -156,6 +153,10 @@ export class GateResults {
       },
     });
   }
+}
+
+export function gateView({ until, ...rest }: GateResult): GateView {
+  return { ...rest, ...(until !== undefined && { until }) };
 }
 
 function ruleOf(row: PlannedRow, gate: string, kind: 'manual' | 'check'): GateRule {

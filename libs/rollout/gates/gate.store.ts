@@ -11,7 +11,10 @@ export interface ResultRow {
   readonly observed_at: Date;
 }
 
-/** The newest result of each gate for this very plan. */
+/**
+ * The newest result of each gate for this very plan, by when it was observed: a call-back that was held back on its way
+ * does not outweigh what was said after it. Of two of one moment the one that does not pass counts.
+ */
 export async function latestResults(
   tx: AnyTx,
   orgId: string,
@@ -20,7 +23,7 @@ export async function latestResults(
 ): Promise<ResultRow[]> {
   return tx.query<ResultRow>(
     `SELECT DISTINCT ON (gate) gate, verdict, source, recorded_by, hook_id, observed_at FROM rollout_gate_results
-      WHERE org_id = $1 AND rollout_id = $2 AND digest = $3 ORDER BY gate, id DESC LIMIT 100`,
+      WHERE org_id = $1 AND rollout_id = $2 AND digest = $3 ORDER BY gate, observed_at DESC, verdict = 'pass', id DESC LIMIT 100`,
     [orgId, rolloutId, digest],
   );
 }

@@ -3,19 +3,25 @@ import type { OrgTx } from '#database';
 import { Clock } from '#kernel';
 import { BACKUP, REHEARSAL } from '../evidence/statement.ts';
 import { evidenceOf, type EvidenceRow, newestFacts } from '../evidence/evidence.store.ts';
-import { clockSkew, type FreezeRow, readExceptions, readFreezes } from '../freeze/freeze.store.ts';
+import {
+  type FreezeRow,
+  isClockWrong,
+  readExceptions,
+  readFreezes,
+  signedAs,
+} from '../freeze/freeze.store.ts';
 import { inForce } from '../freeze/freezes.ts';
 import { isIrreversible } from '../lifecycle/plan.ts';
-import type { AnyTx, PlannedRow } from '../lifecycle/rollout.store.ts';
+import { type AnyTx, authorsOf, type PlannedRow } from '../lifecycle/rollout.store.ts';
 import type { GateRule } from '../policy/policy-rules.ts';
-import { riskBlocks } from '../risk/risk-level.ts';
+import { mayAccept, riskBlocks } from '../risk/risk-level.ts';
 import { risksOf } from '../risk/risk.store.ts';
-import { hexOf, type Stand, Standing } from '../signoff/standing.ts';
+import { hexOf, maySign, type Stand, Standing } from '../signoff/standing.ts';
 import { commitSubject, isGiteas, judgeFacts } from '../sources/facts.ts';
 import { standingOfSource } from '../sources/source-standing.ts';
 import { findTargets } from '../targets/target.store.ts';
-import { type GateResult, judge, SKEW_MS } from './gate.ts';
-import { latestResults, revokedHooks } from './gate.store.ts';
+import { type GateResult, judge } from './gate.ts';
+import { latestResults, type ResultRow, revokedHooks } from './gate.store.ts';
 import { Postures } from './postures.ts';
 
 type Judged = Pick<GateResult, 'verdict' | 'reason' | 'until'>;
@@ -49,7 +55,7 @@ export class Gates {
     const always: [string, (at: Looking) => Promise<Judged>][] = [
       ['sign_off', signOff],
       ['freeze', freeze],
-      ['residual_risk', residualRisk],
+      ['residual_risk', (at) => this.#residualRisk(at)],
       ...(isIrreversible(row.plan)
         ? ([
             ['backup', backup],
@@ -75,6 +81,11 @@ export class Gates {
     return freeze({ tx, row, stand, now: this.clock.now().getTime() });
   }
 
+  /** The backup alone, as before irreversible steps. */
+  async backup(tx: AnyTx, row: PlannedRow, stand: Stand): Promise<Judged> {
+    return backup({ tx, row, stand, now: this.clock.now().getTime() });
+  }
+
   async #look(tx: OrgTx, looking: Looking, rule: GateRule): Promise<Judged> {
     switch (rule.kind) {
       case 'evidence':
@@ -83,11 +94,54 @@ export class Gates {
         return evidence(looking, REHEARSAL, looking.row.recovery_digest, rule.maxAgeSeconds);
       case 'posture':
         return this.#posture(tx, looking);
+      case 'manual':
+        return this.#manual(looking, rule);
       case 'check':
       case 'external':
-      case 'manual':
         return recorded(looking, rule);
     }
+  }
+
+  /** An acceptance holds while who gave it still outranks the risk, and is neither its author nor the change's. */
+  async #residualRisk({ tx, row, now }: Looking): Promise<Judged> {
+    const risks = await risksOf(tx, row.org_id, row.id);
+    const people = risks.flatMap(({ accepted_by: by, raised_by: raised }) => (by ? [by, raised] : []));
+    const { accounts, personOf } = await this.standing.among(tx, row.org_id, [...authorsOf(row), ...people]);
+    for (const risk of risks) {
+      const by = risk.accepted_by ?? '';
+      const account = accounts.get(by);
+      const own = [...authorsOf(row), risk.raised_by].some((id) => personOf(id) === personOf(by));
+      const reason = riskBlocks(
+        {
+          level: risk.level,
+          treatment: risk.treatment,
+          acceptedUntil: risk.valid_until?.getTime(),
+          authority: account?.active === true && mayAccept(account.built_in, risk.level) && !own,
+          otherDigest: risk.accepted_digest !== row.digest,
+          closed: risk.closed_at !== null,
+        },
+        now,
+      );
+      if (reason !== undefined) return fails(reason);
+    }
+    return { ...PASS, reason: 'risks_accepted' };
+  }
+
+  /** What a person said passes while they may still say it. */
+  async #manual(looking: Looking, rule: GateRule): Promise<Judged> {
+    const { tx, row } = looking;
+    const judged = await recorded(looking, rule);
+    if (judged.verdict !== 'pass') return judged;
+    const said = await resultOf(looking, rule);
+    const userId = said?.recorded_by.replace(/^user:/, '') ?? '';
+    const { accounts, personOf } = await this.standing.among(tx, row.org_id, [...authorsOf(row), userId]);
+    const account = accounts.get(userId);
+    const able =
+      account !== undefined &&
+      maySign(account) &&
+      (rule.role === undefined || account.role_name === rule.role) &&
+      !authorsOf(row).map(personOf).includes(personOf(userId));
+    return able ? judged : { verdict: 'inconclusive', reason: 'no_longer_theirs' };
   }
 
   async #posture(tx: OrgTx, { row, now }: Looking): Promise<Judged> {
@@ -97,7 +151,8 @@ export class Gates {
       row.plan.targets.map(({ id }) => id),
     );
     const surfaces = targets.flatMap(({ surface_id: id }) => id ?? []);
-    if (surfaces.length === 0) return { verdict: 'inconclusive', reason: 'no_surface' };
+    // Of a target without a surface nothing is projected, so nobody knows that it is ready.
+    if (surfaces.length < row.plan.targets.length) return { verdict: 'inconclusive', reason: 'no_surface' };
     let until = Infinity;
     for (const id of surfaces) {
       const posture = await this.postures.of(tx, id);
@@ -113,24 +168,23 @@ export class Gates {
 async function signOff({ row, stand }: Looking): Promise<Judged> {
   const { rules } = row.plan.policy;
   const quorum = isIrreversible(row.plan) ? rules.irreversibleQuorum : rules.quorum;
-  if (stand.denials >= (rules.consensus ? 1 : rules.denials)) return fails('denied');
+  if (stand.denied) return fails('denied');
   return stand.isMet(quorum, 'change', row.digest)
     ? { verdict: 'pass', reason: 'quorum_met' }
     : fails('quorum_not_met');
 }
 
 async function freeze({ tx, row, stand, now }: Looking): Promise<Judged> {
-  const skew = await clockSkew(tx, new Date(now));
   // A clock that is wrong knows nothing of calendars.
-  if (!(Math.abs(skew) <= SKEW_MS)) return { verdict: 'inconclusive', reason: 'clock_skew' };
-  const exceptions = await readExceptions(tx, row.org_id, row.id, row.digest);
+  if (await isClockWrong(tx, new Date(now))) return { verdict: 'inconclusive', reason: 'clock_skew' };
+  const plan = { rolloutId: row.id, digest: row.digest, now: new Date(now) };
+  const exceptions = await readExceptions(tx, row.org_id, plan);
   for (const one of await readFreezes(tx, row.org_id)) {
     if (!concerns(one, row) || !inForce(one, now).active) continue;
     const excepted = exceptions.some(
       (exception) =>
         exception.freeze_id === one.id &&
-        exception.expires_at.getTime() > now &&
-        stand.isMet(row.plan.policy.rules.freezeQuorum, 'freeze', `freeze:${exception.id}`),
+        stand.isMet(row.plan.policy.rules.freezeQuorum, 'freeze', signedAs(exception)),
     );
     if (!excepted) return fails('frozen');
   }
@@ -145,23 +199,6 @@ function concerns({ target_ids: ids, environments, effects }: FreezeRow, { plan 
     (environments.length === 0 || environments.includes(plan.environment)) &&
     (effects.length === 0 || steps.some(({ effect }) => effects.includes(effect)))
   );
-}
-
-async function residualRisk({ tx, row, now }: Looking): Promise<Judged> {
-  for (const risk of await risksOf(tx, row.org_id, row.id)) {
-    const reason = riskBlocks(
-      {
-        level: risk.level,
-        treatment: risk.treatment,
-        acceptedUntil: risk.valid_until?.getTime(),
-        otherDigest: risk.accepted_digest !== row.digest,
-        closed: risk.closed_at !== null,
-      },
-      now,
-    );
-    if (reason !== undefined) return fails(reason);
-  }
-  return { ...PASS, reason: 'risks_accepted' };
 }
 
 const backup = (looking: Looking): Promise<Judged> =>
@@ -218,9 +255,9 @@ const observed = ({ result, observed_at: at, expires_at: expires }: EvidenceRow)
   expiresAt: expires?.getTime(),
 });
 
-async function recorded({ tx, row, now }: Looking, rule: GateRule): Promise<Judged> {
-  const results = await latestResults(tx, row.org_id, row.id, row.digest);
-  const found = results.find(({ gate, source }) => gate === rule.name && source === rule.kind);
+async function recorded(looking: Looking, rule: GateRule): Promise<Judged> {
+  const { tx, row, now } = looking;
+  const found = await resultOf(looking, rule);
   if (found?.source === 'external') {
     const hook = found.hook_id ?? '';
     const revoked = await revokedHooks(tx, row.org_id, [hook]);
@@ -232,4 +269,10 @@ async function recorded({ tx, row, now }: Looking, rule: GateRule): Promise<Judg
     now,
     rule.maxAgeSeconds * 1000,
   );
+}
+
+/** The newest that was recorded for this gate and this very plan. */
+async function resultOf({ tx, row }: Looking, { name, kind }: GateRule): Promise<ResultRow | undefined> {
+  const results = await latestResults(tx, row.org_id, row.id, row.digest);
+  return results.find(({ gate, source }) => gate === name && source === kind);
 }

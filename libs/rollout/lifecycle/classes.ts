@@ -1,4 +1,5 @@
-import type { Effect, PlannedStep } from './plan.ts';
+import { RolloutFault } from '../rollout.faults.ts';
+import type { Effect, Plan, PlannedStep } from './plan.ts';
 
 /**
  * What is never automated unconditionally. Two classes of steps are none of a rollout's business at all: no gate,
@@ -14,6 +15,25 @@ export function forbiddenClass(step: Pick<PlannedStep, 'effect' | 'irreversible'
   };
   if (step.effect === 'host_destruction' && !step.irreversible) return 'destruction_unmarked';
   return never[step.effect];
+}
+
+const FAULTS: Readonly<Record<Forbidden, () => Error>> = {
+  secret_provisioning: () => RolloutFault.forbidden_secret_provisioning(),
+  business_action: () => RolloutFault.forbidden_business_action(),
+  destruction_unmarked: () => RolloutFault.forbidden_destruction(),
+};
+
+/** Faults: `rollout.forbidden_*`. */
+export function requireAllowed(steps: readonly Pick<PlannedStep, 'effect' | 'irreversible'>[]): void {
+  for (const step of steps) {
+    const forbidden = forbiddenClass(step);
+    if (forbidden) throw FAULTS[forbidden]();
+  }
+}
+
+/** Everything that a plan does, checks and the way back too. */
+export function stepsOf(plan: Pick<Plan, 'steps' | 'waves' | 'recovery'>): PlannedStep[] {
+  return [...plan.steps, ...plan.waves.flatMap(({ checks }) => checks), ...plan.recovery.steps];
 }
 
 const RANK: Readonly<Record<Effect, number>> = {

@@ -54,6 +54,14 @@ export interface PlannedRecovery {
   readonly windowSeconds: number;
 }
 
+/** A secret that steps use: which value, and never the value. */
+export interface PlannedSecret {
+  readonly path: string;
+  readonly version: number;
+  /** RFC 3339: when that version was written. A secret that was destroyed and made anew begins at 1 again. */
+  readonly createdAt: string;
+}
+
 /** The commit that a plan is of, and where Gitea had it. */
 export interface PlannedSource {
   readonly giteaHookId: string;
@@ -72,8 +80,7 @@ export interface Plan {
   readonly targets: readonly PlannedTarget[];
   readonly steps: readonly PlannedStep[];
   readonly artifacts: readonly { readonly name: string; readonly digest: string }[];
-  /** By path and version; never a value. */
-  readonly secrets: readonly { readonly path: string; readonly version: number }[];
+  readonly secrets: readonly PlannedSecret[];
   readonly waves: readonly PlannedWave[];
   readonly recovery: PlannedRecovery;
   readonly policy: { readonly id: string; readonly rules: PolicyRules };
@@ -99,8 +106,15 @@ export function recoveryDigest(plan: Plan): string {
   return digestOf({ steps: plan.steps, recovery: plan.recovery });
 }
 
-export const isIrreversible = (plan: Plan): boolean =>
-  plan.steps.some(({ irreversible }) => irreversible) || plan.recovery.kind === 'irreversible';
+/** Whether anything of it cannot be taken back: a step, the way back itself, or that there is none. */
+export const isIrreversible = (plan: Pick<Plan, 'steps' | 'waves' | 'recovery'>): boolean =>
+  plan.recovery.kind === 'irreversible' ||
+  hasIrreversible(plan.steps) ||
+  plan.waves.some(({ checks }) => hasIrreversible(checks)) ||
+  hasIrreversible(plan.recovery.steps);
+
+export const hasIrreversible = (steps: readonly Pick<PlannedStep, 'irreversible'>[]): boolean =>
+  steps.some(({ irreversible }) => irreversible);
 
 /** What a person must type to let irreversible steps run. */
 export function confirmationFor(title: string, digest: string): string {

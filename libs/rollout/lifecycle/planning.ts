@@ -1,19 +1,22 @@
 import { Injectable } from '@nestjs/common';
-import { type Caller, Clock, type InputError, type Json } from '#kernel';
+import { type Caller, Clock, Fault, type InputError, type Json } from '#kernel';
 import { Database } from '#database';
+import { SecretStore } from '#secrets';
 import { StepRunner } from '../apply/step-runner.ts';
 import { waveFaults } from '../apply/waves.ts';
+import { Postures } from '../gates/postures.ts';
 import { readPolicy } from '../policy/policy.store.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { humanOf } from '../signoff/human.ts';
 import { namedSource, type SourceStanding, standingOfSource } from '../sources/source-standing.ts';
 import { findTargets } from '../targets/target.store.ts';
 import { liveState } from '../targets/targets.ts';
-import { type Forbidden, forbiddenClass, graver } from './classes.ts';
+import { graver, requireAllowed, stepsOf } from './classes.ts';
 import { type By, Moves, nextState } from './moves.ts';
 import {
   type Effect,
   type Plan,
+  type PlannedSecret,
   type PlannedSource,
   type PlannedStep,
   type PlannedTarget,
@@ -27,16 +30,15 @@ import {
   boundTo,
   lockRollout,
   type PlannedRow,
-  readSecretVersions,
   type RolloutRow,
   storePlan,
 } from './rollout.store.ts';
 
-const FORBIDDEN: Readonly<Record<Forbidden, () => Error>> = {
-  secret_provisioning: () => RolloutFault.forbidden_secret_provisioning(),
-  business_action: () => RolloutFault.forbidden_business_action(),
-  destruction_unmarked: () => RolloutFault.forbidden_destruction(),
-};
+/** Where what is there differs from what was sealed; `unread` where that is not known, and was not known otherwise. */
+export interface Difference {
+  readonly what: string;
+  readonly unread: boolean;
+}
 
 /** Makes plans and seals them, and tells whether what was sealed is still what is there. */
 @Injectable()
@@ -45,12 +47,15 @@ export class Planning {
     private readonly database: Database,
     private readonly moves: Moves,
     private readonly runner: StepRunner,
+    private readonly secrets: SecretStore,
+    private readonly postures: Postures,
     private readonly clock: Clock,
   ) {}
 
   /**
    * Seals a plan. The same plan again changes nothing, so that its sign-offs stay; another one voids them. Faults:
-   * `rollout.bad_plan`, `rollout.unknown_command`, `rollout.forbidden_*`, `rollout.wrong_state`.
+   * `rollout.bad_plan`, `rollout.unknown_command`, `rollout.forbidden_*`, `rollout.wrong_state`,
+   * `secrets.unavailable`, `secrets.store_refused`.
    */
   async plan(caller: Caller, id: string, request: PlanRequest): Promise<RolloutRow> {
     return this.database.inOrg(caller, async (tx) => {
@@ -101,32 +106,33 @@ export class Planning {
   }
 
   /**
-   * Where what is there differs from what was sealed: `source`, `target:<id>`, `secret:<path>`, `policy`, `command:<name>`. What
-   * cannot be read, or was seen too long ago, differs. `targets`: those that nothing was done to yet.
+   * Where what is there differs from what was sealed: `source`, `target:<id>`, `secret:<path>`, `policy`, `command:<name>`,
+   * `digest`. What cannot be read, or was seen too long ago, differs. `targets`: those that nothing was done to yet.
    */
-  async differences(tx: AnyTx, row: PlannedRow, targets?: readonly string[]): Promise<string[]> {
+  async differences(tx: AnyTx, row: PlannedRow, targets?: readonly string[]): Promise<Difference[]> {
     const { plan } = row;
-    const found: string[] = [];
+    const found = new Map<string, boolean>();
+    const differs = (what: string, unread = false): void => void found.set(what, unread);
     const standing = await this.source(tx, row);
-    if (standing !== undefined && standing.verdict !== 'pass') found.push('source');
+    if (standing !== undefined && standing.verdict !== 'pass') differs('source', standing.verdict !== 'fail');
     const compared = plan.targets.filter(({ id }) => targets === undefined || targets.includes(id));
-    const live = await this.#liveTargets(
+    const rows = await findTargets(
       tx,
       row.org_id,
       compared.map(({ id }) => id),
     );
+    const now = this.clock.now();
     for (const target of compared) {
-      const now = live.get(target.id);
-      if (now === undefined || now.state !== target.state || now.version !== target.version)
-        found.push(`target:${target.id}`);
+      const live = rows.find(({ id }) => id === target.id);
+      const isOther = live?.state !== target.state || live.version !== target.version;
+      if (isOther || liveState(live, now) === undefined) differs(`target:${target.id}`, !isOther);
     }
-    const versions = await this.#secrets(
-      tx,
-      row.org_id,
-      plan.secrets.map(({ path }) => path),
-    );
-    for (const { path, version } of plan.secrets)
-      if (versions.get(path) !== version) found.push(`secret:${path}`);
+    const newest = await this.#readable(tx, row);
+    for (const { path, version, createdAt } of plan.secrets) {
+      const read = newest?.get(path);
+      if (read?.version !== version || read.createdAt !== createdAt)
+        differs(`secret:${path}`, newest === undefined);
+    }
     const policy = await readPolicy(tx, row.org_id, plan.policy.id);
     const rules = JSON.stringify(policy?.rules ?? null);
     const livePlan = {
@@ -134,13 +140,13 @@ export class Planning {
       policy: { ...plan.policy, rules: JSON.parse(rules) as Plan['policy']['rules'] },
     };
     if (policy === undefined || subjectDigest(row.org_id, livePlan) !== subjectDigest(row.org_id, plan))
-      found.push('policy');
-    for (const step of [...plan.steps, ...plan.recovery.steps]) {
-      if (this.runner.command(step.command)?.version !== step.version) found.push(`command:${step.command}`);
+      differs('policy');
+    for (const step of stepsOf(plan)) {
+      if (this.runner.command(step.command)?.version !== step.version) differs(`command:${step.command}`);
     }
     // The row itself may have been altered behind the product's back.
-    if (subjectDigest(row.org_id, plan) !== row.digest) found.push('digest');
-    return [...new Set(found)];
+    if (subjectDigest(row.org_id, plan) !== row.digest) differs('digest');
+    return [...found].map(([what, unread]) => ({ what, unread }));
   }
 
   async #liveTargets(tx: AnyTx, orgId: string, ids: readonly string[]): Promise<Map<string, PlannedTarget>> {
@@ -155,10 +161,32 @@ export class Planning {
     );
   }
 
-  async #secrets(tx: AnyTx, orgId: string, paths: readonly string[]): Promise<Map<string, number>> {
+  /** Undefined where a store that lies elsewhere does not answer: not known, and so not what was signed. */
+  async #readable(
+    tx: AnyTx,
+    { org_id: orgId, plan }: PlannedRow,
+  ): Promise<Map<string, PlannedSecret> | undefined> {
+    try {
+      return await this.#secrets(
+        tx,
+        orgId,
+        plan.secrets.map(({ path }) => path),
+      );
+    } catch (error) {
+      if (error instanceof Fault && error.kind === 'unavailable') return undefined;
+      throw error;
+    }
+  }
+
+  async #secrets(tx: AnyTx, orgId: string, paths: readonly string[]): Promise<Map<string, PlannedSecret>> {
     if (paths.length === 0) return new Map();
-    const rows = await readSecretVersions(tx, orgId, paths);
-    return new Map(rows.map(({ path, version }) => [path, version]));
+    const newest = await this.secrets.newest(tx, orgId, paths);
+    return new Map(
+      [...newest].map(([path, { version, createdAt }]) => [
+        path,
+        { path, version, createdAt: createdAt.toISOString() },
+      ]),
+    );
   }
 
   async #planOf(tx: AnyTx, row: RolloutRow, request: PlanRequest): Promise<Plan> {
@@ -166,8 +194,9 @@ export class Planning {
     if (!policy) throw RolloutFault.policy_not_found();
     const live = await this.#liveTargets(tx, row.org_id, request.targets);
     const paths = [...new Set(request.secrets ?? [])];
-    const versions = await this.#secrets(tx, row.org_id, paths);
-    const errors = faultsOf(request, live, versions);
+    const newest = await this.#secrets(tx, row.org_id, paths);
+    const errors = faultsOf(request, live, newest);
+    errors.push(...(await this.#surfaceFaults(tx, row.org_id, request.targets)));
     const source = await this.#sourceOf(tx, row, request.source, errors);
     const read = (steps: readonly StepField[], at: string): PlannedStep[] =>
       steps.map((step, index) => this.#step(step, `${at}[${index}]`, errors));
@@ -177,7 +206,7 @@ export class Planning {
       targets: [...new Set(request.targets)].flatMap((id) => live.get(id) ?? []),
       steps: read(request.steps, 'steps'),
       artifacts: (request.artifacts ?? []).map(({ name, digest }) => ({ name, digest })),
-      secrets: paths.map((path) => ({ path, version: versions.get(path) ?? 0 })),
+      secrets: paths.flatMap((path) => newest.get(path) ?? []),
       waves: (request.waves ?? [{ targets: request.targets }]).map((wave, index) => ({
         targets: [...wave.targets],
         bakeSeconds: wave.bakeSeconds ?? 0,
@@ -197,6 +226,19 @@ export class Planning {
           errors.push({ path: `waves[${index}].checks`, message: 'must change nothing' });
     if (errors.length > 0) throw RolloutFault.bad_plan({ errors });
     return plan;
+  }
+
+  /** A surface that is not there will never be ready: said now, not at the gate. */
+  async #surfaceFaults(tx: AnyTx, orgId: string, targets: readonly string[]): Promise<InputError[]> {
+    const rows = await findTargets(tx, orgId, targets);
+    const named = new Map(rows.flatMap(({ id, surface_id: surface }) => (surface ? [[id, surface]] : [])));
+    const existing = await this.postures.existing(tx, orgId, [...named.values()]);
+    return targets.flatMap((id, index) => {
+      const surface = named.get(id);
+      return surface === undefined || existing.has(surface)
+        ? []
+        : [{ path: `targets[${index}]`, message: `is of the surface ${surface}, which is not there` }];
+    });
   }
 
   /** The commit that is asked for, or that the rollout is of already. */
@@ -243,8 +285,7 @@ export class Planning {
       idempotent: command.idempotent && (field.idempotent ?? true),
       irreversible: field.irreversible ?? false,
     };
-    const forbidden = forbiddenClass(step);
-    if (forbidden) throw FORBIDDEN[forbidden]();
+    requireAllowed([step]);
     return step;
   }
 }
@@ -254,7 +295,7 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/;
 function faultsOf(
   request: PlanRequest,
   live: ReadonlyMap<string, PlannedTarget>,
-  versions: ReadonlyMap<string, number>,
+  newest: ReadonlyMap<string, PlannedSecret>,
 ): InputError[] {
   const errors: InputError[] = [];
   for (const [index, id] of request.targets.entries()) {
@@ -262,7 +303,7 @@ function faultsOf(
       errors.push({ path: `targets[${index}]`, message: 'is no target whose state is known now' });
   }
   for (const [index, path] of (request.secrets ?? []).entries()) {
-    if (!versions.has(path))
+    if (!newest.has(path))
       errors.push({ path: `secrets[${index}]`, message: 'is no secret that can be read' });
   }
   for (const [index, { digest }] of (request.artifacts ?? []).entries()) {

@@ -1,7 +1,7 @@
 import type { OrgTx, SystemTx } from '#database';
 import { newId } from '#kernel';
 import type { Plan, PlannedSource } from './plan.ts';
-import type { State } from './state.ts';
+import { gated, type State } from './state.ts';
 
 export type AnyTx = OrgTx | SystemTx;
 
@@ -33,6 +33,8 @@ export interface RolloutRow {
   readonly expires_at: Date | null;
   readonly supersedes: string | null;
   readonly job_id: string | null;
+  /** What a rollback takes back; null where that is everything that was touched. */
+  readonly recovery_targets: string[] | null;
   readonly created_at: Date;
   readonly updated_at: Date;
 }
@@ -103,7 +105,7 @@ export async function lockRollout(tx: AnyTx, orgId: string, id: string): Promise
 
 /** A plan may be large, and a list shows none. */
 const LISTED = `org_id, id, title, description, state, reason, author_id, policy_id, digest, recovery_digest,
-  confirmed_digest, executor_id, verifier_id, begun_at, completed_at, expires_at, supersedes, job_id, created_at,
+  confirmed_digest, executor_id, verifier_id, begun_at, completed_at, expires_at, supersedes, job_id, recovery_targets, created_at,
   updated_at, planner_id, template_id, source_hook_id, source_repository, source_ref, source_commit, source_gone_at`;
 
 export async function readRollouts(
@@ -115,6 +117,20 @@ export async function readRollouts(
       WHERE org_id = $1 AND ($2::uuid IS NULL OR id < $2) AND ($3::text IS NULL OR state = $3)
       ORDER BY id DESC LIMIT $4`,
     [tx.orgId, query.before, query.state, query.limit],
+  );
+}
+
+/** With their plans: those whose gates will be asked again, newest first. Of one policy where it is named. */
+export async function readGated(
+  tx: OrgTx,
+  query: { limit: number; before: string | undefined; policyId: string | undefined },
+): Promise<RolloutRow[]> {
+  return tx.query<RolloutRow>(
+    `SELECT * FROM rollouts
+      WHERE org_id = $1 AND state = ANY($2) AND digest IS NOT NULL AND ($3::uuid IS NULL OR id < $3)
+        AND ($4::uuid IS NULL OR policy_id = $4)
+      ORDER BY id DESC LIMIT $5`,
+    [tx.orgId, gated, query.before, query.policyId, query.limit],
   );
 }
 
@@ -177,6 +193,18 @@ export async function storeJob(tx: AnyTx, orgId: string, id: string, jobId: stri
   await tx.query('UPDATE rollouts SET job_id = $3 WHERE org_id = $1 AND id = $2', [orgId, id, jobId]);
 }
 
+export async function storeRecoveryTargets(
+  tx: OrgTx,
+  id: string,
+  targets: readonly string[] | null,
+): Promise<void> {
+  await tx.query('UPDATE rollouts SET recovery_targets = $3 WHERE org_id = $1 AND id = $2', [
+    tx.orgId,
+    id,
+    targets,
+  ]);
+}
+
 export async function storeState(
   tx: AnyTx,
   row: RolloutRow,
@@ -227,24 +255,22 @@ export async function readMoves(tx: OrgTx, id: string, limit: number): Promise<M
   );
 }
 
+/** The move that brought it into the state that it is in, and when. */
+export async function readLastMove(
+  tx: AnyTx,
+  { org_id: orgId, id }: RolloutRow,
+): Promise<Pick<MoveRow, 'move' | 'at'> | undefined> {
+  return tx.one<Pick<MoveRow, 'move' | 'at'>>(
+    'SELECT move, at FROM rollout_moves WHERE org_id = $1 AND rollout_id = $2 ORDER BY id DESC LIMIT 1',
+    [orgId, id],
+  );
+}
+
 /** Those whose review or approval has ended by itself, locked. */
 export async function lockExpired(tx: SystemTx, now: Date, limit: number): Promise<RolloutRow[]> {
   return tx.query<RolloutRow>(
     `SELECT * FROM rollouts WHERE state IN ('in_review', 'approved', 'armed') AND expires_at <= $1
       ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED`,
     [now, limit],
-  );
-}
-
-/** The versions of secrets by path; those that are not there, or deleted, are missing. */
-export async function readSecretVersions(
-  tx: AnyTx,
-  orgId: string,
-  paths: readonly string[],
-): Promise<{ path: string; version: number }[]> {
-  return tx.query<{ path: string; version: number }>(
-    `SELECT path, current_version AS version FROM secrets
-      WHERE org_id = $1 AND path = ANY($2) AND deleted_at IS NULL`,
-    [orgId, paths],
   );
 }

@@ -1,6 +1,7 @@
 import { Body, Controller, Get, Header, Param, Post, Put, Query, Req } from '@nestjs/common';
 import { Access, type AccessRequest, callerOf } from '#access';
 import { Answers, IdPipe } from '#http';
+import { SecretFault } from '#secrets';
 import { Reports } from '../report/report.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { SignOffList, SignOffRequest } from '../signoff/signoff.contract.ts';
@@ -68,6 +69,8 @@ export class RolloutsController {
       RolloutFault.forbidden_secret_provisioning,
       RolloutFault.forbidden_business_action,
       RolloutFault.forbidden_destruction,
+      SecretFault.unavailable,
+      SecretFault.store_refused,
     ],
     description: 'Seal a plan. Another plan voids the sign-offs; the same one keeps them.',
   })

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ended, type Fact, move, type MoveName, moves, type State, states } from './state.ts';
+import { ended, type Fact, gated, move, type MoveName, moves, type State, states } from './state.ts';
 
 const names = Object.keys(moves) as MoveName[];
 const allFacts = [...new Set(names.flatMap((name) => moves[name].needs))];
@@ -114,5 +114,58 @@ describe('the states of a rollout', () => {
       refused: 'fact',
       missing: ['not_begun'],
     });
+  });
+
+  it('are connected by these moves and no other, each with what must be true', () => {
+    const drawn = names
+      .flatMap((name) => {
+        const { from, to, needs } = moves[name];
+        return from.map((state) => `${state} -> ${to}: ${[...needs].sort().join(', ')}`);
+      })
+      .sort();
+    expect(drawn).toEqual(
+      [
+        ...['draft', 'planned', 'in_review', 'approved', 'armed', 'suspended'].flatMap((state) => [
+          `${state} -> planned: not_begun, plan_sealed`,
+          `${state} -> withdrawn: not_begun`,
+          `${state} -> superseded: not_begun`,
+        ]),
+        'planned -> in_review: not_begun, plan_sealed',
+        'in_review -> approved: plan_sealed, quorum_met',
+        ...['in_review', 'approved', 'armed'].flatMap((state) => [
+          `${state} -> rejected: denied, not_begun`,
+          `${state} -> expired: not_begun`,
+        ]),
+        'approved -> armed: gates_pass, plan_sealed, quorum_met, unchanged',
+        'armed -> executing: gates_pass, plan_sealed, quorum_met, targets_locked, unchanged',
+        ...['planned', 'in_review', 'approved', 'armed'].map(
+          (state) => `${state} -> executing: break_glass, plan_sealed, targets_locked, unchanged`,
+        ),
+        'approved -> suspended: not_begun',
+        'armed -> suspended: not_begun',
+        'executing -> suspended: begun',
+        'suspended -> executing: begun, gates_pass, quorum_met',
+        'suspended -> executing: begun, break_glass',
+        'executing -> verifying: begun, steps_done',
+        'verifying -> completed: verified',
+        ...['executing', 'suspended', 'verifying', 'rolling_back'].map(
+          (state) => `${state} -> failed_needs_operator: begun`,
+        ),
+        'failed_needs_operator -> executing: begun, gates_pass, operator_answered, quorum_met',
+        'failed_needs_operator -> executing: begun, break_glass, operator_answered',
+        ...['executing', 'suspended', 'verifying', 'completed', 'failed_needs_operator'].map(
+          (state) => `${state} -> rolling_back: begun, recovery_known`,
+        ),
+        'failed_needs_operator -> superseded: begun, operator_answered',
+        'rolling_back -> rolled_back: recovery_done',
+      ].sort(),
+    );
+  });
+
+  it('ask their gates again wherever they may still be carried out', () => {
+    const asking = names.filter((name) => moves[name].to === 'executing' || moves[name].to === 'armed');
+    const from = new Set<State>(asking.flatMap((name) => [...moves[name].from]));
+    for (const state of [...from, 'executing'] as State[]) expect(gated).toContain(state);
+    for (const state of [...ended, 'draft', 'completed'] as State[]) expect(gated).not.toContain(state);
   });
 });

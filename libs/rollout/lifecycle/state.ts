@@ -111,6 +111,17 @@ export const moves: Readonly<Record<MoveName, Move>> = table;
 /** Nothing leads out of these. */
 export const ended: readonly State[] = ['rejected', 'withdrawn', 'expired', 'superseded', 'rolled_back'];
 
+/** From these something leads on that asks the gates. */
+export const gated: readonly State[] = [
+  'planned',
+  'in_review',
+  'approved',
+  'armed',
+  'suspended',
+  'executing',
+  'failed_needs_operator',
+];
+
 export type Outcome =
   | { readonly to: State }
   | { readonly refused: 'state' }

@@ -4,6 +4,8 @@ import { Answers, IdPipe, PageQuery } from '#http';
 import { Hooks } from '../gates/hooks.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { Persons } from '../signoff/persons.ts';
+import { DryRunPage, DryRunQuery } from './dry-run.contract.ts';
+import { DryRun } from './dry-run.ts';
 import { RolloutPolicies } from './rollout-policies.ts';
 import {
   HookPage,
@@ -18,7 +20,10 @@ import {
 
 @Controller('api/v1/orgs/:orgId/rollout-policies')
 export class RolloutPoliciesController {
-  constructor(private readonly policies: RolloutPolicies) {}
+  constructor(
+    private readonly policies: RolloutPolicies,
+    private readonly dryRuns: DryRun,
+  ) {}
 
   @Get()
   @Access({ permission: 'rollout:read', org: 'orgId' })
@@ -36,6 +41,21 @@ export class RolloutPoliciesController {
   })
   create(@Req() request: AccessRequest, @Body() body: RolloutPolicyRequest): Promise<RolloutPolicyView> {
     return this.policies.create(callerOf(request), body);
+  }
+
+  @Post('dry-run')
+  @Access({ permission: 'rollout:policy', org: 'orgId' })
+  @Answers(DryRunPage, {
+    faults: [RolloutFault.bad_policy],
+    description:
+      'What a policy would change for every rollout that is open: the gates as they are, and as they would be. Nothing is written.',
+  })
+  dryRun(
+    @Req() request: AccessRequest,
+    @Body() body: RolloutPolicyRequest,
+    @Query() query: DryRunQuery,
+  ): Promise<DryRunPage> {
+    return this.dryRuns.of(callerOf(request), body, query);
   }
 
   @Get(':policyId')

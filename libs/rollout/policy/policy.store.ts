@@ -64,3 +64,8 @@ export async function updatePolicy(
     [tx.orgId, id, name, JSON.stringify(rules)],
   );
 }
+
+/** From now on the database refuses whatever this transaction would write. */
+export async function forbidWrites(tx: OrgTx): Promise<void> {
+  await tx.query('SET TRANSACTION READ ONLY');
+}

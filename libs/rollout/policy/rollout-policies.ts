@@ -41,7 +41,7 @@ export class RolloutPolicies {
   }
 
   async create(caller: Caller, request: RolloutPolicyRequest): Promise<RolloutPolicyView> {
-    const rules = this.#rulesOf(request);
+    const rules = this.rulesOf(request);
     return this.database.inOrg(caller, async (tx) => {
       const row = await insertPolicy(tx, request.name, rules);
       if (!row) throw RolloutFault.policy_exists({ errors: [{ path: 'name', message: 'is taken' }] });
@@ -55,7 +55,7 @@ export class RolloutPolicies {
   }
 
   async change(caller: Caller, id: string, request: RolloutPolicyRequest): Promise<RolloutPolicyView> {
-    const rules = this.#rulesOf(request);
+    const rules = this.rulesOf(request);
     return this.database.inOrg(caller, async (tx) => {
       const before = await lockPolicy(tx, id);
       if (!before) throw RolloutFault.policy_not_found();
@@ -74,8 +74,8 @@ export class RolloutPolicies {
     });
   }
 
-  /** With what was left unsaid. Fault: `rollout.bad_policy`. */
-  #rulesOf(request: RolloutPolicyRequest): PolicyRules {
+  /** The rules that are asked for, with what was left unsaid. Fault: `rollout.bad_policy`. */
+  rulesOf(request: RolloutPolicyRequest): PolicyRules {
     const quorum = plain(request.quorum);
     const rules: PolicyRules = {
       quorum,

@@ -1,4 +1,5 @@
 import { Choice, Id, ListOf, Text, Whole } from '#http';
+import { RolloutReasonRequest } from '../lifecycle/rollout.contract.ts';
 
 export class RepairRequest {
   @Choice(['done', 'not_done'], {
@@ -9,6 +10,24 @@ export class RepairRequest {
 
   @Text({ max: 2_000, description: 'What you looked at.' })
   reason: string;
+}
+
+export class RollbackRequest extends RolloutReasonRequest {
+  @ListOf('id', {
+    min: 1,
+    max: 100,
+    optional: true,
+    description: 'Only these of the targets that were touched; all of them where unsaid.',
+  })
+  targets?: string[];
+
+  @Text({
+    max: 400,
+    optional: true,
+    description:
+      'Where steps of the way back are irreversible: typed, as data.confirmation of the refusal shows it.',
+  })
+  confirmation?: string;
 }
 
 export class VersionView {
@@ -37,6 +56,13 @@ export class RecoveryView {
 
   @Whole({ nullable: true, description: 'The unit that keeps the rollout.' })
   unit: number | null;
+
+  @ListOf('id', {
+    max: 100,
+    description:
+      'The narrowest boundary: what a rollback has to take back at least. The other targets may stay.',
+  })
+  rollbackTargets: string[];
 
   @ListOf(() => VersionView, { max: 100, description: 'The boundary: which target holds which version.' })
   targets: VersionView[];

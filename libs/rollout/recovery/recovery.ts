@@ -2,19 +2,29 @@ import { Injectable } from '@nestjs/common';
 import { Applying } from '../apply/applying.ts';
 import { Readiness } from '../apply/readiness.ts';
 import { releaseAll } from '../apply/release.ts';
-import { answerStep, readSteps, type StepRow } from '../apply/step.store.ts';
+import { answerStep, readSteps, SAID_NOT_DONE, type StepRow } from '../apply/step.store.ts';
+import { holdingsOf, touchedOf } from '../apply/waves.ts';
 import { Database, type OrgTx } from '#database';
 import { type Caller, Clock, Fault, newId } from '#kernel';
+import { Gates } from '../gates/gates.ts';
 import { Moves, nextState, planned } from '../lifecycle/moves.ts';
+import { confirmationFor, hasIrreversible } from '../lifecycle/plan.ts';
 import type { RolloutDetailView } from '../lifecycle/rollout.contract.ts';
-import { lockRollout, type PlannedRow, readRollout } from '../lifecycle/rollout.store.ts';
+import {
+  lockRollout,
+  type PlannedRow,
+  readLastMove,
+  readRollout,
+  storeRecoveryTargets,
+} from '../lifecycle/rollout.store.ts';
 import { detailView, found } from '../lifecycle/rollouts.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { personIn } from '../signoff/human.ts';
-import { Standing } from '../signoff/standing.ts';
+import { type Stand, Standing } from '../signoff/standing.ts';
 import { findTargets } from '../targets/target.store.ts';
 import { advise } from './recommend.ts';
-import type { RecoveryView, RepairRequest } from './recovery.contract.ts';
+import type { RecoveryView, RepairRequest, RollbackRequest } from './recovery.contract.ts';
+import { rollbackQuorum } from './rollback-quorum.ts';
 
 /** How a rollout that stopped goes on: repaired and run again, or rolled back. */
 @Injectable()
@@ -25,6 +35,7 @@ export class Recovery {
     private readonly readiness: Readiness,
     private readonly applying: Applying,
     private readonly standing: Standing,
+    private readonly gates: Gates,
     private readonly clock: Clock,
   ) {}
 
@@ -33,7 +44,7 @@ export class Recovery {
     return this.database.inOrg(caller, async (tx) => {
       const row = planned(await found(readRollout(tx, tx.orgId, id)));
       const journal = await readSteps(tx, tx.orgId, id);
-      const { recommendation, reason, boundary, stuck } = advise(row.plan, journal, row.state);
+      const { recommendation, reason, holdings, narrowest, stuck } = advise(row.plan, journal, row.state);
       const targets = await findTargets(
         tx,
         tx.orgId,
@@ -44,12 +55,13 @@ export class Recovery {
         reason,
         question: stuck?.question ?? null,
         unit: stuck?.unit ?? null,
+        rollbackTargets: [...narrowest],
         targets: targets.map(({ id: targetId, name, version }) => ({
           targetId,
           name,
-          holds: boundary.done.includes(targetId)
+          holds: holdings.done.includes(targetId)
             ? 'new'
-            : boundary.partial.includes(targetId)
+            : holdings.partial.includes(targetId)
               ? 'between'
               : 'before',
           version,
@@ -105,19 +117,25 @@ export class Recovery {
   }
 
   /**
-   * Takes back what was done to the targets that were touched. Once completed it needs its own sign-offs: the smaller
-   * quorum within the window of the plan, the whole one after it. Faults: `rollout.recovery_missing`,
-   * `rollout.rollback_unsigned`, `rollout.target_locked`.
+   * Takes back what was done to the targets that were touched, or to some of them. Who has to sign it says
+   * `rollbackQuorum`. Faults: `rollout.recovery_missing`, `rollout.rollback_unsigned`, `rollout.rollback_targets`,
+   * `rollout.duty_conflict`, `rollout.gates_closed`, `rollout.confirmation_needed`, `rollout.target_locked`.
    */
-  async rollBack(caller: Caller, id: string, reason: string): Promise<RolloutDetailView> {
-    personIn(caller);
+  async rollBack(caller: Caller, id: string, request: RollbackRequest): Promise<RolloutDetailView> {
+    const { userId } = personIn(caller);
     const row = await this.database.inOrg(caller, async (tx) => {
       const one = planned(await found(lockRollout(tx, tx.orgId, id)));
       nextState(one, 'roll_back', ['recovery_known']);
       if (one.plan.recovery.kind === 'irreversible') throw RolloutFault.recovery_missing();
       await this.readiness.requireIdle(tx, one);
-      if (one.state === 'completed') await this.#requireSigned(tx, one);
-      await this.readiness.lock(tx, caller, one);
+      const stand = await this.standing.of(tx, one, [userId]);
+      const duties = stand.conflicts(userId, 'executor');
+      if (duties.length > 0) throw RolloutFault.duty_conflict({ data: { duties } });
+      await this.#requireSigned(tx, one, stand);
+      await this.#requireReversible(tx, caller, one, stand, request);
+      await this.#narrow(tx, one, request.targets);
+      await this.readiness.lock(tx, caller, one, request.targets);
+      const { reason } = request;
       const back = await this.moves.make(tx, caller, one, 'roll_back', ['recovery_known'], { reason });
       await this.applying.goOn(tx, one);
       return back;
@@ -152,7 +170,7 @@ export class Recovery {
       { rolloutId: row.id, phase: step.phase, unit: step.unit },
       {
         state: isDone ? 'succeeded' : 'failed',
-        code: `operator_said_${answer}`,
+        code: isDone ? 'operator_said_done' : SAID_NOT_DONE,
         token: newId(),
         at: this.clock.now(),
       },
@@ -170,11 +188,45 @@ export class Recovery {
     });
   }
 
-  async #requireSigned(tx: OrgTx, row: PlannedRow): Promise<void> {
-    const { rules } = row.plan.policy;
-    const ends = (row.completed_at?.getTime() ?? 0) + row.plan.recovery.windowSeconds * 1000;
-    const quorum = this.clock.now().getTime() < ends ? rules.rollbackQuorum : rules.quorum;
-    const missing = (await this.standing.of(tx, row)).missing(quorum, 'rollback', row.recovery_digest);
+  async #requireSigned(tx: OrgTx, row: PlannedRow, stand: Stand): Promise<void> {
+    const quorum = rollbackQuorum(row, (await readLastMove(tx, row))?.at, this.clock.now());
+    const missing = quorum ? stand.missing(quorum, 'rollback', row.recovery_digest) : [];
     if (missing.length > 0) throw RolloutFault.rollback_unsigned({ data: { missing } });
+  }
+
+  /** A way back that is irreversible itself asks for what irreversible steps do: a backup of now, and words typed now. */
+  async #requireReversible(
+    tx: OrgTx,
+    caller: Caller,
+    row: PlannedRow,
+    stand: Stand,
+    { confirmation }: RollbackRequest,
+  ): Promise<void> {
+    if (!hasIrreversible(row.plan.recovery.steps)) return;
+    const { verdict, reason } = await this.gates.backup(tx, row, stand);
+    if (verdict !== 'pass')
+      throw RolloutFault.gates_closed({ data: { gates: [{ name: 'backup', verdict, reason }] } });
+    const asked = confirmationFor(row.title, row.recovery_digest);
+    if (confirmation !== asked) throw RolloutFault.confirmation_needed({ data: { confirmation: asked } });
+    await this.moves.note(tx, caller, {
+      action: 'rollout.confirmed',
+      target: { type: 'rollout', id: row.id },
+      changes: { digest: { to: row.recovery_digest } },
+    });
+  }
+
+  /** Where a rollback stops, no target is between two versions. */
+  async #narrow(tx: OrgTx, row: PlannedRow, targets: readonly string[] | undefined): Promise<void> {
+    if (targets !== undefined) {
+      const journal = await readSteps(tx, row.org_id, row.id);
+      const touched = touchedOf(row.plan, journal);
+      const between = holdingsOf(row.plan, journal).partial;
+      const wrong = [
+        ...targets.filter((id) => !touched.includes(id)),
+        ...between.filter((id) => !targets.includes(id)),
+      ];
+      if (wrong.length > 0) throw RolloutFault.rollback_targets({ data: { targets: wrong } });
+    }
+    await storeRecoveryTargets(tx, row.id, targets ?? null);
   }
 }

@@ -3,7 +3,7 @@ export class Html {
   constructor(readonly text: string) {}
 }
 
-type Value = Html | string | number | null | undefined | readonly Html[];
+export type Value = Html | string | number | null | undefined | readonly Html[];
 
 const ENTITIES: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -32,22 +32,38 @@ function shown(value: Value): string {
   return (value ?? []).map(({ text }) => text).join('');
 }
 
+/** A moment, in UTC, on one line. */
+export function moment(at: Date | null): Html {
+  if (at === null) return html``;
+  const iso = at.toISOString();
+  return html`<time datetime="${iso}">${iso.slice(0, 10)} ${iso.slice(11, 23)} UTC</time>`;
+}
+
+export const code = (text: string): Html => html`<code>${text}</code>`;
+
 /** A table; an empty one says so. */
 export function table(heads: readonly string[], rows: readonly (readonly Value[])[]): Html {
   if (rows.length === 0) return html`<p>None.</p>`;
-  return html`<table>
-    <thead>
-      <tr>
-        ${heads.map((head) => html`<th scope="col">${head}</th>`)}
-      </tr>
-    </thead>
-    <tbody>
-      ${rows.map(
-        (row) =>
-          html`<tr>
-            ${row.map((cell) => html`<td>${cell}</td>`)}
-          </tr>`,
-      )}
-    </tbody>
-  </table>`;
+  return html`<div class="wide">
+    <table>
+      <thead>
+        <tr>
+          ${heads.map((head) => html`<th scope="col">${head}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map(
+          (row) =>
+            html`<tr>
+              ${row.map((cell) => html`<td>${isWord(cell) ? html`<span class="word">${cell}</span>` : cell}</td>`)}
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+/** One short word or number is not broken over lines; anything else may be, so that nothing is too wide. */
+function isWord(cell: Value): boolean {
+  return typeof cell === 'number' || (typeof cell === 'string' && /^[\w.-]{1,22}$/.test(cell));
 }

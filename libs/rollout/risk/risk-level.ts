@@ -16,6 +16,8 @@ export function levelOf(likelihood: number, consequence: number): Level {
 
 const LEVEL_RANK: Readonly<Record<Level, number>> = { low: 0, moderate: 1, high: 2, critical: 3 };
 
+export const isLower = (one: Level, other: Level): boolean => LEVEL_RANK[one] < LEVEL_RANK[other];
+
 /** By built-in role. Custom roles have no rank: what they may is made of single permissions, not of authority. */
 const ROLE_RANK: Readonly<Record<string, number>> = { operator: 1, admin: 2, owner: 3 };
 
@@ -29,6 +31,8 @@ export interface Risk {
   readonly treatment: Treatment;
   /** Milliseconds; undefined where nobody accepted it. */
   readonly acceptedUntil: number | undefined;
+  /** Whether who accepted it has the authority now. */
+  readonly authority: boolean;
   /** The acceptance is for another plan. */
   readonly otherDigest: boolean;
   readonly closed: boolean;
@@ -39,6 +43,7 @@ export function riskBlocks(risk: Risk, now: number): string | undefined {
   if (risk.closed) return undefined;
   if (risk.level === 'critical') return 'critical_risk';
   if (risk.acceptedUntil === undefined) return risk.level === 'low' ? undefined : 'risk_not_accepted';
+  if (!risk.authority) return 'authority_lost';
   if (risk.otherDigest) return 'risk_accepted_for_another_plan';
   return now < risk.acceptedUntil ? undefined : 'acceptance_expired';
 }

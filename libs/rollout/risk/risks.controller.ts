@@ -51,10 +51,17 @@ export class RisksController {
   }
 
   @Put(':riskId')
-  @Access({ permission: 'risk:write', org: 'orgId' })
+  @Access({ permission: 'risk:write', org: 'orgId', stepUp: 'mfa', within: 300 })
   @Answers(RiskView, {
-    faults: [RolloutFault.risk_not_found, RolloutFault.risk_closed],
-    description: 'Rate a risk anew. An acceptance of before is void.',
+    faults: [
+      RolloutFault.risk_not_found,
+      RolloutFault.risk_closed,
+      RolloutFault.risk_own,
+      RolloutFault.risk_outranks,
+      RolloutFault.needs_person,
+    ],
+    description:
+      'Rate a risk anew. An acceptance of before is void. To rate it lower is for whom it may be closed by.',
   })
   rate(
     @Req() request: AccessRequest,

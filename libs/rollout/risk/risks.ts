@@ -6,9 +6,8 @@ import { authorsOf, readRollout } from '../lifecycle/rollout.store.ts';
 import { found } from '../lifecycle/rollouts.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { humanOf, personIn } from '../signoff/human.ts';
-import { readStanding } from '../signoff/person.store.ts';
 import { Standing } from '../signoff/standing.ts';
-import { levelOf, mayAccept } from './risk-level.ts';
+import { isLower, type Level, levelOf, mayAccept } from './risk-level.ts';
 import type { AcceptRequest, RateRequest, RiskQuery, RiskRequest, RiskView } from './risk.contract.ts';
 import {
   insertRisk,
@@ -71,11 +70,15 @@ export class Risks {
     });
   }
 
-  /** What was accepted is void: it was of another risk. */
+  /**
+   * What was accepted is void: it was of another risk. To rate it lower is for whom it may be closed by. Faults: as
+   * `close`.
+   */
   async rate(caller: Caller, id: string, request: RateRequest): Promise<RiskView> {
     const rated = ratedOf(request);
     return this.database.inOrg(caller, async (tx) => {
       const risk = await this.#open(tx, id);
+      if (isLower(rated.level, risk.level)) await this.#requireAuthority(tx, caller, risk);
       await updateRisk(tx, id, rated);
       await this.audit.append(tx, caller, {
         action: 'risk.updated',
@@ -94,7 +97,6 @@ export class Risks {
    * `rollout.risk_bad`.
    */
   async accept(caller: Caller, id: string, request: AcceptRequest): Promise<RiskView> {
-    const { userId } = personIn(caller);
     const now = this.clock.now();
     const validUntil = new Date(request.validUntil);
     if (validUntil <= now || validUntil.getTime() > now.getTime() + LONGEST_ACCEPTANCE_MS) {
@@ -104,10 +106,7 @@ export class Risks {
     return this.database.inOrg(caller, async (tx) => {
       const risk = await this.#open(tx, id);
       if (risk.level === 'critical') throw RolloutFault.risk_critical();
-      const [account] = await readStanding(tx, tx.orgId, [userId]);
-      const role = account?.built_in ?? null;
-      if (!mayAccept(role, risk.level)) throw RolloutFault.risk_outranks({ data: { level: risk.level } });
-      const digest = await this.#othersPlan(tx, risk, userId);
+      const { userId, role, digest } = await this.#requireAuthority(tx, caller, risk);
       const conditions = request.conditions ?? risk.conditions;
       await storeAcceptance(tx, id, { userId, as: role, digest, at: now, validUntil, conditions });
       await this.audit.append(tx, caller, {
@@ -141,15 +140,9 @@ export class Risks {
 
   /** A risk that keeps a rollout back is not closed by its author: that would be an acceptance by another name. */
   async close(caller: Caller, id: string, reason: string): Promise<RiskView> {
-    const { userId } = personIn(caller);
     return this.database.inOrg(caller, async (tx) => {
       const risk = await this.#open(tx, id);
-      const [account] = await readStanding(tx, tx.orgId, [userId]);
-      // A critical one is closed by whom a high one may be accepted by.
-      const level = risk.level === 'critical' ? 'high' : risk.level;
-      if (!mayAccept(account?.built_in ?? null, level))
-        throw RolloutFault.risk_outranks({ data: { level: risk.level } });
-      await this.#othersPlan(tx, risk, userId);
+      await this.#requireAuthority(tx, caller, risk);
       await storeClosed(tx, id, reason, this.clock.now());
       await this.audit.append(tx, caller, {
         action: 'risk.closed',
@@ -160,17 +153,25 @@ export class Risks {
     });
   }
 
-  /** The digest the risk belongs to now; a fault where the person raised the risk, or wrote the change. */
-  async #othersPlan(tx: OrgTx, risk: RiskRow, userId: string): Promise<string | null> {
-    if (risk.rollout_id === null) {
-      if (risk.raised_by === userId) throw RolloutFault.risk_own();
-      return null;
-    }
-    const row = await found(readRollout(tx, tx.orgId, risk.rollout_id));
-    const { personOf } = await this.standing.of(tx, row, [userId, risk.raised_by]);
-    const own = [...authorsOf(row), risk.raised_by].map(personOf);
-    if (own.includes(personOf(userId))) throw RolloutFault.risk_own();
-    return row.digest;
+  /**
+   * A person whose authority outranks the risk, and who neither raised it nor wrote the change it is of, by any account.
+   * With the digest it belongs to now, where it is of a rollout.
+   */
+  async #requireAuthority(
+    tx: OrgTx,
+    caller: Caller,
+    risk: RiskRow,
+  ): Promise<{ userId: string; role: string | null; digest: string | null }> {
+    const { userId } = personIn(caller);
+    const row = risk.rollout_id === null ? null : await found(readRollout(tx, tx.orgId, risk.rollout_id));
+    const authors = [risk.raised_by, ...(row ? authorsOf(row) : [])];
+    const { accounts, personOf } = await this.standing.among(tx, tx.orgId, [userId, ...authors]);
+    const role = accounts.get(userId)?.built_in ?? null;
+    // Nobody accepts a critical one; it is closed, or rated lower, by whom a high one may be accepted by.
+    const level: Level = risk.level === 'critical' ? 'high' : risk.level;
+    if (!mayAccept(role, level)) throw RolloutFault.risk_outranks({ data: { level: risk.level } });
+    if (authors.map(personOf).includes(personOf(userId))) throw RolloutFault.risk_own();
+    return { userId, role, digest: row?.digest ?? null };
   }
 
   async #open(tx: OrgTx, id: string): Promise<RiskRow> {

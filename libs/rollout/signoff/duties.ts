@@ -13,5 +13,5 @@ export type Holders = { readonly [D in Duty]?: ReadonlySet<string> };
 /** The duties that keep `person` from taking on `duty`. */
 export function conflicts(person: string, duty: Duty, holders: Holders, pairs: readonly Pair[]): Duty[] {
   const others = [...always, ...pairs].flatMap(([a, b]) => (a === duty ? [b] : b === duty ? [a] : []));
-  return [...new Set(others)].filter((other) => other !== duty && holders[other]?.has(person) === true);
+  return [...new Set(others)].filter((other) => holders[other]?.has(person) === true);
 }

@@ -17,7 +17,7 @@ import { Standing } from './standing.ts';
 /** When what can be signed. */
 const OPEN: Readonly<Record<Purpose, readonly State[]>> = {
   change: ['in_review', 'approved', 'armed'],
-  rollback: ['completed'],
+  rollback: ['completed', 'verifying', 'suspended', 'failed_needs_operator'],
   freeze: ['in_review', 'approved', 'armed', 'suspended'],
 };
 
@@ -66,8 +66,10 @@ export class SignOffs {
       const open = purpose === 'change' && decision === 'approve' ? ['in_review'] : OPEN[purpose];
       if (!open.includes(row.state)) throw RolloutFault.wrong_state({ data: { state: row.state } });
       if (row.expires_at !== null && row.expires_at <= now) throw RolloutFault.expired();
-      await requireDigest(tx, row, purpose, request.digest);
+      const asker = await requireDigest(tx, row, purpose, request.digest, now);
       const before = await this.standing.of(tx, row, [userId]);
+      if (asker !== undefined && before.personOf(asker) === before.personOf(userId))
+        throw RolloutFault.duty_conflict({ data: { duties: ['author'] } });
       const duties = before.conflicts(userId, 'approver');
       if (duties.length > 0) throw RolloutFault.duty_conflict({ data: { duties } });
       const signOff = await storeSignOff(tx, id, {
@@ -91,7 +93,7 @@ export class SignOffs {
   async #count(tx: AnyTx, caller: Caller, row: PlannedRow, now: Date): ReturnType<Moves['make']> {
     const { rules } = row.plan.policy;
     const stand = await this.standing.of(tx, row);
-    if (stand.denials >= (rules.consensus ? 1 : rules.denials)) {
+    if (stand.denied) {
       return this.moves.make(tx, caller, row, 'reject', ['denied'], { reason: 'denied' });
     }
     const quorum = isIrreversible(row.plan) ? rules.irreversibleQuorum : rules.quorum;
@@ -102,10 +104,18 @@ export class SignOffs {
   }
 }
 
-async function requireDigest(tx: AnyTx, row: PlannedRow, purpose: Purpose, digest: string): Promise<void> {
+/** That it is what is there. Answers who asked for it, of an exception. */
+async function requireDigest(
+  tx: AnyTx,
+  row: PlannedRow,
+  purpose: Purpose,
+  digest: string,
+  now: Date,
+): Promise<string | undefined> {
   if (purpose === 'freeze') {
     const exception = await findException(tx, row.org_id, row.id, digest.replace(/^freeze:/, ''));
-    if (exception?.digest === row.digest && digest.startsWith('freeze:')) return;
-  } else if (digest === (purpose === 'change' ? row.digest : row.recovery_digest)) return;
+    if (exception && exception.expires_at <= now) throw RolloutFault.expired();
+    if (exception?.digest === row.digest && digest.startsWith('freeze:')) return exception.asked_by;
+  } else if (digest === (purpose === 'change' ? row.digest : row.recovery_digest)) return undefined;
   throw RolloutFault.digest_changed({ data: { digest: row.digest } });
 }

@@ -64,6 +64,14 @@ export async function storeReport(
   return changed > 0;
 }
 
+/** Nothing of these targets changes before the transaction ends. */
+export async function lockRows(tx: OrgTx, orgId: string, ids: readonly string[]): Promise<void> {
+  await tx.query('SELECT id FROM rollout_targets WHERE org_id = $1 AND id = ANY($2) ORDER BY id FOR UPDATE', [
+    orgId,
+    ids,
+  ]);
+}
+
 /** Takes hold of those that nobody else holds, lowest first; answers which ones are now held by this rollout. */
 export async function lockTargets(
   tx: AnyTx,

@@ -11,7 +11,7 @@ import { RemoteSecretStore } from '../../../test/kit/remote-store.ts';
 import { conforms } from '../../../test/kit/store-conformance.ts';
 import { callerIn, type SeededTenant } from '../../../test/kit/tenants.ts';
 import { CheckpointRounds } from '#audit';
-import { InvalidationStream } from '#database';
+import { Database, InvalidationStream } from '#database';
 import type { Caller } from '#kernel';
 import { EmbeddedStore } from '../embedded/embedded-store.ts';
 import { SecretReferences } from '../references.ts';
@@ -90,7 +90,13 @@ const callerOf = ({ organization, user, session }: SignedIn): Caller =>
   } as SeededTenant);
 
 describe('over the cache', () => {
-  conforms(() => ({ store: cache, references, caller: callerOf(admin), stranger: callerOf(other) }));
+  conforms(() => ({
+    store: cache,
+    database: app.app.get(Database),
+    references,
+    caller: callerOf(admin),
+    stranger: callerOf(other),
+  }));
 });
 
 describe('a secret of a store that lies elsewhere', () => {

@@ -37,6 +37,7 @@ class OneStore extends SecretStore {
   // Not what this is about.
   list = unused;
   describe = unused;
+  newest = unused;
   create = unused;
   write = unused;
   update = unused;

@@ -1,12 +1,13 @@
 import { hash } from 'node:crypto';
 import type { Audit } from '#audit';
-import type { Database, InvalidationListener, InvalidationStream, SystemTx } from '#database';
+import type { Database, InvalidationListener, InvalidationStream, OrgTx, SystemTx } from '#database';
 import { type Caller, type Clock, Fault } from '#kernel';
 import { printReference, type SecretReference } from '../reference.ts';
 import { recordRefused, recordResolved, type Served } from '../resolution.ts';
 import {
   type Fields,
   type FoundValue,
+  type NewestVersion,
   type OpenedSecret,
   type Resolver,
   type Retired,
@@ -36,6 +37,8 @@ export interface CacheParts {
 
 /** A store that has not answered by then counts as one that is away. */
 const ANSWER_WITHIN_MS = 8_000;
+/** Within a transaction of somebody else there is less time: the database ends those that are idle. */
+const ANSWER_IN_TRANSACTION_MS = 2_500;
 /** After which a store that said nothing is asked for the same value again. */
 const QUIET_MS = 1_000;
 const MOST_VALUES = 1_000;
@@ -143,6 +146,15 @@ export class CachedStore extends SecretStore implements InvalidationListener {
     which: Which,
   ): Promise<SecretMetadata & { readonly versions: readonly VersionMetadata[] }> {
     return this.store.describe(caller, which);
+  }
+
+  /** Always of the store: what was true a moment ago is no comparison. */
+  newest(
+    tx: OrgTx | SystemTx,
+    orgId: string,
+    paths: readonly string[],
+  ): Promise<ReadonlyMap<string, NewestVersion>> {
+    return within(this.store.newest(tx, orgId, paths), ANSWER_IN_TRANSACTION_MS);
   }
 
   create(caller: Caller, path: string, fields: Fields, settings: SecretSettings): Promise<SecretMetadata> {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { conforms, type StoreUnderTest } from '../../../test/kit/store-conformance.ts';
 import { type AppInProcess, startApp } from '../../../test/kit/app-in-process.ts';
 import { callerIn, seedTenant } from '../../../test/kit/tenants.ts';
+import { Database } from '#database';
 import { DEPLOYMENT, SecretReferences } from '../references.ts';
 import { SecretStore } from '../secret-store.ts';
 
@@ -15,7 +16,13 @@ beforeAll(async () => {
   await app.change('DELETE FROM portcullis.secrets');
   await app.change('DELETE FROM portcullis.org_keys');
   const [store, references] = [app.app.get(SecretStore), app.app.get(SecretReferences)];
-  under = { store, references, caller: callerIn(one), stranger: callerIn(other) };
+  under = {
+    store,
+    database: app.app.get(Database),
+    references,
+    caller: callerIn(one),
+    stranger: callerIn(other),
+  };
 });
 afterAll(() => app.close());
 

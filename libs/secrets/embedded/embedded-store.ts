@@ -8,6 +8,7 @@ import { requireFields, requirePath, requireTags } from '../secret-rules.ts';
 import {
   type Fields,
   type FoundValue,
+  type NewestVersion,
   type OpenedSecret,
   type Resolver,
   type Retired,
@@ -32,6 +33,7 @@ import {
   insertVersion,
   lockSecret,
   pruneVersions,
+  readNewest,
   readSealed,
   readSecrets,
   readVersions,
@@ -80,6 +82,15 @@ export class EmbeddedStore extends SecretStore {
       }));
       return { ...metadataOf(row), versions };
     });
+  }
+
+  async newest(
+    tx: OrgTx | SystemTx,
+    orgId: string,
+    paths: readonly string[],
+  ): Promise<ReadonlyMap<string, NewestVersion>> {
+    const rows = await readNewest(rowsOf(tx, orgId), paths);
+    return new Map(rows.map(({ path, version, created_at: createdAt }) => [path, { version, createdAt }]));
   }
 
   async create(

@@ -101,6 +101,20 @@ export async function readSecrets(
   );
 }
 
+/** Of those whose newest version can be opened. */
+export async function readNewest(
+  tx: OrgRows,
+  paths: readonly string[],
+): Promise<{ path: string; version: number; created_at: Date }[]> {
+  return tx.query(
+    `SELECT s.path, v.version, v.created_at FROM secrets s
+       JOIN secret_versions v ON v.org_id = s.org_id AND v.secret_id = s.id AND v.version = s.current_version
+      WHERE s.org_id = $1 AND s.path = ANY($2) AND s.deleted_at IS NULL
+        AND v.deleted_at IS NULL AND v.destroyed_at IS NULL`,
+    [tx.orgId, paths],
+  );
+}
+
 export async function updateSecret(
   tx: OrgTx,
   id: string,

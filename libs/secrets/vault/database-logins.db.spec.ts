@@ -142,7 +142,7 @@ function load(): { stop: () => Promise<unknown[]>; done: () => number } {
   };
 }
 
-describe('leased users', { timeout: 120_000 }, () => {
+describe('leased users', () => {
   beforeEach(() => {
     whoAsked.clear();
     for (const role of ['app', 'system'] as const) {
@@ -168,7 +168,7 @@ describe('leased users', { timeout: 120_000 }, () => {
     const present = await until(async () => {
       const users = await usersOf();
       return users.length === 2 && users;
-    }, 20_000);
+    });
     const connected = await connectionsOf();
     expect(connected.filter((user) => !present.includes(user))).toEqual([]);
     await database.onApplicationShutdown();
@@ -180,10 +180,10 @@ describe('leased users', { timeout: 120_000 }, () => {
     const running = load();
     await until(async () => running.done() > 5);
     await server.stop();
-    await until(async () => reports.length > 0, 30_000);
+    await until(async () => reports.length > 0);
     await server.listen();
     const before = new Set(whoAsked);
-    await until(async () => [...whoAsked].some((who) => !before.has(who)), 60_000);
+    await until(async () => [...whoAsked].some((who) => !before.has(who)));
     await running.stop();
     for (const report of reports) expect(JSON.stringify(report)).not.toMatch(/password/i);
   });
@@ -205,7 +205,7 @@ describe('leased users', { timeout: 120_000 }, () => {
   });
 });
 
-describe('users that last', { timeout: 120_000 }, () => {
+describe('users that last', () => {
   it('work on through every change of their password', async () => {
     for (const role of ['app', 'system'] as const) {
       const user = `static-${role}-${newId()}`;

@@ -1,4 +1,4 @@
-import type { SecretMetadata, VersionMetadata } from '../secret-store.ts';
+import type { NewestVersion, SecretMetadata, VersionMetadata } from '../secret-store.ts';
 import type { KvMetadata } from './kv.ts';
 import type { VaultSecretRow } from './vault-secret.store.ts';
 
@@ -25,6 +25,14 @@ export function metadataOf({ id, path }: VaultSecretRow, metadata: KvMetadata): 
     updatedAt,
     deletedAt,
   };
+}
+
+/** Undefined where it cannot be opened, or the server will hide it by itself. */
+export function newestOf({ currentVersion: version, versions }: KvMetadata): NewestVersion | undefined {
+  const found = versions.get(version);
+  return found && !found.destroyed && found.deletedAt === undefined
+    ? { version, createdAt: found.createdAt }
+    : undefined;
 }
 
 /** Newest first. The server does not tell names of fields: they are known of what was written through us. */

@@ -44,7 +44,7 @@ beforeAll(async () => {
   await app.change('DELETE FROM portcullis.org_keys');
   await app.app.get(CheckpointRounds).compare(() => undefined);
   await until(async () => app.app.get(InvalidationStream).isFresh);
-}, 60_000);
+});
 afterAll(async () => {
   await app.close();
   await under.stop();

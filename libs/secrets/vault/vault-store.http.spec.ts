@@ -3,6 +3,7 @@ import { type AppInProcess, MovableClock, startApp } from '../../../test/kit/app
 import { conforms, type StoreUnderTest } from '../../../test/kit/store-conformance.ts';
 import { callerIn, seedTenant } from '../../../test/kit/tenants.ts';
 import { type VaultUnderTest, vaultUnderTest } from '../../../test/kit/vault-under-test.ts';
+import { Database } from '#database';
 import { SecretReferences } from '../references.ts';
 import { SecretStore } from '../secret-store.ts';
 
@@ -17,7 +18,13 @@ beforeAll(async () => {
   // What the seed put there no key opens.
   await app.change('DELETE FROM portcullis.org_keys');
   const [store, references] = [app.app.get(SecretStore), app.app.get(SecretReferences)];
-  under = { store, references, caller: callerIn(one), stranger: callerIn(other) };
+  under = {
+    store,
+    database: app.app.get(Database),
+    references,
+    caller: callerIn(one),
+    stranger: callerIn(other),
+  };
 });
 afterAll(async () => {
   await app.close();

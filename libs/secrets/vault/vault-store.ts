@@ -2,11 +2,12 @@ import { Injectable } from '@nestjs/common';
 import { Database, type OrgTx, type SystemTx } from '#database';
 import { type Caller, Fault } from '#kernel';
 import { OrgKeys } from '../keys/org-keys.ts';
-import type { SecretReference } from '../reference.ts';
+import { pathFault, type SecretReference } from '../reference.ts';
 import { requirePath } from '../secret-rules.ts';
 import {
   type Fields,
   type FoundValue,
+  type NewestVersion,
   type OpenedSecret,
   type Resolver,
   type SecretMetadata,
@@ -22,7 +23,7 @@ import { asFault } from './as-fault.ts';
 import type { Told } from './custom-metadata.ts';
 import { VaultFailure } from './failure.ts';
 import { VaultKv } from './kv.ts';
-import { metadataOf, versionsOf } from './metadata.ts';
+import { metadataOf, newestOf, versionsOf } from './metadata.ts';
 import { VaultIndex } from './vault-index.ts';
 import {
   findVaultSecret,
@@ -105,6 +106,23 @@ export class VaultStore extends SecretStore {
       const names = await readFieldNames(tx, row.id);
       return { ...metadataOf(row, metadata), versions: versionsOf(metadata, names) };
     });
+  }
+
+  async newest(
+    _tx: OrgTx | SystemTx,
+    orgId: string,
+    paths: readonly string[],
+  ): Promise<ReadonlyMap<string, NewestVersion>> {
+    const named = [...new Set(paths)].filter((path) => pathFault(path) === undefined);
+    const found = await answered(() =>
+      inTurns(named, async (path) => [path, await this.kv.metadata(orgId, path)] as const),
+    );
+    return new Map(
+      found.flatMap(([path, metadata]) => {
+        const newest = metadata && !metadata.told.deletedAt && newestOf(metadata);
+        return newest ? [[path, newest]] : [];
+      }),
+    );
   }
 
   create(caller: Caller, path: string, fields: Fields, settings: SecretSettings): Promise<SecretMetadata> {

@@ -1,10 +1,6 @@
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
-import { type InvalidationListener, InvalidationStream } from '#database';
 import type { Caller } from '#kernel';
-import { EventFault } from '../events.faults.ts';
-
-/** Streams that one credential may have open in one process. */
-const STREAMS_EACH = 10;
+import { type InvalidationListener, InvalidationStream } from './invalidation-stream.ts';
 
 /** An answer that is still under way. Its signal aborts when what its caller was admitted by may have changed. */
 export interface LiveAnswer {
@@ -39,7 +35,6 @@ export class LiveCallers implements InvalidationListener, OnModuleInit, OnModule
     this.lapsed();
   }
 
-  /** A long poll: ends by itself soon, so there is no limit but those of requests. */
   open(caller: Caller): LiveAnswer {
     const open = { caller, subjects: subjectsOf(caller), abort: new AbortController() };
     this.#open.add(open);
@@ -50,16 +45,9 @@ export class LiveCallers implements InvalidationListener, OnModuleInit, OnModule
     return { signal: open.abort.signal, close };
   }
 
-  /** A stream. Fault: `events.too_many_streams`. */
-  openStream(caller: Caller): LiveAnswer {
-    const credential = caller.sessionId ?? caller.apiKeyId;
-    const held = [...this.#open].filter(
-      (one) => (one.caller.sessionId ?? one.caller.apiKeyId) === credential,
-    ).length;
-    if (held >= STREAMS_EACH) {
-      throw EventFault.too_many_streams({ data: { limit: STREAMS_EACH }, retryAfter: 30 });
-    }
-    return this.open(caller);
+  /** How many answers to this caller’s credential are under way in this process. */
+  held(caller: Caller): number {
+    return [...this.#open].filter((one) => credentialOf(one.caller) === credentialOf(caller)).length;
   }
 
   dropped(subjects: readonly string[]): void {
@@ -73,6 +61,8 @@ export class LiveCallers implements InvalidationListener, OnModuleInit, OnModule
     for (const one of this.#open) one.abort.abort();
   }
 }
+
+const credentialOf = ({ sessionId, apiKeyId }: Caller): string | undefined => sessionId ?? apiKeyId;
 
 function subjectsOf({ org, userId, sessionId, apiKeyId }: Caller): Set<string> {
   return new Set([
