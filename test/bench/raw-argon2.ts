@@ -30,7 +30,6 @@ if (isMainThread) {
       argon2Sync('argon2id', { message, nonce, memory, passes, parallelism: 1, tagLength: 32 });
     else
       hashRawSync(message, {
-        algorithm: 2,
         salt: nonce,
         memoryCost: memory,
         timeCost: passes,

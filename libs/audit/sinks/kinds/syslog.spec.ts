@@ -20,7 +20,7 @@ const going = new AbortController().signal;
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
+  for (const close of closing.splice(0).toReversed()) await close();
 });
 
 /** A receiver of ours, connected to a server that does `heard` with each connection. */
