@@ -187,6 +187,25 @@ describe('bad requests', () => {
       [],
     ],
     ['a wrong method', { method: 'PUT', url: '/api/v1/things' }, 405, 'http.method_not_allowed', []],
+    [
+      'a wrong method with a body that is wrong too',
+      {
+        method: 'PUT',
+        url: '/api/v1/things',
+        payload: '{',
+        headers: { 'content-type': 'application/json' },
+      },
+      405,
+      'http.method_not_allowed',
+      [],
+    ],
+    [
+      'a method that asks for a content type',
+      { method: 'QUERY' as never, url: '/api/v1/things' },
+      405,
+      'http.method_not_allowed',
+      [],
+    ],
     ['a path that does not decode', { url: '/api/v1/things/%zz' }, 400, 'http.uri_malformed', []],
     ['an over-long parameter', { url: `/api/v1/things/${'x'.repeat(300)}` }, 400, 'http.uri_malformed', []],
     ['a bad id', { url: '/api/v1/things/1' }, 400, 'http.invalid_input', ['thingId']],
@@ -280,6 +299,7 @@ describe('what Node refuses before there is a request', () => {
       'length and chunks together',
       'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
     ],
+    ['two Hosts', 'GET /api/v1/things HTTP/1.1\r\nHost: a\r\nhost: b\r\nConnection: close\r\n\r\n'],
     ['no Host', 'GET /api/v1/things HTTP/1.1\r\nConnection: close\r\n\r\n'],
   ])('answers %s with 400', async (_what, text) => {
     expectProblem(await raw(text), 400, 'http.bad_request');

@@ -3,7 +3,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { expectStatus, owner, until } from '../../test/kit/app-in-process.ts';
 import { type Rollouts, startRollouts } from '../../test/kit/rollout-people.ts';
 import { oneOf, planOf, type Somebody, statement, two } from '../../test/kit/rollouts.ts';
+import { asRole } from '../../test/kit/sql.ts';
 import { readPublicKey, signEnvelope } from './evidence/dsse.ts';
+import { subjectDigest } from './lifecycle/plan.ts';
 
 /** The second half of the attack list: each is tried over HTTP, as somebody would who may do what their role lets them. */
 let at: Rollouts;
@@ -50,6 +52,23 @@ describe('applying', () => {
     expectStatus(await kit.post(author, `/rollouts/${rollout.id}/review`), 200);
     expectStatus(await kit.sign(approver, rollout), 200);
     expectStatus(await arm(rollout.id), 200);
+  });
+
+  it('is not frozen by a freeze that names what does not exist, so such a freeze is refused', async () => {
+    const { targets } = await approved();
+    const named = [...targets, '0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee'];
+    const freeze = {
+      name: `nothing ${named[0]}`,
+      start: '20300101T000000',
+      timeZone: 'UTC',
+      durationSeconds: 60,
+      targets: named,
+    };
+    const refused = expectStatus(await kit.post(olga, '/freezes', freeze), 400, 'rollout.freeze_bad');
+    expect(refused.errors).toEqual([{ path: `targets[${targets.length}]`, message: 'is no target' }]);
+    const { id } = expectStatus(await kit.post(olga, '/freezes', { ...freeze, targets }), 201);
+    const { name: _, ...window } = freeze;
+    expectStatus(await kit.put(olga, `/freezes/${id}`, window), 400, 'rollout.freeze_bad');
   });
 
   it('in a freeze that began after approval is refused', async () => {
@@ -118,6 +137,45 @@ describe('applying', () => {
     await kit.report(olga, stale.targets[0]!, 'sha256:as-it-was', 1);
     app.clock.advance(2_000);
     expectStatus(await arm(stale.rollout.id), 409, 'rollout.diverged');
+  });
+
+  it('is refused where the target changes in the very moment', async () => {
+    const { rollout, targets } = await approved();
+    expectStatus(await arm(rollout.id), 200);
+    let answer: ReturnType<typeof execute> | undefined;
+    await asRole(app.database.urls.owner, async (query) => {
+      await query('BEGIN');
+      await query(`UPDATE rollout_targets SET state = 'sha256:another' WHERE id = $1`, [targets[0]]);
+      answer = execute(rollout.id);
+      // It waits for the row, for it must not read what is about to change.
+      await until(async () => {
+        const [row] = await app.sql(
+          `SELECT count(*)::int AS count FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%rollout_targets%'`,
+        );
+        return row?.['count'] > 0;
+      });
+      await query('COMMIT');
+    });
+    const refused = expectStatus(await answer!, 409, 'rollout.diverged');
+    expect(refused.data.differences).toEqual([`target:${targets[0]}`]);
+  });
+
+  it('is refused where a command is not the one that was signed, that of a check too', async () => {
+    const target = await kit.target(olga);
+    const waves = [
+      { targets: [target], checks: [{ name: 'look', command: 'wait', arguments: { seconds: 0 } }] },
+    ];
+    const { rollout } = await approved({}, target, { waves });
+    const { plan } = rollout;
+    plan.waves[0].checks[0].version = '0';
+    const digest = subjectDigest(kit.orgId, plan);
+    await app.change('UPDATE portcullis.rollouts SET plan = $2, digest = $3 WHERE id = $1', [
+      rollout.id,
+      JSON.stringify(plan),
+      digest,
+    ]);
+    const refused = expectStatus(await arm(rollout.id), 409, 'rollout.diverged');
+    expect(refused.data.differences).toEqual(['command:wait']);
   });
 
   it('is refused where the policy became stricter meanwhile', async () => {

@@ -47,6 +47,8 @@ describe('a cached copy', () => {
     await portal.tellAll({ ttlSeconds: 100 });
     const { headers, body } = await get(portal.path);
     expect(headers['cache-control']).toBe('private, max-age=10, must-revalidate');
+    // Of one browser that two people use, each sees what was answered to them.
+    expect(headers['vary']).toBe('authorization, x-api-key');
     const observed = body.conditions.map((one: { staleAfter: string }) => Date.parse(one.staleAfter));
     expect(Date.parse(body.validUntil)).toBe(Math.min(...observed));
     product.clock.advance(95_000);

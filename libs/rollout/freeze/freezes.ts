@@ -7,6 +7,7 @@ import { lockRollout } from '../lifecycle/rollout.store.ts';
 import { found } from '../lifecycle/rollouts.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { humanOf } from '../signoff/human.ts';
+import { findTargets } from '../targets/target.store.ts';
 import type {
   ExceptionRequest,
   ExceptionView,
@@ -50,6 +51,7 @@ export class Freezes {
 
   async create(caller: Caller, request: FreezeRequest): Promise<FreezeView> {
     return this.database.inOrg(caller, async (tx) => {
+      await requireTargets(tx, request.targets);
       const row = await insertFreeze(tx, request.name, settingsOf(request));
       if (!row) throw RolloutFault.freeze_exists({ errors: [{ path: 'name', message: 'is taken' }] });
       await this.#record(tx, caller, 'freeze.created', row);
@@ -61,6 +63,7 @@ export class Freezes {
   async change(caller: Caller, id: string, request: FreezeWindow): Promise<FreezeView> {
     return this.database.inOrg(caller, async (tx) => {
       await this.#idle(tx, id);
+      await requireTargets(tx, request.targets);
       const row = await updateFreeze(tx, id, settingsOf(request));
       if (!row) throw RolloutFault.freeze_not_found();
       await this.#record(tx, caller, 'freeze.updated', row);
@@ -169,6 +172,16 @@ export class Freezes {
       },
     });
   }
+}
+
+/** A freeze of what does not exist would hold nothing, and nobody would know. */
+async function requireTargets(tx: OrgTx, targets: readonly string[] = []): Promise<void> {
+  if (targets.length === 0) return;
+  const known = new Set((await findTargets(tx, tx.orgId, targets)).map(({ id }) => id));
+  const errors = targets.flatMap((id, n) =>
+    known.has(id) ? [] : [{ path: `targets[${n}]`, message: 'is no target' }],
+  );
+  if (errors.length > 0) throw RolloutFault.freeze_bad({ errors });
 }
 
 function settingsOf(request: FreezeWindow): FreezeSettings {

@@ -1,6 +1,4 @@
 import { generateKeyPairSync } from 'node:crypto';
-import type { Client } from '../bench/client.ts';
-import type { SignedIn } from '../bench/deployment.ts';
 
 /** One thing of every kind, made by the API as a person would: path parameter -> its id. */
 export type Seeded = Readonly<Record<string, string>>;
@@ -13,11 +11,16 @@ const DESIRED = {
   adminPosture: 'none',
 };
 
+/** Asks as an owner of the organization, below its path, and throws for another status. */
+export type AskOwner = <T = { id: string }>(
+  status: number,
+  method: string,
+  path: string,
+  body: unknown,
+) => Promise<T>;
+
 /** `name` keeps what is made apart from what was made before. */
-export async function seedEverything(client: Client, admin: SignedIn, name: string): Promise<Seeded> {
-  const org = `/api/v1/orgs/${admin.organization.id}`;
-  const ask = <T = { id: string }>(status: number, method: string, path: string, body: unknown): Promise<T> =>
-    client.expect<T>(status, method, org + path, admin.accessToken, body);
+export async function seedEverything(ask: AskOwner, name: string): Promise<Seeded> {
   const make = async (path: string, body: unknown): Promise<string> =>
     (await ask(201, 'POST', path, body)).id;
 
