@@ -215,7 +215,8 @@ describe('requests of a source', () => {
   });
 
   it('beyond its limit cost the database one count a second', async () => {
-    await Promise.all(Array.from({ length: 300 }, () => replicas[0]!.countSource('192.0.2.9')));
+    for (let n = 0; n < 300; n += 10)
+      await Promise.all(Array.from({ length: 10 }, () => replicas[0]!.countSource('192.0.2.9')));
     await refusal(count({ ip: '192.0.2.9' }));
     await sql('TRUNCATE portcullis.attempt_counters');
     await refusal(count({ ip: '192.0.2.9' }));
@@ -248,7 +249,7 @@ describe('guesses of a second factor', () => {
 
   it('T4: share one limit, however many challenges are open at once', async () => {
     const all = await Promise.all(
-      Array.from({ length: 60 }, (_, n) => replicas[n % 3]!.countFactor('totp', { userId, limits })),
+      Array.from({ length: 30 }, (_, n) => replicas[n % 3]!.countFactor('totp', { userId, limits })),
     );
     expect(all.filter((attempt) => attempt.admitted)).toHaveLength(limits.perFactor);
   });
