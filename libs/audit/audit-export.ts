@@ -154,7 +154,7 @@ async function requireKept(tx: OrgTx, after: number): Promise<void> {
 
 /** As COPY gives it, in its buffers: the fastest way out of PostgreSQL, with no parsing here. */
 async function copyNative(tx: OrgTx, after: number, upTo: number): Promise<Buffer[]> {
-  const copy = tx.client.query(
+  const copy = await tx.give(
     pgCopy.to(`COPY (${nativeLines(tx.orgId, after, upTo)}) TO STDOUT WITH (FORMAT binary)`),
   );
   const copied = new CopiedLines();

@@ -10,8 +10,9 @@ export interface AuditRow {
   readonly prev_hash: string;
 }
 
-export async function insertEvent(tx: OrgTx | SystemTx, event: SealedEvent): Promise<void> {
-  await tx.prepared(
+/** Goes with the next statement: nothing is answered by it. */
+export function insertEvent(tx: OrgTx | SystemTx, event: SealedEvent): Promise<void> {
+  return tx.withNext(
     'insert_audit_event',
     'INSERT INTO audit_events (org_id, id, leaf, personal) VALUES ($1, $2, $3, $4)',
     [event.orgId, event.id, event.leaf, event.personal],

@@ -106,7 +106,7 @@ async function linesIn(format: ExportFormat): Promise<string[]> {
     return bytes.toString('utf8').split('\n').slice(0, -1);
   }
   const rows = await database.acrossOrgs('record_denial', (tx) =>
-    readRange(Object.assign(Object.create(tx) as object, { orgId: org }) as never, 0, events.length),
+    readRange({ query: tx.query.bind(tx), orgId: org } as never, 0, events.length),
   );
   return rows.map((row) => lineOf(format, row));
 }

@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { Client, PoolClient, QueryConfig } from 'pg';
-import type { DataSource, QueryRunner } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { type Caller, isId } from '#kernel';
 import type { DatabaseCredentials } from './credentials.ts';
 import { DatabaseFault } from './database.faults.ts';
@@ -8,7 +8,7 @@ import { isOutage, sqlState } from './outage.ts';
 import type { DatabaseUrls } from './prepare.ts';
 import { platformReasons, type SystemReason } from './reasons.ts';
 import { RolePool } from './role-pool.ts';
-import { ask, type Asked, makeTx, type OrgTx, type SystemTx } from './tx.ts';
+import { ask, type Asked, makeTx, type OrgTx, type SystemTx, type Tx } from './tx.ts';
 
 export interface DatabaseOptions {
   readonly urls: DatabaseUrls;
@@ -62,14 +62,13 @@ export class Database implements OnApplicationShutdown {
    * credential is live. Faults: `database.credential_ended`, `database.unavailable`.
    */
   async inOrg<T>(caller: Caller, work: (tx: OrgTx) => Promise<T>): Promise<T> {
-    return this.run(this.app, enter(caller), (runner, client) =>
-      work(makeTx.org(runner, client, caller.org.id)),
-    );
+    const begin = enter(caller);
+    return this.run(this.app, (client) => opened(client, begin, makeTx.org(client, [], caller.org.id)), work);
   }
 
   /** Runs `work` in a transaction that sees every organization, for a reason from the closed list. */
   async acrossOrgs<T>(reason: SystemReason, work: (tx: SystemTx) => Promise<T>): Promise<T> {
-    return this.run(this.system, 'BEGIN', (runner, client) => work(makeTx.system(runner, client, reason)));
+    return this.run(this.system, (client) => makeTx.system(client, [BEGIN], reason), work);
   }
 
   /**
@@ -82,9 +81,8 @@ export class Database implements OnApplicationShutdown {
     work: (tx: SystemTx) => Promise<T>,
   ): Promise<T> {
     const door = platformReasons.has(reason) ? 'enter_platform' : 'enter_org';
-    return this.run(this.system, enter(caller, door), (runner, client) =>
-      work(makeTx.system(runner, client, reason)),
-    );
+    const begin = enter(caller, door);
+    return this.run(this.system, (client) => opened(client, begin, makeTx.system(client, [], reason)), work);
   }
 
   /**
@@ -103,13 +101,13 @@ export class Database implements OnApplicationShutdown {
     };
   }
 
-  private async run<T>(
+  private async run<T, Kind extends Tx>(
     pool: RolePool,
-    begin: string,
-    work: (runner: QueryRunner, client: PoolClient) => Promise<T>,
+    open: (client: PoolClient) => Kind | Promise<Kind>,
+    work: (tx: Kind) => Promise<T>,
   ): Promise<T> {
     try {
-      const { result, invalidated } = await pool.use((source) => transaction(source, begin, work));
+      const { result, invalidated } = await pool.use((source) => transaction(source, open, work));
       if (invalidated !== undefined) await this.settlement.settled(invalidated);
       return result;
     } catch (error) {
@@ -118,26 +116,31 @@ export class Database implements OnApplicationShutdown {
   }
 }
 
+/** Where nothing is asked of the transaction before it may do something, it opens with its first statement. */
+const BEGIN = { statement: { text: 'BEGIN' }, withinMs: BEGIN_TIMEOUT_MS };
+
+/** Answers `tx` once the transaction is open and its caller was let in. */
+async function opened<Kind extends Tx>(client: PoolClient, begin: string, tx: Kind): Promise<Kind> {
+  await ask(client, { text: begin }, BEGIN_TIMEOUT_MS);
+  return tx;
+}
+
 /** What `work` answers, and the position of what the transaction took away. */
-async function transaction<T>(
+async function transaction<T, Kind extends Tx>(
   source: DataSource,
-  begin: string,
-  work: (runner: QueryRunner, client: PoolClient) => Promise<T>,
+  open: (client: PoolClient) => Kind | Promise<Kind>,
+  work: (tx: Kind) => Promise<T>,
 ): Promise<{ result: T; invalidated: bigint | undefined }> {
   const runner = source.createQueryRunner();
   try {
     const client = (await runner.connect()) as PoolClient;
     try {
-      await ask(client, { text: begin }, BEGIN_TIMEOUT_MS);
-      // BEGIN is ours, to save a round trip: TypeORM must know, or it would open and commit its own inside.
-      Object.assign(runner, { isTransactionActive: true, transactionDepth: 1 });
-      const result = await work(runner, client);
-      return { result, invalidated: await commit(client) };
+      const tx = await open(client);
+      const result = await work(tx);
+      return { result, invalidated: await commit(tx) };
     } catch (error) {
       await abandon(client, error);
       throw error;
-    } finally {
-      Object.assign(runner, { isTransactionActive: false, transactionDepth: 0 });
     }
   } finally {
     await runner.release();
@@ -172,8 +175,8 @@ function enter(caller: Caller, door: 'enter_org' | 'enter_platform' = 'enter_org
  * Commits in one round trip. Deferred triggers run first (positions, "no unaudited edit", invalidations), so that
  * the position of an invalidation is known here. Answers that position, or undefined.
  */
-async function commit(client: PoolClient): Promise<bigint | undefined> {
-  const results = (await ask(client, {
+async function commit(tx: Tx): Promise<bigint | undefined> {
+  const results = (await tx.ask({
     text: `SET CONSTRAINTS ALL IMMEDIATE; SELECT nullif(current_setting('app.invalidated', true), '') AS pos; COMMIT`,
   })) as unknown as { rows: { pos: string | null }[] }[];
   const pos = results[1]?.rows[0]?.pos;

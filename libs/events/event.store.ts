@@ -7,9 +7,9 @@ export interface StoredEvent {
   readonly body: string;
 }
 
-/** Writes to the outbox, in this order. */
-export async function insertEvents(tx: OrgTx | SystemTx, events: readonly StoredEvent[]): Promise<void> {
-  await tx.prepared(
+/** Writes to the outbox, in this order, with the next statement. */
+export function insertEvents(tx: OrgTx | SystemTx, events: readonly StoredEvent[]): Promise<void> {
+  return tx.withNext(
     'insert_events',
     `INSERT INTO events (org_id, id, type, body)
      SELECT org, id, type, body FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])

@@ -132,6 +132,7 @@ body{margin:2rem auto;padding:0 1rem;max-width:60rem}
 td,th{padding:.25rem 1rem .25rem 0;text-align:left;vertical-align:top}
 code{overflow-wrap:anywhere}
 :target{background:light-dark(#ffd,#553)}
+@media (max-width:40rem){tr:first-child{display:none}tr,td{display:block}tr{padding:.5rem 0}td{padding:0}}
 </style>
 </head><body><h1>Faults</h1><table><tr><th>code</th><th>status</th><th>meaning</th></tr>
 ${rows.join('\n')}

@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { expectStatus, until } from '../../test/kit/app-in-process.ts';
 import { ownHookPerTest, SECRET } from '../../test/kit/gitea-intake.ts';
 import { GiteaServer, type Mishap } from '../../test/kit/gitea-server.ts';
+import { ReconcileJobs } from './rereads/reconcile-jobs.ts';
 
 /** What was never delivered, and a Gitea that does not answer as it should. */
 const own = ownHookPerTest();
@@ -41,6 +43,70 @@ describe('a reading of everything', () => {
     ]);
     await intake.reconcile(hook);
     expect(told()).toEqual([]);
+  });
+
+  it('finds releases, reviews, and the checks of what rollouts are bound to', async () => {
+    const head = repo.branches.get('main') ?? '';
+    const pull = repo.openPull(9, 'main', repo.commit());
+    await intake.reconcile(hook);
+    told();
+    repo.tags.set('v3', head);
+    repo.releases.set('v3', { id: 3, draft: false });
+    repo.review(pull, 'APPROVED');
+    repo.statuses.set(head, new Map([['ci', 'success']]));
+    repo.runs.set(7, { commit: head, status: 'completed', conclusion: 'failure' });
+    repo.runs.set(8, { commit: pull.head, status: 'completed', conclusion: 'success' });
+    intake.rollouts.commits = [{ ref: 'refs/heads/main', commit: head }];
+    await intake.reconcile(hook);
+    expect(told().toSorted()).toEqual(
+      [
+        `open tag refs/tags/v3 ${head}`,
+        `open release refs/tags/v3 ${head}`,
+        `evidence review APPROVED refs/pull/9/head ${pull.head}`,
+        `advance review refs/pull/9/head ${pull.head}`,
+        `evidence status success - ${head}`,
+        `advance status - ${head}`,
+        `evidence workflow failure - ${head}`,
+        `advance workflow - ${head}`,
+      ].toSorted(),
+    );
+    await intake.reconcile(hook);
+    expect(told()).toEqual([]);
+    repo.runs.set(7, { commit: head, status: 'queued' });
+    await intake.reconcile(hook);
+    expect(told()).toEqual([`evidence workflow queued - ${head}`, `advance workflow - ${head}`]);
+  });
+
+  it('finds that a review of what rollouts are bound to was deleted, of which Gitea says nothing', async () => {
+    const pull = repo.openPull(9, 'main', repo.commit());
+    const approval = repo.review(pull, 'APPROVED');
+    await intake.reconcile(hook);
+    Object.assign(pull, { state: 'closed', merged: true, mergeCommit: repo.push('main') });
+    pull.updated += 1;
+    await intake.reconcile(hook);
+    told();
+    pull.reviews.pop();
+    await intake.reconcile(hook);
+    expect(told()).toEqual([]);
+    // The rollout is of the branch; the review was of its commit.
+    intake.rollouts.commits = [{ ref: 'refs/heads/main', commit: pull.head }];
+    await intake.reconcile(hook);
+    const gone = intake.rollouts.told.map(({ what }) => 'id' in what && [what.id, what.state, what.standing]);
+    expect(gone[0] === false ? gone[1] : gone[0]).toEqual([String(approval.id), 'DELETED', false]);
+  });
+
+  it('is begun every ten minutes for each hook that is enabled, and for no other', async () => {
+    const schedule = await intake.app.sql(`SELECT cron FROM pgboss.schedule WHERE name = 'gitea_sweep'`);
+    expect(schedule).toEqual([{ cron: '*/10 * * * *' }]);
+    const off = await intake.hook({ repositories: [repo.fullName], enabled: false });
+    const head = repo.push('main');
+    const jobs = intake.app.app.get(ReconcileJobs, { strict: false });
+    await jobs.sweep(undefined, { id: randomUUID(), attempt: 0 });
+    const line = await until(async () => (await intake.lines(hook)).find(({ state }) => state === 'done'));
+    expect(line).toMatchObject({ source: 'reconcile', prompted: [{ kind: 'open', commit: head }] });
+    expect(told()).toEqual([`open push refs/heads/main ${head}`]);
+    expect(await intake.lines(off)).toEqual([]);
+    expectStatus(await intake.app.ask('DELETE', `${intake.base}/${off}`, intake.as), 204);
   });
 
   it('reads every page', async () => {

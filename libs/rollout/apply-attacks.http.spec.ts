@@ -3,7 +3,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { expectStatus, owner, until } from '../../test/kit/app-in-process.ts';
 import { type Rollouts, startRollouts } from '../../test/kit/rollout-people.ts';
 import { oneOf, planOf, type Somebody, statement, two } from '../../test/kit/rollouts.ts';
+import { asRole } from '../../test/kit/sql.ts';
 import { readPublicKey, signEnvelope } from './evidence/dsse.ts';
+import { subjectDigest } from './lifecycle/plan.ts';
 
 /** The second half of the attack list: each is tried over HTTP, as somebody would who may do what their role lets them. */
 let at: Rollouts;
@@ -137,6 +139,45 @@ describe('applying', () => {
     expectStatus(await arm(stale.rollout.id), 409, 'rollout.diverged');
   });
 
+  it('is refused where the target changes in the very moment', async () => {
+    const { rollout, targets } = await approved();
+    expectStatus(await arm(rollout.id), 200);
+    let answer: ReturnType<typeof execute> | undefined;
+    await asRole(app.database.urls.owner, async (query) => {
+      await query('BEGIN');
+      await query(`UPDATE rollout_targets SET state = 'sha256:another' WHERE id = $1`, [targets[0]]);
+      answer = execute(rollout.id);
+      // It waits for the row, for it must not read what is about to change.
+      await until(async () => {
+        const [row] = await app.sql(
+          `SELECT count(*)::int AS count FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%rollout_targets%'`,
+        );
+        return row?.['count'] > 0;
+      });
+      await query('COMMIT');
+    });
+    const refused = expectStatus(await answer!, 409, 'rollout.diverged');
+    expect(refused.data.differences).toEqual([`target:${targets[0]}`]);
+  });
+
+  it('is refused where a command is not the one that was signed, that of a check too', async () => {
+    const target = await kit.target(olga);
+    const waves = [
+      { targets: [target], checks: [{ name: 'look', command: 'wait', arguments: { seconds: 0 } }] },
+    ];
+    const { rollout } = await approved({}, target, { waves });
+    const { plan } = rollout;
+    plan.waves[0].checks[0].version = '0';
+    const digest = subjectDigest(kit.orgId, plan);
+    await app.change('UPDATE portcullis.rollouts SET plan = $2, digest = $3 WHERE id = $1', [
+      rollout.id,
+      JSON.stringify(plan),
+      digest,
+    ]);
+    const refused = expectStatus(await arm(rollout.id), 409, 'rollout.diverged');
+    expect(refused.data.differences).toEqual(['command:wait']);
+  });
+
   it('is refused where the policy became stricter meanwhile', async () => {
     const { rollout, policyId } = await approved();
     const rules = { name: `stricter ${rollout.id}`, quorum: two };
@@ -217,8 +258,8 @@ describe('evidence', () => {
   it('that failed, is inconclusive, expired, too old or of the future passes nothing', async () => {
     const gates = [{ name: 'scan', kind: 'evidence', predicateType: type, maxAgeSeconds: 600 }];
     const { rollout } = await approved({ gates });
-    const give = (at: Date, change: object = {}) =>
-      kit.post(author, '/evidence', { statement: statement(rollout.digest, type, at, { ...change }) });
+    const give = (observed: Date, change: object = {}) =>
+      kit.post(author, '/evidence', { statement: statement(rollout.digest, type, observed, { ...change }) });
     const verdict = async () => (await kit.gates(olga, rollout.id))['scan']?.verdict;
     const ago = (seconds: number) => new Date(Date.now() - seconds * 1000);
     expectStatus(await give(ago(-3600)), 400, 'rollout.evidence_malformed');

@@ -26,7 +26,7 @@ beforeAll(async () => {
   operator = await kit.somebody('operator', 'operator');
   policyId = await kit.policy(olga);
   hook = await intake.baselined({ opens: ['push'] }, author);
-}, 60_000);
+});
 afterAll(() => intake.stop());
 
 const classes = [
@@ -35,7 +35,7 @@ const classes = [
   ['business_action', 'rollout.forbidden_business_action'],
 ] as const;
 
-describe.each(classes)('%s', { timeout: 60_000 }, (effect, code) => {
+describe.each(classes)('%s', (effect, code) => {
   let targets: string[];
   beforeEach(async () => {
     targets = [await kit.target(olga)];
@@ -107,9 +107,8 @@ describe.each(classes)('%s', { timeout: 60_000 }, (effect, code) => {
     until(async () => {
       const now = await kit.read(olga, id);
       return now.state === 'failed_needs_operator' && now.reason === 'forbidden_class' && now;
-    }, 30_000);
-  const ended = (id: string, state: string) =>
-    until(async () => (await kit.read(olga, id)).state === state, 30_000);
+    });
+  const ended = (id: string, state: string) => until(async () => (await kit.read(olga, id)).state === state);
   const begun = async (id: string) =>
     (await kit.steps(olga, id)).map(({ phase, name }) => `${phase} ${name}`);
   const signed = async (change: Record<string, unknown> = {}) => {

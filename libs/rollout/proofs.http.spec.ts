@@ -121,10 +121,17 @@ describe('a call-back', () => {
     expectStatus(await take({ verdict: 'maybe' }), 400, 'http.invalid_input');
     expectStatus(await take({ more: 1 }), 400, 'http.invalid_input');
     expect(await gateOf(rollout.id, 'board')).toMatchObject({ verdict: 'inconclusive' });
+    const ahead = new Date(app.clock.now().getTime() + 90_000).toISOString();
+    expectStatus(await take({ observedAt: ahead }), 400, 'rollout.callback_late');
     expectStatus(await take(), 204);
     expect(await gateOf(rollout.id, 'board')).toMatchObject({ verdict: 'pass' });
     expectStatus(await take(), 409, 'rollout.callback_replayed');
     expectStatus(await take({ verdict: 'fail', nonce: 'a-nonce-of-sixteen-3' }), 204);
+    // Neither does a pass that was held back on its way outweigh it, nor one of the same moment.
+    const before = new Date(Date.parse(said.observedAt) - 60_000).toISOString();
+    expectStatus(await take({ observedAt: before, nonce: 'a-nonce-of-sixteen-4' }), 204);
+    expectStatus(await take({ nonce: 'a-nonce-of-sixteen-5' }), 204);
+    expect(await gateOf(rollout.id, 'board')).toMatchObject({ verdict: 'fail' });
     // A pass that was taken before does not come back.
     expectStatus(await take(), 409, 'rollout.callback_replayed');
     expect(await gateOf(rollout.id, 'board')).toMatchObject({ verdict: 'fail' });

@@ -3,8 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { boundaryOf, unitsOf, waveFaults } from './apply/waves.ts';
 import { allPass, blocking, type GateResult, judge, SKEW_MS, verdicts } from './gates/gate.ts';
 import { forbiddenClass, graver } from './lifecycle/classes.ts';
-import { effects, type Plan, type PlannedStep, recoveryDigest, subjectDigest } from './lifecycle/plan.ts';
-import { levelOf, levels, mayAccept, riskBlocks } from './risk/risk-level.ts';
+import {
+  effects,
+  isIrreversible,
+  type Plan,
+  type PlannedStep,
+  recoveryDigest,
+  subjectDigest,
+} from './lifecycle/plan.ts';
+import { isLower, levelOf, levels, mayAccept, riskBlocks } from './risk/risk-level.ts';
 
 const step: PlannedStep = {
   name: 'restart',
@@ -90,6 +97,15 @@ describe('the digest of a plan', () => {
   });
 });
 
+describe('a plan', () => {
+  it('is irreversible where a step of it is, or where there is no way back', () => {
+    expect(isIrreversible(plan)).toBe(false);
+    expect(isIrreversible({ ...plan, steps: [step, { ...step, irreversible: true }] })).toBe(true);
+    const recovery = { kind: 'irreversible', steps: [], windowSeconds: 0 } as const;
+    expect(isIrreversible({ ...plan, recovery })).toBe(true);
+  });
+});
+
 describe('classes of steps', () => {
   it('that are never automated are refused, and destruction that does not say that it is irreversible', () => {
     expect(forbiddenClass({ effect: 'secret_provisioning_from_repository', irreversible: true })).toBe(
@@ -157,6 +173,11 @@ describe('gates', () => {
       ),
       { numRuns: 2_000 },
     );
+    // It ends at the moment it ends.
+    const seen = { verdict: 'pass', observedAt: 0, expiresAt: 50 } as const;
+    expect([judge(seen, 49, 100).verdict, judge(seen, 50, 100).verdict]).toEqual(['pass', 'stale']);
+    expect([judge(seen, 9, 10).verdict, judge(seen, 10, 10).verdict]).toEqual(['pass', 'stale']);
+    expect(judge({ ...seen, observedAt: SKEW_MS }, 0, 100).verdict).toBe('pass');
     expect(judge(undefined, 0, 1).verdict).toBe('inconclusive');
     expect(judge({ verdict: 'pass', observedAt: Number.NaN, expiresAt: undefined }, 0, 1).verdict).toBe(
       'stale',
@@ -181,8 +202,14 @@ describe('residual risk', () => {
           expect(rank(likelihood, consequence + 1)).toBeGreaterThanOrEqual(rank(likelihood, consequence));
       }),
     );
-    expect(levelOf(1, 1)).toBe('low');
-    expect(levelOf(5, 5)).toBe('critical');
+    // Likelihood downward, consequence to the right.
+    const table = [1, 2, 3, 4, 5].map((l) => [1, 2, 3, 4, 5].map((c) => levelOf(l, c)[0]).join(' '));
+    expect(table).toEqual(['l l l l m', 'l l m m m', 'l m m h h', 'l m h h c', 'm m h c c']);
+    expect([isLower('low', 'moderate'), isLower('high', 'high'), isLower('critical', 'high')]).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 
   it('is accepted by who outranks it, a critical one by nobody', () => {

@@ -146,7 +146,7 @@ async function fill(url: string, orgId: string, count: number): Promise<void> {
       const sealed: unknown[][] = [];
       // What the audit log would insert one by one is caught here and inserted together.
       const caught = {
-        prepared: async (name: string, _sql: string, values: unknown[]) => {
+        withNext: async (name: string, _sql: string, values: unknown[]) => {
           if (name === 'insert_audit_event') sealed.push(values);
         },
       } as unknown as SystemTx;

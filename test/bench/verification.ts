@@ -90,7 +90,7 @@ async function exportOf(count: number): Promise<Buffer> {
   const orgId = newId();
   const sealed: string[][] = [];
   const caught = {
-    prepared: async (name: string, _sql: string, values: string[]) => {
+    withNext: async (name: string, _sql: string, values: string[]) => {
       if (name === 'insert_audit_event') sealed.push(values);
     },
   } as unknown as SystemTx;

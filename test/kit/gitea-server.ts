@@ -262,6 +262,13 @@ export class GiteaServer {
       case 'compare/':
         return one(compare(repo, last));
       case 'actions/': {
+        if (rest.length === 2 && last === 'runs') {
+          const of = [...repo.runs].filter(([, { commit }]) => commit === url.searchParams.get('head_sha'));
+          return one({
+            workflow_runs: of.map(([id, each]) => runOf(id, each)),
+            total_count: of.length,
+          });
+        }
         const run = repo.runs.get(Number(last));
         if (rest[1] === 'runs') return one(run && runOf(Number(last), run));
         const runId = rest[1] === 'jobs' ? repo.jobs.get(Number(last)) : undefined;

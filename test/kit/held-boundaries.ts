@@ -62,7 +62,7 @@ export class HeldBoundaries {
 
   /** Ends what the killed processes had under way, as a server does that sees the connection gone; and holds no more. */
   async cut(): Promise<void> {
-    await run(this.adminUrl, 'TRUNCATE public.test_holds');
+    await run(this.adminUrl, 'DELETE FROM public.test_holds');
     await run(this.adminUrl, `SELECT pg_terminate_backend(pid, 10000) ${HELD}`);
   }
 }

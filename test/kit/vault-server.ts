@@ -8,7 +8,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { freePort } from './ports.ts';
 import { error, nothing, notFound, ok, type VaultAnswer, type VaultRequest } from './vault/answer.ts';
 import { AuthEngine, type AuthRole, type TokenEntry } from './vault/auth.ts';
 import { DatabaseEngine } from './vault/database.ts';
@@ -96,7 +96,7 @@ export class VaultServer {
   }
 
   static async start(options: VaultServerOptions = {}): Promise<VaultServer> {
-    const made = new VaultServer(options);
+    const made = new VaultServer({ ...options, port: options.port ?? (await freePort()) });
     await made.listen();
     return made;
   }
@@ -125,7 +125,6 @@ export class VaultServer {
     this.#server = this.options.tls ? createTlsServer(this.options.tls, take) : createServer(take);
     this.#server.listen(this.#port, '127.0.0.1');
     await once(this.#server, 'listening');
-    this.#port = (this.#server.address() as AddressInfo).port;
   }
 
   async stop(): Promise<void> {

@@ -103,6 +103,7 @@ async function playedBy(gitea: Gitea, client: Client, port: number): Promise<num
   gitea.push('main', '.gitea/workflows/ci.yml');
   await intake.expect('workflow_run', /^advance workflow /);
   await intake.expect('workflow_job', /^advance workflow /);
+  await listsRuns(gitea, gitea.git('rev-parse', 'HEAD'));
 
   // What Gitea never delivers is found all the same; what another secret signs is not taken.
   await gitea.api('ada', 'PATCH', `/repos/ada/Ledger/hooks/${giteaHook}`, { active: false });
@@ -208,6 +209,19 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
     await sleep(200);
   }
   throw new Error(`there was never ${what}`);
+}
+
+/** What the reading of everything asks for: the runs of one commit, and of no other. */
+async function listsRuns(gitea: Gitea, commit: string): Promise<void> {
+  const of = async (sha: string): Promise<string[]> => {
+    const path = `/repos/ada/Ledger/actions/runs?head_sha=${sha}&limit=50`;
+    const { workflow_runs: runs } = (await gitea.api('ada', 'GET', path)) as {
+      workflow_runs: { head_sha: string }[];
+    };
+    return runs.map((run) => run.head_sha);
+  };
+  assert.deepEqual(await of(commit), [commit]);
+  assert.deepEqual(await of('0'.repeat(40)), []);
 }
 
 /** Each answer of the Gitea of the specs, compared with that of the real one: its fields are there, of its types. */

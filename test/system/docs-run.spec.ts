@@ -48,7 +48,7 @@ const pages: readonly Ran[] = [
   { page: 'docs/identity.md', calls: 5, refused: [401], prints: ['recoveryCodesLeft'] },
 ];
 
-describe.skipIf(missing.length > 0)('the commands of the pages', { timeout: 180_000 }, () => {
+describe.skipIf(missing.length > 0)('the commands of the pages', () => {
   let product: Product;
   let folder: string;
 
@@ -59,11 +59,11 @@ describe.skipIf(missing.length > 0)('the commands of the pages', { timeout: 180_
     symlinkSync(product.dataDir, join(folder, '.portcullis'));
     for (const name of ['node_modules', 'dist', 'package.json'])
       symlinkSync(join(ROOT, name), join(folder, name));
-  }, 180_000);
+  });
   afterAll(async () => {
     await disposeAll([product]);
     await rm(folder, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   it('README.md: a deployment is set up, and a session ends when its admin says so', async () => {
     const { statuses, output } = await run(

@@ -8,13 +8,15 @@ const BROWSER = '/usr/bin/chromium';
 const missing = !existsSync(BROWSER);
 if (missing) console.warn(`skipped: the pages in a real browser (${BROWSER} is not here)`);
 
+/** Of the browser, for whatever is waited for in it. */
+const GIVE_UP_MS = 120_000;
 const PASSWORD = 'quiet river stone lantern';
 
 /**
  * The pages that are served, as a person meets them on a telephone that is set to dark: what they say, that nothing of
  * them is refused by their own policy, and that nobody has to scroll sideways.
  */
-describe.skipIf(missing)('the pages in a browser', { timeout: 60_000 }, () => {
+describe.skipIf(missing)('the pages in a browser', () => {
   let product: Product;
   let browser: Browser;
   let context: BrowserContext;
@@ -25,15 +27,17 @@ describe.skipIf(missing)('the pages in a browser', { timeout: 60_000 }, () => {
     product = await startProduct();
     browser = await chromium.launch({
       executablePath: BROWSER,
+      timeout: GIVE_UP_MS,
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking'],
     });
-  }, 180_000);
+  });
   afterAll(async () => {
     await browser?.close();
     await disposeAll([product]);
-  }, 60_000);
+  });
   beforeEach(async () => {
     context = await browser.newContext({ viewport: { width: 400, height: 800 }, colorScheme: 'dark' });
+    context.setDefaultTimeout(GIVE_UP_MS);
     page = await context.newPage();
     complaints = [];
     page.on('pageerror', ({ message }) => complaints.push(message));
@@ -52,7 +56,7 @@ describe.skipIf(missing)('the pages in a browser', { timeout: 60_000 }, () => {
     await page.click('button');
   }
 
-  const says = (text: string) => page.locator('#said', { hasText: text }).waitFor({ timeout: 20_000 });
+  const says = (text: string) => page.locator('#said', { hasText: text }).waitFor();
 
   /** Dark, within the width, and nothing of it refused. What runs in the page is text, checked against no types. */
   async function looksRight(): Promise<void> {
@@ -123,9 +127,9 @@ describe.skipIf(missing)('the pages in a browser', { timeout: 60_000 }, () => {
     await open('/');
     await looksRight();
     await page.click('text=API documentation');
-    await page.locator('.opblock-tag').first().waitFor({ timeout: 90_000 });
+    await page.locator('.opblock-tag').first().waitFor();
     await looksRight();
-  }, 120_000);
+  });
 
   it('show the report of a rollout, with its tables', async () => {
     const { token, org } = await signedIn();

@@ -6,6 +6,8 @@ import { type Answer, expectAnswer } from '../kit/client.ts';
 import { type Account, addMember, setUp, type SignedIn, signIn } from '../kit/tenancy.ts';
 
 const BROWSER = '/usr/bin/chromium';
+/** Of the browser, for whatever is waited for in it. */
+const GIVE_UP_MS = 120_000;
 const missing = !existsSync(BROWSER);
 if (missing) console.warn(`skipped: passkeys in a real browser (${BROWSER} is not here)`);
 
@@ -33,6 +35,7 @@ describe.skipIf(missing)('passkeys in a browser', () => {
     admin = await signIn(product, await setUp(product), 'acme');
     browser = await chromium.launch({
       executablePath: BROWSER,
+      timeout: GIVE_UP_MS,
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking'],
     });
   });
@@ -42,6 +45,7 @@ describe.skipIf(missing)('passkeys in a browser', () => {
   });
   beforeEach(async () => {
     const context = await browser.newContext();
+    context.setDefaultTimeout(GIVE_UP_MS);
     page = await context.newPage();
     await page.goto(`http://localhost:${product.port}/health`);
     devtools = await context.newCDPSession(page);

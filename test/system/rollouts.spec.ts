@@ -193,14 +193,11 @@ function expectRuns(times: (nth: number, step: number) => number): void {
 }
 
 describe('API and worker that are killed', { timeout: 400_000 }, () => {
-  it.each<Command>(['http.post', 'http.put'])(
-    'before the intent of any step is on record run each %s once, and complete',
-    async (command) => {
-      const { ids } = await killedAtEveryStep(command, 'intent');
-      for (const id of ids) expect(await ended(id)).toMatchObject({ state: 'verifying' });
-      expectRuns(() => 1);
-    },
-  );
+  it('before the intent of any step is on record run each once, and complete', async () => {
+    const { ids } = await killedAtEveryStep('http.post', 'intent');
+    for (const id of ids) expect(await ended(id)).toMatchObject({ state: 'verifying' });
+    expectRuns(() => 1);
+  });
 
   it.each(['call', 'outcome'] as const)(
     'at the %s of any idempotent step repeat that step under the same key, and complete',

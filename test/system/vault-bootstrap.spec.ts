@@ -141,7 +141,6 @@ describe('a server that the script of deploy/vault prepares', () => {
         PORTCULLIS_VAULT_SECRET_ID_FILE: file('secret-id', secretId.out),
         PORTCULLIS_VAULT_TRANSIT_KEY: 'portcullis',
         PORTCULLIS_VAULT_TRANSIT_CHECKPOINT_KEY: CHECKPOINT_KEY,
-        PORTCULLIS_VAULT_TIMEOUT_MS: '1000',
       },
     });
     owner = await setUp(product);

@@ -1,12 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import {
-  type AuthenticationResponseJSON,
-  generateAuthenticationOptions,
-  generateRegistrationOptions,
-  type RegistrationResponseJSON,
-  verifyAuthenticationResponse,
-  verifyRegistrationResponse,
-} from '@simplewebauthn/server';
+import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
 import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import { AuthConfig } from '../auth.config.ts';
@@ -49,6 +42,9 @@ export interface Ceremony {
   readonly options: object;
 }
 
+/** Loaded with the first ceremony: it brings a good deal of ASN.1 along, which most processes never need. */
+const webauthn = (): Promise<typeof import('@simplewebauthn/server')> => import('@simplewebauthn/server');
+
 /** The relying party of WebAuthn: its ceremonies, bound to the address where people reach this deployment. */
 @Injectable()
 export class Passkeys {
@@ -65,6 +61,7 @@ export class Passkeys {
 
   /** Asks for one of these credentials; for any that the browser finds, where none are named. */
   async request(credentials: readonly Credential[]): Promise<Ceremony> {
+    const { generateAuthenticationOptions } = await webauthn();
     const challenge = randomBytes(CHALLENGE_BYTES);
     const options = await generateAuthenticationOptions({
       rpID: this.#require().id,
@@ -81,6 +78,7 @@ export class Passkeys {
     person: { readonly id: string; readonly email: string; readonly name: string },
     existing: readonly Credential[],
   ): Promise<Ceremony> {
+    const { generateRegistrationOptions } = await webauthn();
     const options = await generateRegistrationOptions({
       rpName: NAME,
       rpID: this.#require().id,
@@ -109,6 +107,7 @@ export class Passkeys {
       // Section 7.2, step 6: the user handle, where there is one, is the owner's.
       const handle = response.response.userHandle;
       if (handle && Buffer.from(handle, 'base64url').toString() !== credential.userId) return undefined;
+      const { verifyAuthenticationResponse } = await webauthn();
       const { verified, authenticationInfo } = await verifyAuthenticationResponse({
         response,
         expectedChallenge: challenge,
@@ -135,6 +134,7 @@ export class Passkeys {
     const { id, origin } = this.#require();
     const response = answer as RegistrationResponseJSON;
     try {
+      const { verifyRegistrationResponse } = await webauthn();
       const { verified, registrationInfo } = await verifyRegistrationResponse({
         response,
         expectedChallenge: challenge,

@@ -121,14 +121,20 @@ export class GiteaRepository {
     }));
   }
 
+  /** The newest of a commit; none where Gitea runs nothing. */
+  async runsOf(commit: string): Promise<GiteaRun[]> {
+    const answer = await this.http.get([...this.#path, 'actions', 'runs'], {
+      head_sha: commit,
+      limit: '50',
+    });
+    if (!answer.found) return [];
+    const runs = new Part(answer.body).list('workflow_runs').map(runOf);
+    if (runs.some((run) => run.commit !== commit)) throw new GiteaFailure('answer_unexpected');
+    return runs;
+  }
+
   async run(id: number): Promise<GiteaRun | undefined> {
-    return this.#one(['actions', 'runs', String(id)], (one) => ({
-      id: one.whole('id'),
-      commit: one.commit('head_sha'),
-      // A run that has not ended has no conclusion.
-      state: one.textOr('conclusion', '') || one.text('status'),
-      url: one.text('html_url'),
-    }));
+    return this.#one(['actions', 'runs', String(id)], runOf);
   }
 
   /** The run that a job is of. */
@@ -209,6 +215,16 @@ const reviewOf = (one: Part): GiteaReview => ({
   dismissed: one.flag('dismissed'),
   url: one.text('html_url'),
 });
+
+function runOf(one: Part): GiteaRun {
+  return {
+    id: one.whole('id'),
+    commit: one.commit('head_sha'),
+    // A run that has not ended has no conclusion.
+    state: one.textOr('conclusion', '') || one.text('status'),
+    url: one.text('html_url'),
+  };
+}
 
 /** Reads what Gitea answers; anything that is not as its API says is `gitea_answer_unexpected`. */
 class Part {

@@ -156,6 +156,14 @@ const standingOf = (state: string): string => state.split(' ')[0] ?? '';
 
 const SAID = new Set(['APPROVED', 'REQUEST_CHANGES', 'COMMENT']);
 
+/** What is remembered of a review begins with its state and its commit. */
+const commitOf = (said: string): string => said.split(' ')[1] ?? '';
+
+/** The commits that the reviews of a pull request, as they are remembered, are of. */
+export function commitsOfReviews(facts: Seen['facts']): string[] {
+  return Object.values(facts).map(commitOf);
+}
+
 /** Each review once, and again when it says another thing: when it was dismissed, outdated, or deleted. */
 function judgeReviews(
   ref: string,
@@ -179,23 +187,40 @@ function judgeReviews(
   }
   for (const [id, said] of Object.entries(before)) {
     if (facts[id] !== undefined) continue;
-    const commit = said.split(' ')[1] ?? '';
+    const commit = commitOf(said);
     const gone = { ref, commit, kind: 'review', id, state: 'DELETED', standing: false } as const;
     told.push({ kind: 'evidence', fact: gone });
   }
   return { told, facts };
 }
 
-export function judgeStatuses(commit: string, statuses: readonly GiteaStatus[], known: Known): Judgement {
+/** All that checks say of a commit, each once and again when it says another thing. */
+export function judgeChecks(
+  commit: string,
+  statuses: readonly GiteaStatus[],
+  runs: readonly GiteaRun[],
+  known: Known,
+): Judgement {
   const before = known.seen?.facts ?? {};
-  const facts = Object.fromEntries(statuses.map(({ context, state }) => [context, state]));
-  const steps: Step[] = statuses
-    .filter(({ context, state }) => before[context] !== state)
-    .map(({ context, state, url }) => ({
-      kind: 'evidence',
-      fact: { commit, kind: 'status', id: context, state, url },
-    }));
-  if (steps.length > 0) steps.push({ kind: 'advance', commit, event: 'status' });
+  const facts: Record<string, string> = {};
+  const steps: Step[] = [];
+  const tell = (kind: 'status' | 'workflow', all: readonly { id: string; state: string; url: string }[]) => {
+    const told: Step[] = [];
+    for (const { id, state, url } of all) {
+      const key = `${kind} ${id}`;
+      facts[key] = state;
+      if (before[key] !== state) told.push({ kind: 'evidence', fact: { commit, kind, id, state, url } });
+    }
+    if (told.length > 0) steps.push(...told, { kind: 'advance', commit, event: kind });
+  };
+  tell(
+    'status',
+    statuses.map(({ context, state, url }) => ({ id: context, state, url })),
+  );
+  tell(
+    'workflow',
+    runs.map(({ id, state, url }) => ({ id: String(id), state, url })),
+  );
   return { steps, keep: { commit, state: '', facts } };
 }
 

@@ -11,7 +11,7 @@ import { RolloutPrompts } from '../rollout-prompts.ts';
 import { codeOf } from './delivery-jobs.ts';
 import type { GiteaRepository } from './gitea-api.ts';
 import type { GiteaHttp } from './gitea-http.ts';
-import { pullState } from './judgement.ts';
+import { commitsOfReviews, pullState } from './judgement.ts';
 import { reconcileQueue, sweepQueue } from './queues.ts';
 import {
   forgetOthers,
@@ -107,7 +107,7 @@ export class ReconcileJobs {
     });
   }
 
-  /** What is new, is another one, or is gone; and the statuses of commits that rollouts are bound to. */
+  /** What is new, is another one, or is gone; and reviews and checks of commits that rollouts are bound to. */
   async #differences(hook: HookRow, name: string, listed: readonly Listed[]): Promise<Subject[]> {
     const { seen, bound } = await this.database.acrossOrgs('gitea_intake', async (tx) => ({
       seen: await readAllSeen(tx, hook.id, name),
@@ -131,7 +131,16 @@ export class ReconcileJobs {
           ref === `refs/heads/${one.name}` && one.kind === 'branch' && commit !== one.commit,
       ),
     );
-    const refs = [...new Set([...changed, ...gone, ...doubted].map(keyOf))].map(subjectOf);
+    // Gitea tells nobody that a review was deleted, and the pull request looks the same as before.
+    const reviewed = seen.filter(
+      (one) =>
+        one.kind === 'pull' &&
+        bound.some(
+          ({ ref, commit }) =>
+            ref === `refs/pull/${one.name}/head` || commitsOfReviews(one.facts).includes(commit),
+        ),
+    );
+    const refs = [...new Set([...changed, ...gone, ...doubted, ...reviewed].map(keyOf))].map(subjectOf);
     const commits = [...new Set(bound.map(({ commit }) => commit))];
     return [...refs, ...commits.map((sha): Subject => ({ kind: 'commit', sha }))];
   }

@@ -15,11 +15,11 @@ import { GiteaHttp } from './gitea-http.ts';
 import {
   doubtful,
   judgeBranch,
+  judgeChecks,
   type Judgement,
   judgePull,
   judgeRelease,
   judgeRun,
-  judgeStatuses,
   judgeTag,
   type Known,
   type Step,
@@ -239,7 +239,12 @@ async function judge({ hook, repository }: Reading, subject: Kept, known: Known)
       return judgePull(hook, subject.number, pull, reviews, known, lost, base?.commit);
     }
     case 'commit':
-      return judgeStatuses(subject.sha, await repository.statuses(subject.sha), known);
+      return judgeChecks(
+        subject.sha,
+        await repository.statuses(subject.sha),
+        await repository.runsOf(subject.sha),
+        known,
+      );
   }
 }
 

@@ -218,6 +218,7 @@ describe('a statement', () => {
       [],
       { ...good, _type: 'https://in-toto.io/Statement/v0.1' },
       { ...good, subject: [] },
+      { ...good, subject: Array.from({ length: 101 }, () => good.subject[0]) },
       { ...good, subject: [{ digest: { sha256: 'A'.repeat(64) } }] },
       { ...good, subject: [{ digest: { sha1: 'a'.repeat(40) } }] },
       { ...good, predicateType: 'no uri' },

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { expectStatus } from '../../../test/kit/app-in-process.ts';
+import { expectStatus, until } from '../../../test/kit/app-in-process.ts';
 import { type Rollouts, startRollouts } from '../../../test/kit/rollout-people.ts';
 import { noop, type Somebody, two } from '../../../test/kit/rollouts.ts';
+import { asRole } from '../../../test/kit/sql.ts';
 
 /** What a freeze keeps back, who may lift it for one plan, and that nobody changes it while it is in force. */
 let at: Rollouts;
@@ -14,7 +15,7 @@ let operator: Somebody;
 beforeAll(async () => {
   at = await startRollouts();
   ({ app, kit, olga, author, approver, operator } = at);
-}, 60_000);
+});
 afterAll(() => app.close());
 afterEach(() => app.clock.reset());
 
@@ -86,28 +87,35 @@ describe('a freeze', () => {
     expect(items.find(({ id }: { id: string }) => id === running.id)).toMatchObject({ active: true });
   });
 
-  it('counts no more than gates read, however many are set at once', async () => {
+  it('is one of no more than gates read, also where two are set at once', async () => {
     const other = await app.addTenant('many', {
       email: 'm@many.example',
       name: 'M',
       password: 'a long one 12345',
     });
     const orgId = other.organization.id;
-    await app.change(
-      `INSERT INTO portcullis.freezes (org_id, id, name, start, time_zone, duration_seconds)
-       SELECT $1, gen_random_uuid(), n::text, '20200101T000000', 'UTC', 60 FROM generate_series(1, 198) n`,
-      [orgId],
-    );
-    const answers = await Promise.all(
-      [1, 2, 3, 4, 5, 6].map((nth) =>
-        app.post(
-          `/orgs/${orgId}/freezes`,
-          { name: `at once ${nth}`, start: '20200101T000000', timeZone: 'UTC', durationSeconds: 60 },
-          { token: other.accessToken },
-        ),
-      ),
-    );
-    expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([201, 201, 409, 409, 409, 409]);
+    const fill = `INSERT INTO portcullis.freezes (org_id, id, name, start, time_zone, duration_seconds)
+       SELECT $1::uuid, gen_random_uuid(), n::text, '20200101T000000', 'UTC', 60 FROM generate_series($2::int, $3::int) n`;
+    await app.change(fill, [orgId, 1, 199]);
+    const body = { name: 'one more', start: '20200101T000000', timeZone: 'UTC', durationSeconds: 60 };
+    const add = () => app.post(`/orgs/${orgId}/freezes`, body, { token: other.accessToken });
+    let answer: ReturnType<typeof add> | undefined;
+    await asRole(app.database.urls.owner, async (query) => {
+      // Somebody else sets the last one, and has not committed.
+      await query('BEGIN');
+      await query(`SELECT pg_advisory_xact_lock(hashtextextended('freezes:' || $1, 0))`, [orgId]);
+      await query(fill, [orgId, 200, 200]);
+      answer = add();
+      await until(async () => {
+        const [row] = await app.sql(
+          `SELECT count(*)::int AS count FROM pg_stat_activity
+            WHERE wait_event_type = 'Lock' AND query LIKE '%freezes:%' AND datname = current_database()`,
+        );
+        return row?.['count'] > 0;
+      });
+      await query('COMMIT');
+    });
+    expectStatus(await answer!, 409, 'rollout.freeze_exists');
   });
 });
 
@@ -128,12 +136,12 @@ describe('an exception from a freeze', () => {
     });
 
   it('holds once its quorum has signed, which is no one of those who asked or wrote', async () => {
-    const it = await frozen();
-    const { rollout, freeze } = it;
-    expectStatus(await ask(olga, it, 86_401), 400, 'rollout.freeze_bad');
-    expectStatus(await ask(olga, it, -1), 400, 'rollout.freeze_bad');
-    const exception = expectStatus(await ask(olga, it), 201);
-    expectStatus(await ask(author, it), 400, 'rollout.freeze_bad');
+    const held = await frozen();
+    const { rollout, freeze } = held;
+    expectStatus(await ask(olga, held, 86_401), 400, 'rollout.freeze_bad');
+    expectStatus(await ask(olga, held, -1), 400, 'rollout.freeze_bad');
+    const exception = expectStatus(await ask(olga, held), 201);
+    expectStatus(await ask(author, held), 400, 'rollout.freeze_bad');
     const { items } = expectStatus(await kit.get(approver, `/freezes/${freeze.id}/exceptions`), 200);
     expect(items).toEqual([exception]);
     expect(exception).toMatchObject({
@@ -158,14 +166,14 @@ describe('an exception from a freeze', () => {
   });
 
   it('ends, and is asked for and signed anew', async () => {
-    const it = await frozen();
-    const { rollout } = it;
+    const held = await frozen();
+    const { rollout } = held;
     const signers = [approver, await kit.somebody('fourth', 'admin')];
     const sign = async (exception: { sign: string }) => {
       for (const who of signers)
         expectStatus(await kit.sign(who, rollout, { digest: exception.sign, purpose: 'freeze' }), 200);
     };
-    const first = expectStatus(await ask(author, it), 201);
+    const first = expectStatus(await ask(author, held), 201);
     await sign(first);
     expectStatus(await at.arm(rollout.id), 200);
     await app.change(`UPDATE portcullis.freeze_exceptions SET expires_at = now() WHERE id = $1`, [first.id]);
@@ -174,7 +182,7 @@ describe('an exception from a freeze', () => {
     expect(closed.data.gates).toEqual([{ name: 'freeze', verdict: 'fail', reason: 'frozen' }]);
     const late = await kit.sign(approver, rollout, { digest: first.sign, purpose: 'freeze' });
     expectStatus(late, 409, 'rollout.expired');
-    const second = expectStatus(await ask(author, it), 201);
+    const second = expectStatus(await ask(author, held), 201);
     expect(second.sign).not.toBe(first.sign);
     expectStatus(await at.execute(rollout.id), 409, 'rollout.gates_closed');
     await sign(second);
@@ -182,9 +190,9 @@ describe('an exception from a freeze', () => {
   });
 
   it('is of one plan, and of one freeze', async () => {
-    const it = await frozen();
-    const { rollout } = it;
-    const exception = expectStatus(await ask(author, it), 201);
+    const held = await frozen();
+    const { rollout } = held;
+    const exception = expectStatus(await ask(author, held), 201);
     const signed = { digest: exception.sign, purpose: 'freeze' };
     expectStatus(await kit.sign(approver, rollout, signed), 200);
     expectStatus(await kit.sign(await kit.somebody('fifth', 'admin'), rollout, signed), 200);

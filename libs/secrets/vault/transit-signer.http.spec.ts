@@ -16,7 +16,7 @@ let vault: Vault;
 let signer: TransitSigner;
 
 beforeEach(async () => {
-  under = await vaultUnderTest(false, 1_000);
+  under = await vaultUnderTest(false, 3_000);
   server = under.fake!;
   const events = { theft: async () => undefined, failed: () => undefined };
   vault = vaultOf(under.config, new MovableClock(), events);

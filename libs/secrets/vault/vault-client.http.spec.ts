@@ -16,7 +16,7 @@ let server: VaultServer;
 let client: VaultClient;
 
 const clientOf = (address: string, more: { ca?: string; namespace?: string; deadlineMs?: number } = {}) =>
-  new VaultClient({ address, namespace: more.namespace, ca: more.ca, deadlineMs: more.deadlineMs ?? 10_000 });
+  new VaultClient({ address, namespace: more.namespace, ca: more.ca, deadlineMs: more.deadlineMs ?? 60_000 });
 const path = vaultPath('kv/data', 'portcullis', 'ledger/db');
 const root = (): Secret => new Secret(server.rootToken);
 const write = (cas = 0) =>
@@ -119,7 +119,7 @@ describe('the client of the secret store', () => {
     ['html', 'malformed'],
     ['lost', 'broken_off'],
   ] as const)('ends with a failure, and in time, where the server does this: %s', async (trouble, reason) => {
-    client = clientOf(server.url, { deadlineMs: 500 });
+    client = clientOf(server.url, { deadlineMs: reason === 'late' ? 500 : 60_000 });
     server.misbehave(trouble);
     expect(await failureOf(write(1))).toMatchObject({ reason, maybeDone: true });
     expect(await failureOf(read())).toMatchObject({ reason });

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import nodeVault from 'node-vault';
+import type nodeVault from 'node-vault';
 import { type FailureReason, VaultFailure } from './failure.ts';
 import type { VaultPath } from './path.ts';
 import { Reply } from './reply.ts';
@@ -39,34 +39,11 @@ const STANDBY = new Set([472, 473]);
  */
 export class VaultClient {
   readonly #transport: VaultTransport;
-  readonly #vault: nodeVault.client;
+  /** Loaded with the first request: most deployments have no such server. */
+  #vault: Promise<nodeVault.client> | undefined;
 
   constructor(private readonly at: VaultAddress) {
     this.#transport = new VaultTransport({ ca: at.ca, stepMs: Math.ceil(at.deadlineMs / 2) });
-    const send = async (sent: NodeVaultRequest): Promise<Enveloped> => {
-      const reply = await this.#transport.send({
-        method: sent.method,
-        url: sent.uri,
-        headers: sent.headers,
-        body: sent.json === undefined ? undefined : JSON.stringify(sent.json),
-        signal: sent.signal,
-      });
-      // Its errors would hold the body: it gets none to make one of.
-      return { statusCode: 200, body: reply, request: { path: '' } };
-    };
-    this.#vault = nodeVault({
-      endpoint: at.address,
-      apiVersion: 'v1',
-      debug: () => undefined,
-      'request-promise': { defaults: () => send },
-    });
-    // What is empty in its options it would take from the environment; so it is set afterwards.
-    Object.assign(this.#vault, {
-      pathPrefix: '',
-      token: '',
-      namespace: at.namespace ?? '',
-      noCustomHTTPVerbs: false,
-    });
   }
 
   /**
@@ -95,9 +72,38 @@ export class VaultClient {
     await this.#transport.close();
   }
 
+  async #load(): Promise<nodeVault.client> {
+    const { default: nodeVault } = await import('node-vault');
+    const send = async (sent: NodeVaultRequest): Promise<Enveloped> => {
+      const reply = await this.#transport.send({
+        method: sent.method,
+        url: sent.uri,
+        headers: sent.headers,
+        body: sent.json === undefined ? undefined : JSON.stringify(sent.json),
+        signal: sent.signal,
+      });
+      // Its errors would hold the body: it gets none to make one of.
+      return { statusCode: 200, body: reply, request: { path: '' } };
+    };
+    const vault = nodeVault({
+      endpoint: this.at.address,
+      apiVersion: 'v1',
+      debug: () => undefined,
+      'request-promise': { defaults: () => send },
+    });
+    // What is empty in its options it would take from the environment; so it is set afterwards.
+    return Object.assign(vault, {
+      pathPrefix: '',
+      token: '',
+      namespace: this.at.namespace ?? '',
+      noCustomHTTPVerbs: false,
+    });
+  }
+
   async #once({ method, path, version, body, token }: Asked, signal: AbortSignal): Promise<Reply> {
     const query = method === 'LIST' ? '?list=true' : version === undefined ? '' : `?version=${version}`;
-    const reply: unknown = await this.#vault.request({
+    const vault = await (this.#vault ??= this.#load());
+    const reply: unknown = await vault.request({
       // What stands between may not know the verb LIST.
       method: method === 'LIST' ? 'GET' : method,
       path: `/${path}${query}`,
