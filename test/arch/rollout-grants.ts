@@ -22,7 +22,6 @@ export const rolloutsGrantNothing: Record<string, string> = {
     'carries out one plan, by a permission of its own; changes no rights',
   'POST /api/v1/orgs/:orgId/break-glass/:breakGlassId/review': 'words about it',
   'POST /api/v1/orgs/:orgId/rollout-policies': 'what is asked of rollouts, not what anybody may',
-  'POST /api/v1/orgs/:orgId/rollout-policies/dry-run': 'writes nothing',
   'PUT /api/v1/orgs/:orgId/rollout-policies/:policyId': 'the same',
   'POST /api/v1/orgs/:orgId/rollout-policies/dry-run': 'judges, and changes nothing',
   'POST /api/v1/orgs/:orgId/rollout-templates': 'a plan by which drafts are opened; others let them be done',
