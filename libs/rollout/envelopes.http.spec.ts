@@ -1,7 +1,8 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type AppInProcess, expectStatus, owner, startApp } from '../../test/kit/app-in-process.ts';
-import { RolloutKit, type Somebody, statement } from '../../test/kit/rollouts.ts';
+import { type AppInProcess, expectStatus, owner } from '../../test/kit/app-in-process.ts';
+import { startRollouts } from '../../test/kit/rollout-people.ts';
+import { type RolloutKit, type Somebody, statement } from '../../test/kit/rollouts.ts';
 import { type Envelope, keyIdOf, preAuthentication, signEnvelope } from './evidence/dsse.ts';
 
 /** Envelopes that must not be taken, each sent over HTTP; and files whose content is not what was said. */
@@ -22,11 +23,7 @@ const SCAN = 'https://example.org/scan/v1';
 const gates = [{ name: 'scan', kind: 'evidence', predicateType: SCAN }];
 
 beforeAll(async () => {
-  app = await startApp();
-  const admin = await app.signIn(owner, 'acme');
-  kit = new RolloutKit(app, admin);
-  olga = { id: admin.user.id, token: admin.accessToken, email: owner.email };
-  author = await kit.somebody('author', 'admin');
+  ({ app, kit, olga, author } = await startRollouts());
   rollout = await kit.reviewed(author, await kit.policy(olga, { gates }), [await kit.target(olga)]);
   scanner = await keyOf('scanner');
 });
@@ -53,7 +50,7 @@ const verdict = async () => (await kit.gates(olga, rollout.id))['scan']?.verdict
 
 describe('an envelope', () => {
   /** What each is made of; the scanner is trusted. */
-  const mutants: [string, string, () => unknown | Promise<unknown>][] = [
+  const mutants: [string, string, () => unknown][] = [
     ['of another payload type', 'malformed', () => ({ ...signedBy(scanner), payloadType: 'text/plain' })],
     ['without a payload type', 'malformed', () => ({ ...signedBy(scanner), payloadType: undefined })],
     ['whose payload is a number', 'malformed', () => ({ ...signedBy(scanner), payload: 7 })],

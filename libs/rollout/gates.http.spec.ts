@@ -6,13 +6,13 @@ import {
   oneOf,
   planOf,
   type RolloutKit,
-  RolloutStage,
   type Somebody,
   statement,
   two,
 } from '../../test/kit/rollouts.ts';
+import { type ReceivedRollouts, startReceivedRollouts } from '../../test/kit/rollout-people.ts';
 
-let stage: RolloutStage;
+let stage: ReceivedRollouts;
 let app: AppInProcess;
 let kit: RolloutKit;
 let receiver: HttpReceiver;
@@ -22,7 +22,7 @@ let approver: Somebody;
 let operator: Somebody;
 
 beforeAll(async () => {
-  stage = await RolloutStage.start();
+  stage = await startReceivedRollouts();
   ({ app, kit, receiver, olga, author, approver, operator } = stage);
 });
 afterAll(() => stage.stop());

@@ -1,12 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type AppInProcess,
-  expectStatus,
-  MovableClock,
-  owner,
-  startApp,
-} from '../../test/kit/app-in-process.ts';
-import { planOf, RolloutKit, type Somebody } from '../../test/kit/rollouts.ts';
+import { type AppInProcess, expectStatus, MovableClock, owner } from '../../test/kit/app-in-process.ts';
+import { startRollouts } from '../../test/kit/rollout-people.ts';
+import { planOf, type RolloutKit, type Somebody } from '../../test/kit/rollouts.ts';
 import { makeSurface, SurfaceInTest } from '../../test/kit/surfaces.ts';
 import type { VaultServer } from '../../test/kit/vault-server.ts';
 import { type VaultUnderTest, vaultUnderTest } from '../../test/kit/vault-under-test.ts';
@@ -24,12 +19,9 @@ let made = 0;
 beforeAll(async () => {
   under = await vaultUnderTest();
   server = under.fake!;
-  app = await startApp({ secrets: { remote: under.remote(new MovableClock()) } });
-  const admin = await app.signIn(owner, 'acme');
-  kit = new RolloutKit(app, admin);
-  olga = { id: admin.user.id, token: admin.accessToken, email: owner.email };
-  author = await kit.somebody('author', 'admin');
-  approver = await kit.somebody('approver', 'admin');
+  ({ app, kit, olga, author, approver } = await startRollouts({
+    secrets: { remote: under.remote(new MovableClock()) },
+  }));
 });
 afterEach(() => {
   server.behave();

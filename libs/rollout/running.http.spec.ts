@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type AppInProcess, expectStatus, until } from '../../test/kit/app-in-process.ts';
 import { accept, answer, type HttpReceiver } from '../../test/kit/http-receiver.ts';
-import { type RolloutKit, RolloutStage, type Somebody } from '../../test/kit/rollouts.ts';
+import { type RolloutKit, type Somebody } from '../../test/kit/rollouts.ts';
+import { type ReceivedRollouts, startReceivedRollouts } from '../../test/kit/rollout-people.ts';
 
-let stage: RolloutStage;
+let stage: ReceivedRollouts;
 let app: AppInProcess;
 let kit: RolloutKit;
 let receiver: HttpReceiver;
@@ -13,7 +14,7 @@ let approver: Somebody;
 let operator: Somebody;
 
 beforeAll(async () => {
-  stage = await RolloutStage.start();
+  stage = await startReceivedRollouts();
   ({ app, kit, receiver, olga, author, approver, operator } = stage);
 });
 afterAll(() => stage.stop());

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type AppInProcess, expectStatus, owner, startApp } from '../../test/kit/app-in-process.ts';
-import { planOf, RolloutKit, type Somebody, two } from '../../test/kit/rollouts.ts';
+import { type AppInProcess, expectStatus } from '../../test/kit/app-in-process.ts';
+import { startRollouts } from '../../test/kit/rollout-people.ts';
+import { planOf, type RolloutKit, type Somebody, two } from '../../test/kit/rollouts.ts';
 import { Rollouts } from './lifecycle/rollouts.ts';
 
 /** What signing is worth over time: denials, ends, authority that was lost; and that a move is whole or not at all. */
@@ -13,14 +14,9 @@ let second: Somebody;
 let operator: Somebody;
 
 beforeAll(async () => {
-  app = await startApp();
-  const admin = await app.signIn(owner, 'acme');
-  kit = new RolloutKit(app, admin);
-  olga = { id: admin.user.id, token: admin.accessToken, email: owner.email };
-  author = await kit.somebody('author', 'admin');
+  ({ app, kit, olga, author, operator } = await startRollouts());
   first = await kit.somebody('first', 'admin');
   second = await kit.somebody('second', 'admin');
-  operator = await kit.somebody('operator', 'operator');
 });
 afterAll(() => app.close());
 afterEach(() => app.clock.reset());

@@ -163,7 +163,7 @@ function isSegment(wanted: string, real = ''): boolean {
 }
 
 function isFile(span: string): boolean {
-  return /\.(sh|key|pem|hcl|yaml|ndjson|json|md|ts|mjs|txt|example)$/.test(span);
+  return /\.(sh|key|pem|hcl|yaml|ndjson|json|md|ts|mjs|txt|ini|example)$/.test(span);
 }
 
 function isLink(root: string, page: string, link: string): boolean {

@@ -26,6 +26,15 @@ const statuses: Record<string, number> = {
   limited: 429,
   unavailable: 503,
 };
+/** Those of the transport, for which HTTP has a status of its own. */
+const transport: Record<string, number> = {
+  'http.method_not_allowed': 405,
+  'http.timeout': 408,
+  'http.too_large': 413,
+  'http.unsupported_media_type': 415,
+  'http.expectation_failed': 417,
+  'http.header_too_large': 431,
+};
 
 /** Names in code spans that have the form of a fault code or of a permission and are something else. */
 const others: Record<string, string> = {
@@ -52,7 +61,9 @@ const product: Product = {
   root,
   routes: linesOf('routes.txt').map(([route = '']) => route),
   settings: Object.values(settings).map(({ variable }) => variable),
-  faults: new Map(linesOf('faults.txt').map(([code = '', kind = '']) => [code, statuses[kind] ?? 0])),
+  faults: new Map(
+    linesOf('faults.txt').map(([code = '', kind = '']) => [code, transport[code] ?? statuses[kind] ?? 0]),
+  ),
   names: new Set([
     ...linesOf('audit-actions.txt').map(([action = '']) => action),
     ...linesOf('event-types.txt').map(([type = '']) => type),

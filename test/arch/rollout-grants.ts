@@ -23,6 +23,7 @@ export const rolloutsGrantNothing: Record<string, string> = {
   'POST /api/v1/orgs/:orgId/break-glass/:breakGlassId/review': 'words about it',
   'POST /api/v1/orgs/:orgId/rollout-policies': 'what is asked of rollouts, not what anybody may',
   'PUT /api/v1/orgs/:orgId/rollout-policies/:policyId': 'the same',
+  'POST /api/v1/orgs/:orgId/rollout-policies/dry-run': 'judges, and changes nothing',
   'POST /api/v1/orgs/:orgId/rollout-templates': 'a plan by which drafts are opened; others let them be done',
   'POST /api/v1/orgs/:orgId/rollout-hooks': 'a secret that speaks for one gate, and opens nothing else',
   'POST /api/v1/orgs/:orgId/rollout-persons': 'takes sign-offs away',

@@ -91,7 +91,7 @@ export async function seedRollouts(
     digest: mark,
     verdict: 'pass',
     source: 'manual',
-    recorded_by: mark,
+    recorded_by: `user:${userId}`,
     observed_at: now,
   });
   await insert('rollout_break_glass', {

@@ -1,15 +1,5 @@
 import { Postures } from '#rollout';
-import {
-  type Answered,
-  type AppInProcess,
-  type Ask,
-  expectStatus,
-  owner,
-  type SignedIn,
-  startApp,
-  until,
-} from './app-in-process.ts';
-import { accept, HttpReceiver } from './http-receiver.ts';
+import { type Answered, type AppInProcess, type Ask, expectStatus, type SignedIn } from './app-in-process.ts';
 
 /** The shape of a body is what specs are about. */
 // oxlint-disable-next-line typescript/no-explicit-any
@@ -144,100 +134,6 @@ export class SaidPostures extends Postures {
 
   override existing(_tx: unknown, _orgId: string, surfaceIds: readonly string[]) {
     return Promise.resolve(new Set(surfaceIds));
-  }
-}
-
-interface People {
-  readonly olga: Somebody;
-  readonly author: Somebody;
-  readonly approver: Somebody;
-  readonly operator: Somebody;
-}
-
-/** An organization whose rollouts a worker carries out against a receiver: by the owner, an author, an approver and an operator. */
-export class RolloutStage {
-  readonly postures: SaidPostures;
-  readonly olga: Somebody;
-  readonly author: Somebody;
-  readonly approver: Somebody;
-  readonly operator: Somebody;
-
-  private constructor(
-    readonly app: AppInProcess,
-    readonly kit: RolloutKit,
-    readonly receiver: HttpReceiver,
-    made: People & { readonly postures: SaidPostures },
-  ) {
-    ({
-      postures: this.postures,
-      olga: this.olga,
-      author: this.author,
-      approver: this.approver,
-      operator: this.operator,
-    } = made);
-  }
-
-  static async start(): Promise<RolloutStage> {
-    const postures = new SaidPostures();
-    const receiver = await HttpReceiver.start();
-    const app = await startApp({ worker: true, postures, egressAllow: ['127.0.0.0/8'] });
-    const admin = await app.signIn(owner, 'acme');
-    const kit = new RolloutKit(app, admin);
-    return new RolloutStage(app, kit, receiver, {
-      postures,
-      olga: { id: admin.user.id, token: admin.accessToken, email: owner.email },
-      author: await kit.somebody('author', 'operator'),
-      approver: await kit.somebody('approver', 'admin'),
-      operator: await kit.somebody('operator', 'operator'),
-    });
-  }
-
-  /** As nothing had been asked of the receiver, and the clock never moved. */
-  reset(): void {
-    this.receiver.behaviour = accept;
-    this.receiver.requests.length = 0;
-    this.app.clock.reset();
-  }
-
-  async stop(): Promise<void> {
-    await this.app.close();
-    await this.receiver.stop();
-  }
-
-  /** A step that calls the receiver. */
-  call(name: string, path: string, command = 'http.put'): Record<string, unknown> {
-    return { name, command, arguments: { url: `${this.receiver.url}${path}` } };
-  }
-
-  stateIs(id: string, state: string): Promise<Body> {
-    return until(async () => {
-      const now = await this.kit.read(this.olga, id);
-      return now.state === state && now;
-    });
-  }
-
-  /** Written, signed off and armed. */
-  async armed(
-    change: Record<string, unknown> = {},
-    rules: Record<string, unknown> = {},
-    targets?: string[],
-  ): Promise<Body> {
-    const policyId = await this.kit.policy(this.olga, rules);
-    const on = targets ?? [await this.kit.target(this.olga)];
-    const rollout = await this.kit.reviewed(this.author, policyId, on, change);
-    expectStatus(await this.kit.sign(this.approver, rollout), 200);
-    expectStatus(await this.kit.post(this.operator, `/rollouts/${rollout.id}/arm`), 200);
-    return { ...rollout, targets: on };
-  }
-
-  async executed(
-    change: Record<string, unknown> = {},
-    rules: Record<string, unknown> = {},
-    targets?: string[],
-  ): Promise<Body> {
-    const rollout = await this.armed(change, rules, targets);
-    expectStatus(await this.kit.post(this.operator, `/rollouts/${rollout.id}/execute`), 200);
-    return rollout;
   }
 }
 

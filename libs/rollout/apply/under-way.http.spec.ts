@@ -2,21 +2,19 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { expectStatus, until } from '../../../test/kit/app-in-process.ts';
 import { accept, HttpReceiver } from '../../../test/kit/http-receiver.ts';
 import { callTo, type Rollouts, startRollouts } from '../../../test/kit/rollout-people.ts';
-import { noop, planOf, type Somebody, statement, two } from '../../../test/kit/rollouts.ts';
+import type { Somebody } from '../../../test/kit/rollouts.ts';
 
 /** A run that is paused, stopped, baking, or whose worker is given up. */
 let at: Rollouts;
 let app: Rollouts['app'];
 let kit: Rollouts['kit'];
 let olga: Somebody;
-let author: Somebody;
-let approver: Somebody;
 let operator: Somebody;
 let receiver: HttpReceiver;
 beforeAll(async () => {
   receiver = await HttpReceiver.start();
   at = await startRollouts({ worker: true, egressAllow: ['127.0.0.0/8'] });
-  ({ app, kit, olga, author, approver, operator } = at);
+  ({ app, kit, olga, operator } = at);
 });
 afterAll(async () => {
   await app.close();
@@ -48,7 +46,6 @@ describe('what is under way', () => {
     until(
       async () =>
         (await app.sql('SELECT state FROM pgboss.job WHERE id = $1', [job]))[0]?.['state'] === 'completed',
-      30_000,
     );
 
   it('is ended by the run that counts: a worker that was given up says nothing any more', async () => {

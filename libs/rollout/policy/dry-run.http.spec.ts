@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type AppInProcess, expectStatus, owner, startApp } from '../../../test/kit/app-in-process.ts';
-import { oneOf, RolloutKit, type Somebody, two } from '../../../test/kit/rollouts.ts';
+import { type AppInProcess, expectStatus } from '../../../test/kit/app-in-process.ts';
+import { startRollouts } from '../../../test/kit/rollout-people.ts';
+import { oneOf, type RolloutKit, type Somebody, two } from '../../../test/kit/rollouts.ts';
 
 /** What a policy would change, asked before anybody makes it. */
 let app: AppInProcess;
@@ -11,13 +12,7 @@ let approver: Somebody;
 let operator: Somebody;
 
 beforeAll(async () => {
-  app = await startApp();
-  const admin = await app.signIn(owner, 'acme');
-  kit = new RolloutKit(app, admin);
-  olga = { id: admin.user.id, token: admin.accessToken, email: owner.email };
-  author = await kit.somebody('author', 'admin');
-  approver = await kit.somebody('approver', 'admin');
-  operator = await kit.somebody('operator', 'operator');
+  ({ app, kit, olga, author, approver, operator } = await startRollouts());
 });
 afterAll(() => app.close());
 

@@ -63,8 +63,9 @@ export function partsOf(change: Omit<Change, 'accounts'>): [userId: string, part
       one.decision === 'approve' ? 'approver' : 'denier',
     ]),
     ...answers
-      .filter(({ hook_id: hook }) => hook === null)
-      .map((one): [string, string] => [one.recorded_by, `answered gate ${one.gate}`]),
+      // What a command or a hook said, nobody did.
+      .filter(({ recorded_by: by }) => by.startsWith('user:'))
+      .map((one): [string, string] => [one.recorded_by.slice('user:'.length), `answered gate ${one.gate}`]),
     ...risks.flatMap((one): [string | null, string][] => [
       [one.raised_by, 'raised a risk'],
       [one.accepted_by, 'accepted a risk'],

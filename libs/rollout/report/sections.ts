@@ -112,7 +112,7 @@ export function gates({ answers }: Change, results: readonly GateResult[], names
         one.gate,
         one.verdict,
         one.source,
-        one.hook_id === null ? names(one.recorded_by) : html`hook ${code(one.hook_id)}`,
+        one.hook_id === null ? names(one.recorded_by.replace(/^user:/, '')) : html`hook ${code(one.hook_id)}`,
         moment(one.observed_at),
       ]),
     )}`;
@@ -130,11 +130,11 @@ function quorum({ anyOf }: Quorum): string {
   return all.join('; or ');
 }
 
-export function policy({ row: { plan } }: Change): Html {
-  if (!plan) return html`<p>None yet.</p>`;
-  const { rules } = plan.policy;
+export function policy({ row: { plan: sealed } }: Change): Html {
+  if (!sealed) return html`<p>None yet.</p>`;
+  const { id, rules } = sealed.policy;
   return list([
-    ['Policy', code(plan.policy.id)],
+    ['Policy', code(id)],
     ['People who must sign', quorum(rules.quorum)],
     ['For irreversible steps', quorum(rules.irreversibleQuorum)],
     ['For a rollback within its window', quorum(rules.rollbackQuorum)],

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type AppInProcess, expectStatus, owner, startApp } from '../../../test/kit/app-in-process.ts';
-import { RolloutKit, type Somebody } from '../../../test/kit/rollouts.ts';
+import { type AppInProcess, expectStatus } from '../../../test/kit/app-in-process.ts';
+import { startRollouts } from '../../../test/kit/rollout-people.ts';
+import { type RolloutKit, type Somebody } from '../../../test/kit/rollouts.ts';
 
 /** The register of residual risks: who may let one go, and how it is searched. */
 let app: AppInProcess;
@@ -11,13 +12,8 @@ let admin: Somebody;
 let operator: Somebody;
 
 beforeAll(async () => {
-  app = await startApp();
-  const signed = await app.signIn(owner, 'acme');
-  kit = new RolloutKit(app, signed);
-  olga = { id: signed.user.id, token: signed.accessToken, email: owner.email };
-  author = await kit.somebody('author', 'admin');
+  ({ app, kit, olga, author, operator } = await startRollouts());
   admin = await kit.somebody('admin', 'admin');
-  operator = await kit.somebody('operator', 'operator');
 });
 afterAll(() => app.close());
 afterEach(() => app.clock.reset());

@@ -123,8 +123,8 @@ export function standOf(
         roles: [accounts.get(one.user_id)?.role_name ?? ''],
       }));
   const isDenied = (purpose: Purpose, digest: string | null): boolean => {
-    const people = new Set(votersOf(purpose, digest, 'deny').map(({ person }) => person));
-    return people.size >= (rules?.consensus === true ? 1 : (rules?.denials ?? 1));
+    const deniers = new Set(votersOf(purpose, digest, 'deny').map(({ person }) => person));
+    return deniers.size >= (rules?.consensus === true ? 1 : (rules?.denials ?? 1));
   };
   const lacking = (quorum: Quorum, purpose: Purpose, digest: string): Slot[] =>
     missing(quorum, isDenied(purpose, digest) ? [] : votersOf(purpose, digest, 'approve'));
