@@ -10,6 +10,7 @@ import { mailConfig } from '#mail';
 import { Housekeeping, Setup, SystemState, SystemWatch, WatchConfig } from '#platform';
 import { inVault, MasterKey } from '#secrets';
 import { AppModule } from './app.module.ts';
+import { freeStart } from './free-start.ts';
 import { type OpenDatabase, openDatabase } from './open-database.ts';
 import {
   checkpointSigner,
@@ -130,6 +131,7 @@ async function serve(config: Config): Promise<void> {
       app.get(EventRetention).start((error) => logger.error(error, 'events'));
     }
     const token = await app.get(Setup).offer(join(config.dataDir, 'setup-token'));
+    await freeStart();
     await app.listen(config.port, config.host);
     // What waits in the log goes first, so that the URL is the last thing to read.
     logger.flush();

@@ -201,7 +201,7 @@ describe('bad requests', () => {
     ],
     [
       'a method that asks for a content type',
-      { method: 'QUERY' as never, url: '/api/v1/things' },
+      { method: 'QUERY', url: '/api/v1/things' },
       405,
       'http.method_not_allowed',
       [],

@@ -4,6 +4,7 @@ import type { Finding } from './findings.ts';
 export const LEFT_OUT: Readonly<Record<string, string>> = {
   systemStateSet: 'a system that is read-only refuses everything after it',
   policyChange: 'a policy may ask of the run what it has not: a second factor, another address',
+  leaveLeave: 'who has left the organization cannot sign in to it again',
   orgsTransferOwnership: 'it gives the rights of the run to somebody else',
   signingKeysWithdraw: 'the key of every session goes with it',
   eventLogStream: 'its answer does not end',
