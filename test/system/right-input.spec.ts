@@ -91,7 +91,7 @@ const MEANT: Readonly<Record<string, (ids: Seeded) => unknown>> = {
   version: () => '1.0.0',
 };
 
-describe('input that is right in form', { timeout: 300_000 }, () => {
+describe('input that is right in form', () => {
   let product: Product;
   let owner: Account;
   let routes: Route[];
