@@ -23,11 +23,11 @@ import { CallbacksController, GatesController } from './gates/gates.controller.t
 import { Hooks } from './gates/hooks.ts';
 import { SignedCallbacks } from './gates/signed-callbacks.ts';
 import { Postures, ProjectedPostures } from './gates/postures.ts';
-import { Expiry } from './lifecycle/expiry.ts';
+import { Expiry } from './planning/expiry.ts';
 import { Moves } from './lifecycle/moves.ts';
-import { Planning } from './lifecycle/planning.ts';
-import { Rollouts } from './lifecycle/rollouts.ts';
-import { RolloutsController } from './lifecycle/rollouts.controller.ts';
+import { Planning } from './planning/planning.ts';
+import { Rollouts } from './planning/rollouts.ts';
+import { RolloutsController } from './planning/rollouts.controller.ts';
 import { DryRun } from './policy/dry-run.ts';
 import { RolloutPolicies } from './policy/rollout-policies.ts';
 import { HooksController, PersonsController, RolloutPoliciesController } from './policy/policy.controller.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { boundaryOf, unitsOf, waveFaults } from './apply/waves.ts';
-import { allPass, blocking, type GateResult, judge, SKEW_MS, verdicts } from './gates/gate.ts';
+import { allPass, blocking, type GateResult, judge, verdicts } from './gates/gate.ts';
 import { forbiddenClass, graver } from './lifecycle/classes.ts';
 import {
   effects,
@@ -12,6 +12,7 @@ import {
   subjectDigest,
 } from './lifecycle/plan.ts';
 import { isLower, levelOf, levels, mayAccept, riskBlocks } from './risk/risk-level.ts';
+import { SKEW_MS } from './lifecycle/clock-skew.ts';
 
 const step: PlannedStep = {
   name: 'restart',

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type AppInProcess, expectStatus } from '../../test/kit/app-in-process.ts';
 import { startRollouts } from '../../test/kit/rollout-people.ts';
 import { planOf, type RolloutKit, type Somebody, two } from '../../test/kit/rollouts.ts';
-import { Rollouts } from './lifecycle/rollouts.ts';
+import { Rollouts } from './planning/rollouts.ts';
 
 /** What signing is worth over time: denials, ends, authority that was lost; and that a move is whole or not at all. */
 let app: AppInProcess;

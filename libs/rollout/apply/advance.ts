@@ -7,7 +7,7 @@ import { type GlassRow, notPassedOver, openGlass } from '../breakglass/break-gla
 import { isClockWrong } from '../freeze/freeze.store.ts';
 import { Gates } from '../gates/gates.ts';
 import { type By, Moves, planned } from '../lifecycle/moves.ts';
-import { Planning } from '../lifecycle/planning.ts';
+import { Planning } from '../planning/planning.ts';
 import { lockRollout, type PlannedRow, readLastMove, storeJob } from '../lifecycle/rollout.store.ts';
 import { findTargets, storeVersion } from '../targets/target.store.ts';
 import { type AdvanceJob, advanceQueue, STEP_SECONDS } from './advance-queue.ts';

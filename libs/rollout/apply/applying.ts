@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Database, type OrgTx } from '#database';
 import { Jobs } from '#jobs';
 import { type Caller, Clock, Fault } from '#kernel';
-import { Moves, nextState, planned } from '../lifecycle/moves.ts';
+import { Moves, nextState, planned, found } from '../lifecycle/moves.ts';
 import { confirmationFor, isIrreversible } from '../lifecycle/plan.ts';
 import type { RolloutDetailView, StepList } from '../lifecycle/rollout.contract.ts';
 import {
@@ -15,14 +15,14 @@ import {
   storeJob,
   storeVerified,
 } from '../lifecycle/rollout.store.ts';
-import { detailView, found } from '../lifecycle/rollouts.ts';
 import { RolloutFault } from '../rollout.faults.ts';
-import { humanOf, personIn } from '../signoff/human.ts';
+import { humanOf, personIn } from '../lifecycle/human.ts';
 import { Standing } from '../signoff/standing.ts';
 import { advanceQueue } from './advance-queue.ts';
 import { Readiness } from './readiness.ts';
 import { releaseAll } from './release.ts';
 import { readSteps } from './step.store.ts';
+import { detailView } from '../lifecycle/rollout-view.ts';
 
 /** Arming, executing and verifying what was signed off. */
 @Injectable()

@@ -6,7 +6,7 @@ import { notPassedOver, openGlass } from '../breakglass/break-glass.store.ts';
 import { allPass, blocking, type GateResult } from '../gates/gate.ts';
 import { Gates } from '../gates/gates.ts';
 import { Moves } from '../lifecycle/moves.ts';
-import { type Difference, Planning } from '../lifecycle/planning.ts';
+import { type Difference, Planning } from '../planning/planning.ts';
 import type { PlannedRow } from '../lifecycle/rollout.store.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { Standing } from '../signoff/standing.ts';

@@ -1,6 +1,6 @@
 import type { OrgTx } from '#database';
 import { newId } from '#kernel';
-import type { Difference } from '../lifecycle/planning.ts';
+import type { Difference } from '../planning/planning.ts';
 import type { AnyTx } from '../lifecycle/rollout.store.ts';
 
 export interface GlassRow {

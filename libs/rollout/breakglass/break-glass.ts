@@ -7,13 +7,12 @@ import { type Caller, Clock, Fault, type Page, pageOf, readPage } from '#kernel'
 import { Mail } from '#mail';
 import { allPass, blocking } from '../gates/gate.ts';
 import { Gates } from '../gates/gates.ts';
-import { Moves, nextState, planned } from '../lifecycle/moves.ts';
+import { Moves, nextState, planned, found } from '../lifecycle/moves.ts';
 import { isIrreversible } from '../lifecycle/plan.ts';
 import type { RolloutDetailView } from '../lifecycle/rollout.contract.ts';
 import { authorsOf, lockRollout, type PlannedRow, readRollout } from '../lifecycle/rollout.store.ts';
-import { detailView, found } from '../lifecycle/rollouts.ts';
 import { RolloutFault } from '../rollout.faults.ts';
-import { personIn } from '../signoff/human.ts';
+import { personIn } from '../lifecycle/human.ts';
 import { readAlerted } from '../signoff/person.store.ts';
 import { Standing } from '../signoff/standing.ts';
 import type { BreakGlassRequest, BreakGlassView } from './break-glass.contract.ts';
@@ -25,6 +24,7 @@ import {
   readGlasses,
   storeReview,
 } from './break-glass.store.ts';
+import { detailView } from '../lifecycle/rollout-view.ts';
 
 const REVIEW_WITHIN_MS = 3 * 86_400_000;
 

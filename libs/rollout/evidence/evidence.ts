@@ -3,9 +3,8 @@ import { Audit } from '#audit';
 import { Database, type OrgTx } from '#database';
 import { parseStrictJson } from '#http';
 import { canonicalJson, type Caller, Clock, type Json, type Page, pageOf, readPage, sha256 } from '#kernel';
-import { SKEW_MS } from '../gates/gate.ts';
 import { RolloutFault } from '../rollout.faults.ts';
-import { humanOf } from '../signoff/human.ts';
+import { humanOf } from '../lifecycle/human.ts';
 import { decode, type Envelope, IN_TOTO, readPublicKey, signEnvelope, signerOf } from './dsse.ts';
 import type {
   AttachmentRequest,
@@ -27,6 +26,7 @@ import {
 } from './evidence.store.ts';
 import { isGiteas } from '../sources/facts.ts';
 import { type Read, readStatement } from './statement.ts';
+import { SKEW_MS } from '../lifecycle/clock-skew.ts';
 
 const MOST_BYTES = 180 * 1024;
 const MOST_SIGNATURES = 10;

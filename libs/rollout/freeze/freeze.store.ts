@@ -1,8 +1,8 @@
 import type { OrgTx } from '#database';
 import { newId } from '#kernel';
-import { SKEW_MS } from '../gates/gate.ts';
 import type { AnyTx } from '../lifecycle/rollout.store.ts';
 import type { Window } from './freeze-window.ts';
+import { SKEW_MS } from '../lifecycle/clock-skew.ts';
 
 export interface FreezeRow {
   readonly id: string;

@@ -2,11 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
 import { Database, type OrgTx } from '#database';
 import { type Caller, Clock, type Page, pageOf, readPage } from '#kernel';
-import { planned } from '../lifecycle/moves.ts';
+import { planned, found } from '../lifecycle/moves.ts';
 import { lockRollout } from '../lifecycle/rollout.store.ts';
-import { found } from '../lifecycle/rollouts.ts';
 import { RolloutFault } from '../rollout.faults.ts';
-import { humanOf } from '../signoff/human.ts';
+import { humanOf } from '../lifecycle/human.ts';
 import { targetFaults } from '../targets/target.store.ts';
 import type {
   ExceptionRequest,

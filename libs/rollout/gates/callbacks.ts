@@ -8,8 +8,8 @@ import { isPlanned, readRollout } from '../lifecycle/rollout.store.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { CallbackRequest } from './gate.contract.ts';
 import { findHook, insertResult } from './gate.store.ts';
-import { SKEW_MS } from './gate.ts';
 import { SignedCallback } from './signed-callbacks.ts';
+import { SKEW_MS } from '../lifecycle/clock-skew.ts';
 
 /** How long ago a call-back may have been signed; beyond that its nonce need not be remembered to refuse it. */
 const WINDOW_MS = 300_000;

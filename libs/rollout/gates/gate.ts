@@ -1,3 +1,4 @@
+import { SKEW_MS } from '../lifecycle/clock-skew.ts';
 /** The judgement of gates: only pass passes. */
 
 export const verdicts = ['pass', 'fail', 'inconclusive', 'stale'] as const;
@@ -31,9 +32,6 @@ export interface Observation {
   readonly observedAt: number;
   readonly expiresAt: number | undefined;
 }
-
-/** A clock may differ by so much. What was observed later than that from now was not observed. */
-export const SKEW_MS = 60_000;
 
 /** What an observation is worth now: a pass that is too old, expired, or of the future is stale. */
 export function judge(

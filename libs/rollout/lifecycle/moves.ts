@@ -80,3 +80,10 @@ export function planned(row: RolloutRow): PlannedRow {
   if (!isPlanned(row)) throw RolloutFault.not_ready({ data: { missing: ['plan_sealed'] } });
   return row;
 }
+
+/** The rollout of a look-up; fault `rollout.not_found` where there is none. */
+export async function found(row: Promise<RolloutRow | undefined>): Promise<RolloutRow> {
+  const one = await row;
+  if (!one) throw RolloutFault.not_found();
+  return one;
+}

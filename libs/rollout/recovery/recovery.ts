@@ -7,7 +7,7 @@ import { holdingsOf, touchedOf } from '../apply/waves.ts';
 import { Database, type OrgTx } from '#database';
 import { type Caller, Clock, Fault, newId } from '#kernel';
 import { Gates } from '../gates/gates.ts';
-import { Moves, nextState, planned } from '../lifecycle/moves.ts';
+import { Moves, nextState, planned, found } from '../lifecycle/moves.ts';
 import { confirmationFor, hasIrreversible } from '../lifecycle/plan.ts';
 import type { RolloutDetailView } from '../lifecycle/rollout.contract.ts';
 import {
@@ -17,14 +17,14 @@ import {
   readRollout,
   storeRecoveryTargets,
 } from '../lifecycle/rollout.store.ts';
-import { detailView, found } from '../lifecycle/rollouts.ts';
 import { RolloutFault } from '../rollout.faults.ts';
-import { personIn } from '../signoff/human.ts';
+import { personIn } from '../lifecycle/human.ts';
 import { type Stand, Standing } from '../signoff/standing.ts';
 import { findTargets } from '../targets/target.store.ts';
 import { advise } from './recommend.ts';
 import type { RecoveryView, RepairRequest, RollbackRequest } from './recovery.contract.ts';
 import { rollbackQuorum } from './rollback-quorum.ts';
+import { detailView } from '../lifecycle/rollout-view.ts';
 
 /** How a rollout that stopped goes on: repaired and run again, or rolled back. */
 @Injectable()

@@ -3,7 +3,6 @@ import { Database } from '#database';
 import { type Caller, Clock, pageOf as cut } from '#kernel';
 import { Gates } from '../gates/gates.ts';
 import { isPlanned, readRollout } from '../lifecycle/rollout.store.ts';
-import { found } from '../lifecycle/rollouts.ts';
 import type { RiskQuery } from '../risk/risk.contract.ts';
 import { readRisks } from '../risk/risk.store.ts';
 import { Standing } from '../signoff/standing.ts';
@@ -12,6 +11,7 @@ import { code, type Html, html } from './html.ts';
 import { pageOf, section } from './page.ts';
 import { readAccounts } from './report.store.ts';
 import * as parts from './sections.ts';
+import { found } from '../lifecycle/moves.ts';
 
 const MOST_RISKS = 1_000;
 const REGISTER = 'Register of residual risks';

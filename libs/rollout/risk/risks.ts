@@ -3,9 +3,8 @@ import { Audit } from '#audit';
 import { Database, type OrgTx } from '#database';
 import { type Caller, Clock, type Page, pageOf, readPage } from '#kernel';
 import { authorsOf, readRollout } from '../lifecycle/rollout.store.ts';
-import { found } from '../lifecycle/rollouts.ts';
 import { RolloutFault } from '../rollout.faults.ts';
-import { humanOf, personIn } from '../signoff/human.ts';
+import { humanOf, personIn } from '../lifecycle/human.ts';
 import { Standing } from '../signoff/standing.ts';
 import { isLower, type Level, levelOf, mayAccept } from './risk-level.ts';
 import type { AcceptRequest, RateRequest, RiskQuery, RiskRequest, RiskView } from './risk.contract.ts';
@@ -19,6 +18,7 @@ import {
   storeClosed,
   updateRisk,
 } from './risk.store.ts';
+import { found } from '../lifecycle/moves.ts';
 
 const LONGEST_ACCEPTANCE_MS = 366 * 86_400_000;
 

@@ -2,17 +2,17 @@ import { Injectable } from '@nestjs/common';
 import { Database } from '#database';
 import { type Caller, Clock } from '#kernel';
 import { findException } from '../freeze/freeze.store.ts';
-import { Moves, planned } from '../lifecycle/moves.ts';
+import { Moves, planned, found } from '../lifecycle/moves.ts';
 import { isIrreversible } from '../lifecycle/plan.ts';
 import type { RolloutDetailView } from '../lifecycle/rollout.contract.ts';
 import { type AnyTx, lockRollout, type PlannedRow, readRollout } from '../lifecycle/rollout.store.ts';
-import { detailView, found } from '../lifecycle/rollouts.ts';
 import type { State } from '../lifecycle/state.ts';
 import { RolloutFault } from '../rollout.faults.ts';
-import { personIn } from './human.ts';
+import { personIn } from '../lifecycle/human.ts';
 import type { SignOffList, SignOffRequest } from './signoff.contract.ts';
 import { type Decision, type Purpose, storeSignOff } from './sign-off.store.ts';
 import { Standing } from './standing.ts';
+import { detailView } from '../lifecycle/rollout-view.ts';
 
 /** When what can be signed. */
 const OPEN: Readonly<Record<Purpose, readonly State[]>> = {

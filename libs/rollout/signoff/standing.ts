@@ -3,7 +3,6 @@ import { rolePermissions } from '#auth';
 import { Clock } from '#kernel';
 import { readProducers } from '../evidence/evidence.store.ts';
 import { readAskers } from '../freeze/freeze.store.ts';
-import { SKEW_MS } from '../gates/gate.ts';
 import { type AnyTx, authorsOf, type PlannedRow, type RolloutRow } from '../lifecycle/rollout.store.ts';
 import type { PolicyRules } from '../policy/policy-rules.ts';
 import { conflicts, type Duty, type Holders } from './duties.ts';
@@ -11,6 +10,7 @@ import { personsOf } from './people.ts';
 import { readLinks, readStanding, type StandingRow } from './person.store.ts';
 import { missing, type Quorum, type Slot, type Voter } from './quorum.ts';
 import { type Decision, type Purpose, readSignOffs, type SignOffRow } from './sign-off.store.ts';
+import { SKEW_MS } from '../lifecycle/clock-skew.ts';
 
 /** What the sign-offs of a rollout are worth at this moment. */
 export interface Stand {

@@ -2,10 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '#audit';
 import { Database } from '#database';
 import { type Caller, Clock, type Page, pageOf, readPage } from '#kernel';
-import { SKEW_MS } from '../gates/gate.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import type { ReportRequest, TargetRequest, TargetView } from './target.contract.ts';
 import { findTargets, insertTarget, readTargets, storeReport, type TargetRow } from './target.store.ts';
+import { SKEW_MS } from '../lifecycle/clock-skew.ts';
 
 /** What rollouts are done to, and what the inventory last saw of it. */
 @Injectable()

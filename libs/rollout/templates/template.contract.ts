@@ -1,5 +1,5 @@
 import { Anything, Flag, Id, Nested, pageViewOf, Text, Time } from '#http';
-import { PlanRequest } from '../lifecycle/plan.contract.ts';
+import { PlanRequest } from '../planning/plan.contract.ts';
 
 const REPOSITORY = { max: 201, description: 'owner/name' } as const;
 const REF = {

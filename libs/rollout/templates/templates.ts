@@ -4,11 +4,11 @@ import { Database } from '#database';
 import { readInput } from '#http';
 import { isHookFor } from '#intake';
 import { type Caller, type Page, pageOf, readPage } from '#kernel';
-import { PlanRequest } from '../lifecycle/plan.contract.ts';
-import { Planning } from '../lifecycle/planning.ts';
+import { PlanRequest } from '../planning/plan.contract.ts';
+import { Planning } from '../planning/planning.ts';
 import { readPolicy } from '../policy/policy.store.ts';
 import { RolloutFault } from '../rollout.faults.ts';
-import { humanOf } from '../signoff/human.ts';
+import { humanOf } from '../lifecycle/human.ts';
 import { targetFaults } from '../targets/target.store.ts';
 import type {
   RolloutTemplateDetailView,

@@ -1,5 +1,5 @@
 import { Anything, Choice, Flag, Id, ListOf, Nested, Text, Whole } from '#http';
-import { effects } from './plan.ts';
+import { effects } from '../lifecycle/plan.ts';
 
 export class StepField {
   @Text({ max: 100 })

@@ -4,27 +4,25 @@ import { type Caller, Clock, type Page, pageOf, readPage } from '#kernel';
 import { readPolicy } from '../policy/policy.store.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { Standing } from '../signoff/standing.ts';
-import { humanOf } from '../signoff/human.ts';
-import { Moves, planned } from './moves.ts';
-import { confirmationFor, isIrreversible } from './plan.ts';
+import { humanOf } from '../lifecycle/human.ts';
+import { Moves, planned, found } from '../lifecycle/moves.ts';
+import { isIrreversible } from '../lifecycle/plan.ts';
 import type {
   MoveList,
   RolloutDetailView,
   RolloutQuery,
   RolloutRequest,
-  RolloutSourceView,
   RolloutView,
-} from './rollout.contract.ts';
+} from '../lifecycle/rollout.contract.ts';
 import {
-  boundTo,
   insertRollout,
   lockExpired,
   lockRollout,
   readMoves,
   readRollout,
   readRollouts,
-  type RolloutRow,
-} from './rollout.store.ts';
+} from '../lifecycle/rollout.store.ts';
+import { rolloutView, detailView } from '../lifecycle/rollout-view.ts';
 
 /** Rollouts as records: writing them, reading them, asking for their review, and ending them before they begin. */
 @Injectable()
@@ -147,51 +145,4 @@ export class Rollouts {
   #in(seconds: number): Date {
     return new Date(this.clock.now().getTime() + seconds * 1000);
   }
-}
-
-/** The rollout of a look-up; fault `rollout.not_found` where there is none. */
-export async function found(row: Promise<RolloutRow | undefined>): Promise<RolloutRow> {
-  const one = await row;
-  if (!one) throw RolloutFault.not_found();
-  return one;
-}
-
-export function rolloutView(row: RolloutRow): RolloutView {
-  return {
-    id: row.id,
-    title: row.title,
-    description: row.description,
-    state: row.state,
-    reason: row.reason,
-    authorId: row.author_id,
-    policyId: row.policy_id,
-    plannerId: row.planner_id,
-    templateId: row.template_id,
-    source: sourceView(row),
-    digest: row.digest,
-    recoveryDigest: row.recovery_digest,
-    executorId: row.executor_id,
-    verifierId: row.verifier_id,
-    supersedes: row.supersedes,
-    begunAt: row.begun_at?.toISOString() ?? null,
-    completedAt: row.completed_at?.toISOString() ?? null,
-    expiresAt: row.expires_at?.toISOString() ?? null,
-    createdAt: row.created_at.toISOString(),
-    updatedAt: row.updated_at.toISOString(),
-  };
-}
-
-function sourceView(row: RolloutRow): RolloutSourceView | null {
-  const source = boundTo(row);
-  return source ? { ...source, goneAt: row.source_gone_at?.toISOString() ?? null } : null;
-}
-
-export function detailView(row: RolloutRow): RolloutDetailView {
-  const irreversible = row.plan !== null && isIrreversible(row.plan);
-  return {
-    ...rolloutView(row),
-    plan: row.plan,
-    irreversible,
-    confirmation: irreversible && row.digest !== null ? confirmationFor(row.title, row.digest) : null,
-  };
 }

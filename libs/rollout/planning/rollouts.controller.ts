@@ -15,8 +15,9 @@ import {
   RolloutPage,
   RolloutQuery,
   RolloutRequest,
-} from './rollout.contract.ts';
-import { detailView, Rollouts } from './rollouts.ts';
+} from '../lifecycle/rollout.contract.ts';
+import { Rollouts } from './rollouts.ts';
+import { detailView } from '../lifecycle/rollout-view.ts';
 
 @Controller('api/v1/orgs/:orgId/rollouts')
 export class RolloutsController {

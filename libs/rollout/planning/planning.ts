@@ -7,12 +7,12 @@ import { waveFaults } from '../apply/waves.ts';
 import { Postures } from '../gates/postures.ts';
 import { readPolicy } from '../policy/policy.store.ts';
 import { RolloutFault } from '../rollout.faults.ts';
-import { humanOf } from '../signoff/human.ts';
+import { humanOf } from '../lifecycle/human.ts';
 import { namedSource, type SourceStanding, standingOfSource } from '../sources/source-standing.ts';
 import { findTargets } from '../targets/target.store.ts';
 import { liveState } from '../targets/targets.ts';
-import { graver, requireAllowed, stepsOf } from './classes.ts';
-import { type By, Moves, nextState } from './moves.ts';
+import { graver, requireAllowed, stepsOf } from '../lifecycle/classes.ts';
+import { type By, Moves, nextState } from '../lifecycle/moves.ts';
 import {
   type Effect,
   type Plan,
@@ -23,7 +23,7 @@ import {
   type RecoveryKind,
   recoveryDigest,
   subjectDigest,
-} from './plan.ts';
+} from '../lifecycle/plan.ts';
 import type { PlanRequest, SourceField, StepField } from './plan.contract.ts';
 import {
   type AnyTx,
@@ -32,7 +32,7 @@ import {
   type PlannedRow,
   type RolloutRow,
   storePlan,
-} from './rollout.store.ts';
+} from '../lifecycle/rollout.store.ts';
 
 /** Where what is there differs from what was sealed; `unread` where that is not known, and was not known otherwise. */
 export interface Difference {
