@@ -12,7 +12,8 @@ import { cefLine } from './cef.ts';
 import { ecsKinds, ecsLine } from './ecs.ts';
 import { readEvent } from './event.ts';
 import { leefLine } from './leef.ts';
-import { kindOf, ocsfLine, ocsfMapping } from './ocsf.ts';
+import { ocsfLine } from './ocsf.ts';
+import { kindOf, ocsfMapping } from './ocsf-mapping.ts';
 
 const folder = testData('ocsf-1.8.0');
 const actions = Object.keys(auditActions) as AuditAction[];
@@ -181,6 +182,57 @@ describe('the mapping to OCSF', () => {
         resources: [{ uid: (JSON.parse(leaf) as { target: { id: string } }).target.id }],
       });
     }
+  });
+
+  it('tells of a role as a group of privileges: given, taken, or both', () => {
+    const changed = (from: string[], to: string[]): Ocsf =>
+      eventOf({
+        ...entriesOf('role.updated')[0]!,
+        changes: { permissions: { from, to } },
+      });
+    const role = targets['role']!.id;
+    expect(changed(['org:read'], ['org:read', 'member:read'])).toMatchObject({
+      class_uid: 3006,
+      activity_id: 1,
+      privileges: ['member:read'],
+      group: { uid: role, type: 'role', privileges: ['org:read', 'member:read'] },
+    });
+    expect(changed(['org:read', 'member:read'], ['org:read'])).toMatchObject({
+      activity_id: 2,
+      privileges: ['member:read'],
+    });
+    expect(changed(['org:read'], ['member:read'])).toMatchObject({
+      activity_id: 99,
+      activity_name: 'Update',
+      privileges: ['member:read'],
+    });
+    expect(changed(['org:read'], ['org:read'])).toMatchObject({ activity_id: 99 });
+    const created = { ...entriesOf('role.created')[0]!, changes: { name: { to: 'Night watch' } } };
+    expect(eventOf(created)).toMatchObject({ activity_id: 6, group: { uid: role, name: 'Night watch' } });
+    expect(eventOf(entriesOf('role.deleted')[0]!)).toMatchObject({ activity_id: 5, group: { uid: role } });
+  });
+
+  it('tells of a session that got more than it had as authorized, and of a refusal as authentication', () => {
+    const of = (action: AuditAction) => {
+      const entry = { ...entriesOf(action)[0]!, changes: { session: { to: session } } };
+      return { ...eventOf(entry), org: entry.orgId };
+    };
+    const switched = of('auth.switched');
+    expect(switched).toMatchObject({
+      class_uid: 3003,
+      activity_id: 2,
+      user: { uid: person },
+      session: { uid: session },
+      group: { uid: switched.org },
+    });
+    expect(of('auth.stepped_up')).toMatchObject({
+      class_uid: 3003,
+      activity_id: 1,
+      session: { uid: session },
+      privileges: ['fresh_proof'],
+    });
+    for (const refused of ['auth.switch_refused', 'auth.step_up_refused'] as const)
+      expect(of(refused).class_uid).toBe(3002);
   });
 
   it('counts what was counted', () => {
