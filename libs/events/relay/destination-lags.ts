@@ -1,0 +1,26 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from '#database';
+import { readLags } from './publication.store.ts';
+
+/** What is still to go to a destination, of all organizations together. */
+export interface DestinationLag {
+  readonly destination: string;
+  /** Events. */
+  readonly lag: number;
+  readonly deadLetters: number;
+}
+
+/** How far each destination of events is behind: for operators of the deployment. */
+@Injectable()
+export class DestinationLags {
+  constructor(private readonly database: Database) {}
+
+  async read(): Promise<DestinationLag[]> {
+    const rows = await this.database.acrossOrgs('metrics', readLags);
+    return rows.map(({ destination, lag, dead }) => ({
+      destination,
+      lag: Number(lag),
+      deadLetters: Number(dead),
+    }));
+  }
+}
