@@ -68,4 +68,5 @@ export const platformReasons: ReadonlySet<SystemReason> = new Set([
   'acknowledge_fork',
   'erase_person',
   'control_system',
+  'metrics',
 ]);

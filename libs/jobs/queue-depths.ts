@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { JobCatalogue } from '#access';
 import { Database } from '#database';
+import type { Caller } from '#kernel';
 import type { JobQueue } from './job-queue.ts';
 
 export interface QueueDepth {
@@ -20,10 +21,10 @@ export class QueueDepths {
     private readonly catalogue: JobCatalogue,
   ) {}
 
-  async read(): Promise<QueueDepth[]> {
+  async read(caller: Caller): Promise<QueueDepth[]> {
     const queues = this.catalogue.handlers.map(({ queue }) => queue as JobQueue<object>);
     const names = queues.flatMap(({ name, deadLetters }) => [name, deadLetters]);
-    const rows = await this.database.acrossOrgs('metrics', (tx) =>
+    const rows = await this.database.acrossOrgsFor('metrics', caller, (tx) =>
       tx.query<{ name: string; queued: number; active: number }>(
         `SELECT name, queued_count AS queued, active_count AS active FROM pgboss.queue WHERE name = ANY ($1)`,
         [names],

@@ -184,57 +184,6 @@ describe('the mapping to OCSF', () => {
     }
   });
 
-  it('tells of a role as a group of privileges: given, taken, or both', () => {
-    const changed = (from: string[], to: string[]): Ocsf =>
-      eventOf({
-        ...entriesOf('role.updated')[0]!,
-        changes: { permissions: { from, to } },
-      });
-    const role = targets['role']!.id;
-    expect(changed(['org:read'], ['org:read', 'member:read'])).toMatchObject({
-      class_uid: 3006,
-      activity_id: 1,
-      privileges: ['member:read'],
-      group: { uid: role, type: 'role', privileges: ['org:read', 'member:read'] },
-    });
-    expect(changed(['org:read', 'member:read'], ['org:read'])).toMatchObject({
-      activity_id: 2,
-      privileges: ['member:read'],
-    });
-    expect(changed(['org:read'], ['member:read'])).toMatchObject({
-      activity_id: 99,
-      activity_name: 'Update',
-      privileges: ['member:read'],
-    });
-    expect(changed(['org:read'], ['org:read'])).toMatchObject({ activity_id: 99 });
-    const created = { ...entriesOf('role.created')[0]!, changes: { name: { to: 'Night watch' } } };
-    expect(eventOf(created)).toMatchObject({ activity_id: 6, group: { uid: role, name: 'Night watch' } });
-    expect(eventOf(entriesOf('role.deleted')[0]!)).toMatchObject({ activity_id: 5, group: { uid: role } });
-  });
-
-  it('tells of a session that got more than it had as authorized, and of a refusal as authentication', () => {
-    const of = (action: AuditAction) => {
-      const entry = { ...entriesOf(action)[0]!, changes: { session: { to: session } } };
-      return { ...eventOf(entry), org: entry.orgId };
-    };
-    const switched = of('auth.switched');
-    expect(switched).toMatchObject({
-      class_uid: 3003,
-      activity_id: 2,
-      user: { uid: person },
-      session: { uid: session },
-      group: { uid: switched.org },
-    });
-    expect(of('auth.stepped_up')).toMatchObject({
-      class_uid: 3003,
-      activity_id: 1,
-      session: { uid: session },
-      privileges: ['fresh_proof'],
-    });
-    for (const refused of ['auth.switch_refused', 'auth.step_up_refused'] as const)
-      expect(of(refused).class_uid).toBe(3002);
-  });
-
   it('counts what was counted', () => {
     const counted = entriesOf('access.denied_repeatedly').find(({ changes }) => changes !== undefined)!;
     expect(eventOf(counted).count).toBe(990);

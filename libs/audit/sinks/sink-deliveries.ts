@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '#database';
+import type { Caller } from '#kernel';
 import { deliveryOf } from './delivery-state.ts';
 import type { DeliveryView } from './sink.contract.ts';
 import { readEnabledSinks, readLanesOf } from './sink.store.ts';
@@ -20,8 +21,8 @@ const MOST_LANES = 20_000;
 export class SinkDeliveries {
   constructor(private readonly database: Database) {}
 
-  async read(): Promise<SinkDelivery[]> {
-    return this.database.acrossOrgs('metrics', async (tx) => {
+  async read(caller: Caller): Promise<SinkDelivery[]> {
+    return this.database.acrossOrgsFor('metrics', caller, async (tx) => {
       const sinks = await readEnabledSinks(tx, MOST_SINKS);
       const ids = sinks.map(({ id }) => id);
       const lanes = Map.groupBy(await readLanesOf(tx, ids, MOST_LANES), ({ sink_id }) => sink_id);

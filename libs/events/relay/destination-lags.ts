@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '#database';
+import type { Caller } from '#kernel';
 import { readLags } from './publication.store.ts';
 
 /** What is still to go to a destination, of all organizations together. */
@@ -15,8 +16,8 @@ export interface DestinationLag {
 export class DestinationLags {
   constructor(private readonly database: Database) {}
 
-  async read(): Promise<DestinationLag[]> {
-    const rows = await this.database.acrossOrgs('metrics', readLags);
+  async read(caller: Caller): Promise<DestinationLag[]> {
+    const rows = await this.database.acrossOrgsFor('metrics', caller, readLags);
     return rows.map(({ destination, lag, dead }) => ({
       destination,
       lag: Number(lag),

@@ -5,13 +5,15 @@ import { Database, InvalidationStream } from '#database';
 import { DestinationLags } from '#events';
 import { RequestTimes } from '#http';
 import { QueueDepths } from '#jobs';
+import type { Caller } from '#kernel';
 import { readOnlyCodes, SystemState } from '../state/system-state.ts';
 import { counters, type Family, gauge, gauges, histograms } from './family.ts';
 
 /** What one room tells. */
 export interface MetricPart {
   readonly name: string;
-  readonly read: () => Family[] | Promise<Family[]>;
+  /** Rejects where `caller` may not read it, or it cannot be read. */
+  readonly read: (caller: Caller) => Family[] | Promise<Family[]>;
 }
 
 /** Every metric of ours. Labels are ids, route patterns and names of closed sets: never what a client chose. */
@@ -34,9 +36,9 @@ export class MetricParts {
     { name: 'access', read: () => this.#access() },
     { name: 'database', read: () => this.#database() },
     { name: 'system', read: () => this.#system() },
-    { name: 'sinks', read: () => this.#sinks() },
-    { name: 'events', read: () => this.#events() },
-    { name: 'jobs', read: () => this.#jobs() },
+    { name: 'sinks', read: (caller) => this.#sinks(caller) },
+    { name: 'events', read: (caller) => this.#events(caller) },
+    { name: 'jobs', read: (caller) => this.#jobs(caller) },
   ];
 
   #http(): Family[] {
@@ -122,8 +124,8 @@ export class MetricParts {
     ];
   }
 
-  async #sinks(): Promise<Family[]> {
-    const sinks = await this.sinks.read();
+  async #sinks(caller: Caller): Promise<Family[]> {
+    const sinks = await this.sinks.read(caller);
     const of = ({ id, orgId }: (typeof sinks)[number]) => ({ sink: id, organization: orgId });
     const certainties = [
       ['written', ({ writtenPos }) => writtenPos],
@@ -152,8 +154,8 @@ export class MetricParts {
     ];
   }
 
-  async #events(): Promise<Family[]> {
-    const destinations = await this.destinations.read();
+  async #events(caller: Caller): Promise<Family[]> {
+    const destinations = await this.destinations.read(caller);
     return [
       gauges('event_destination_lag_events', 'What a destination has not got yet.', destinations, (one) => [
         { destination: one.destination },
@@ -168,8 +170,8 @@ export class MetricParts {
     ];
   }
 
-  async #jobs(): Promise<Family[]> {
-    const queues = await this.queues.read();
+  async #jobs(caller: Caller): Promise<Family[]> {
+    const queues = await this.queues.read(caller);
     return [
       gauges('jobs_waiting', 'Jobs that nobody works on yet.', queues, ({ queue, waiting }) => [
         { queue },

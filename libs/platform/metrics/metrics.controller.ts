@@ -1,5 +1,5 @@
-import { Controller, Get } from '@nestjs/common';
-import { Access, PLATFORM } from '#access';
+import { Controller, Get, Req } from '@nestjs/common';
+import { Access, type AccessRequest, callerOf, PLATFORM } from '#access';
 import { Answers } from '#http';
 import { Metrics } from './metrics.ts';
 
@@ -14,7 +14,7 @@ export class MetricsController {
     description:
       'What this process and the deployment do, in the text format of Prometheus. What cannot be read is left out, and portcullis_scrape_error says so.',
   })
-  scrape(): Promise<string> {
-    return this.metrics.text();
+  scrape(@Req() request: AccessRequest): Promise<string> {
+    return this.metrics.text(callerOf(request));
   }
 }

@@ -180,7 +180,7 @@ describe('the metrics', () => {
     const database = product.app.get(Database, { strict: false });
     const [before, during] = [
       await scrape(),
-      await database.acrossOrgs('metrics', async (tx) => {
+      await database.acrossOrgs('system_state', async (tx) => {
         await tx.query('SELECT 1');
         return scrape();
       }),

@@ -1,7 +1,8 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
+import { type Caller, Fault } from '#kernel';
 import { type Family, gauges } from './family.ts';
-import { MetricParts } from './metric-parts.ts';
+import { type MetricPart, MetricParts } from './metric-parts.ts';
 
 /**
  * The metrics of this process, and what the database says of the deployment. Nothing is kept but what the rooms count;
@@ -17,10 +18,13 @@ export class Metrics {
     collectDefaultMetrics({ register: this.#process, eventLoopMonitoringPrecision: 50 });
   }
 
-  /** In the text format of Prometheus, version 0.0.4. */
-  async text(): Promise<string> {
+  /**
+   * In the text format of Prometheus, version 0.0.4. Fault: `database.credential_ended`, where the database does not let
+   * `caller` read the deployment.
+   */
+  async text(caller: Caller): Promise<string> {
     const parts = await Promise.all(
-      this.parts.all.map(async ({ name, read }) => ({ name, families: await this.#read(name, read) })),
+      this.parts.all.map(async (part) => ({ name: part.name, families: await this.#read(part, caller) })),
     );
     const errors = gauges(
       'scrape_error',
@@ -37,10 +41,11 @@ export class Metrics {
   }
 
   /** Undefined where it cannot be read. */
-  async #read(name: string, read: () => Family[] | Promise<Family[]>): Promise<Family[] | undefined> {
+  async #read({ name, read }: MetricPart, caller: Caller): Promise<Family[] | undefined> {
     try {
-      return await read();
+      return await read(caller);
     } catch (error) {
+      if (error instanceof Fault && error.kind === 'unauthenticated') throw error;
       this.#logger.warn(error, name);
       return undefined;
     }
