@@ -28,7 +28,8 @@ if (isStale()) {
 }
 
 // npm runs a script by a shell, which dies of SIGTERM and passes it on to nobody: who stops npm means the product.
-if (process.env.npm_lifecycle_event !== undefined) {
+const TIED = '--ends-with-parent';
+if (process.argv.includes(TIED)) {
   const parent = process.ppid;
   setInterval(() => {
     if (process.ppid !== parent) process.kill(process.pid, 'SIGTERM');
@@ -36,7 +37,7 @@ if (process.env.npm_lifecycle_event !== undefined) {
 }
 
 const { main } = await import(built);
-await main(process.argv.slice(2));
+await main(process.argv.slice(2).filter((one) => one !== TIED));
 
 function isStale() {
   if (!existsSync(built)) return true;

@@ -19,10 +19,10 @@ export default defineConfig({
     maxWorkers: 2,
     // When to give up, never what is proven: a busy machine must not decide. Specs wait for conditions, and what has a
     // bound in time is measured beside the machine itself (test/kit/stopwatch.ts).
-    testTimeout: 180_000,
-    hookTimeout: 240_000,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     teardownTimeout: 60_000,
-    expect: { poll: { timeout: 60_000 } },
+    expect: { poll: { timeout: 180_000 } },
     restoreMocks: true,
   },
 });

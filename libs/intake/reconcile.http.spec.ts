@@ -116,7 +116,7 @@ describe('a reading of everything', () => {
     expect(gitea.requests.filter((one) => one.includes(`${repo.fullName}/branches?`)).length).toBeGreaterThan(
       3,
     );
-  }, 60_000);
+  });
 
   it('is asked by who may only', async () => {
     expectStatus(await intake.app.ask('POST', `${intake.base}/${hook}/reconcile`), 401);

@@ -258,8 +258,8 @@ describe('evidence', () => {
   it('that failed, is inconclusive, expired, too old or of the future passes nothing', async () => {
     const gates = [{ name: 'scan', kind: 'evidence', predicateType: type, maxAgeSeconds: 600 }];
     const { rollout } = await approved({ gates });
-    const give = (at: Date, change: object = {}) =>
-      kit.post(author, '/evidence', { statement: statement(rollout.digest, type, at, { ...change }) });
+    const give = (when: Date, change: object = {}) =>
+      kit.post(author, '/evidence', { statement: statement(rollout.digest, type, when, { ...change }) });
     const verdict = async () => (await kit.gates(olga, rollout.id))['scan']?.verdict;
     const ago = (seconds: number) => new Date(Date.now() - seconds * 1000);
     expectStatus(await give(ago(-3600)), 400, 'rollout.evidence_malformed');

@@ -89,9 +89,9 @@ describe('a signed push', () => {
   });
 
   it('opens no more than a draft where the plan cannot be sealed, and says why', async () => {
-    const { rollout } = await opened({
-      plan: planOf(['01920000-0000-7000-8000-000000000001'], { steps: [noop('install')] }),
-    });
+    const unseen = { name: `unseen ${made}`, kind: 'host', environment: 'production' };
+    const { id } = expectStatus(await kit.post(olga, '/rollout-targets', unseen), 201);
+    const { rollout } = await opened({ plan: planOf([id], { steps: [noop('install')] }) });
     expect(rollout).toMatchObject({ state: 'draft', digest: null });
     const [record] = (await intake.app.records(kit.orgId, 'rollout_template.kept_back')).slice(-1);
     expect(record).toMatchObject({ reason: 'rollout.bad_plan', outcome: 'failure' });
@@ -157,6 +157,12 @@ describe('a template', () => {
       commit: 'a'.repeat(40),
     };
     expectStatus(await give({ plan: planOf([target], { source }) }), 400, 'rollout.bad_template');
+    const { errors } = expectStatus(
+      await give({ plan: planOf([target, hook]) }),
+      400,
+      'rollout.bad_template',
+    );
+    expect(errors).toEqual([{ path: 'plan.targets[1]', message: 'is no target' }]);
     const secret = noop('x', { effect: 'secret_provisioning_from_repository' });
     expectStatus(
       await give({ plan: planOf([target], { steps: [secret] }) }),

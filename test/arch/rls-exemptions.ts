@@ -74,6 +74,10 @@ export const callable: Record<string, { by: string[]; reason: string }> = {
   give_back_attempts: { by: ['portcullis_system'], reason: 'takes the count of a right one back' },
   forget_secret: { by: ['portcullis_system'], reason: 'lets every process forget what it holds of a secret' },
   enter_platform: { by: ['portcullis_system'], reason: 'the same for what only platform operators do' },
+  hold_sign_in: {
+    by: ['portcullis_system'],
+    reason: "what a sign-in holds and reads before it opens a session, with the caller's own rights",
+  },
 };
 
 /** Confined, and moreover closed to the app. */

@@ -74,7 +74,6 @@ export const sourceRules: SourceRule[] = [
     offences: (source) => environmentReads(source),
     exempt: [
       { path: /^libs\/kernel\/config\.ts$/, reason: 'the config reader' },
-      { path: /^apps\/start\.mjs$/, reason: 'whether npm started it, which is no setting' },
       { path: /^test\//, reason: 'tests give child processes their environment' },
     ],
   },

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Waits until `condition` holds; what it holds at last. `withinMs` is when to give up: no spec may prove a time by it. */
 export async function until<T>(
   condition: () => Promise<T | undefined | false>,
-  withinMs = 60_000,
+  withinMs = 180_000,
 ): Promise<T> {
   const deadline = performance.now() + withinMs;
   for (;;) {

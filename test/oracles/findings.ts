@@ -49,7 +49,8 @@ export async function readReport(file: string): Promise<Result> {
     const recorder = event['ScenarioFinished']?.['recorder'] as Recorder | undefined;
     if (recorder) requests += readScenario(recorder, findings, done);
     for (const kind of ['NonFatalError', 'FatalError']) {
-      if (event[kind]) errors.push(JSON.stringify(event[kind]).slice(0, 600));
+      const value = event[kind]?.['value'] ?? event[kind];
+      if (value !== undefined) errors.push(JSON.stringify(value).slice(0, 400));
     }
     if (event['EngineFinished']) stopped = String(event['EngineFinished']['stop_reason']);
   }

@@ -15,7 +15,7 @@ it.skipIf(npm === undefined)(
     product = started;
     expect(started.processes().length).toBeGreaterThan(3);
     process.kill(started.pid, 'SIGTERM');
-    await until(async () => started.processes().length === 0, 60_000);
+    await until(async () => started.processes().length === 0);
   },
   240_000,
 );

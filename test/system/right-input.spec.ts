@@ -91,7 +91,7 @@ const MEANT: Readonly<Record<string, (ids: Seeded) => unknown>> = {
   version: () => '1.0.0',
 };
 
-describe('input that is right in form', { timeout: 300_000 }, () => {
+describe('input that is right in form', () => {
   let product: Product;
   let owner: Account;
   let routes: Route[];
@@ -136,8 +136,8 @@ describe('input that is right in form', { timeout: 300_000 }, () => {
       )
       .filter(({ operationId }) => !STREAMS.includes(operationId))
       .sort((a, b) => turnOf(a) - turnOf(b));
-  }, 180_000);
-  afterAll(() => disposeAll([product]), 60_000);
+  });
+  afterAll(() => disposeAll([product]));
 
   async function signedIn(organization: string): Promise<SignedIn> {
     const known = sessions.get(organization);

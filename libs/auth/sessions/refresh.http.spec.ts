@@ -109,7 +109,7 @@ describe('a refresh token', () => {
     expectStatus(await refresh(first.refreshToken), 401, 'auth.invalid_refresh_token');
   });
 
-  it.each([2, 10, 50])(
+  it.each([2, 8, 16])(
     'T11: that %i use at once has one successor, and nobody is signed out',
     async (count) => {
       const first = await product.signIn(owner);

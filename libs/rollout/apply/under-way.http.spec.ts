@@ -29,7 +29,7 @@ const call = (name: string, path: string, command?: string) => callTo(receiver.u
 const paths = (): string[] => receiver.requests.map(({ path }) => path);
 const order = (who: Somebody, id: string) => kit.post(who, `/rollouts/${id}/rollback`, { reason: 'x' });
 
-describe('what is under way', { timeout: 60_000 }, () => {
+describe('what is under way', () => {
   /** A first request that hangs until it is let go. */
   function hanging(then: number) {
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -136,12 +136,12 @@ describe('an exception from a freeze', () => {
     });
 
   it('holds once its quorum has signed, which is no one of those who asked or wrote', async () => {
-    const it = await frozen();
-    const { rollout, freeze } = it;
-    expectStatus(await ask(olga, it, 86_401), 400, 'rollout.freeze_bad');
-    expectStatus(await ask(olga, it, -1), 400, 'rollout.freeze_bad');
-    const exception = expectStatus(await ask(olga, it), 201);
-    expectStatus(await ask(author, it), 400, 'rollout.freeze_bad');
+    const one = await frozen();
+    const { rollout, freeze } = one;
+    expectStatus(await ask(olga, one, 86_401), 400, 'rollout.freeze_bad');
+    expectStatus(await ask(olga, one, -1), 400, 'rollout.freeze_bad');
+    const exception = expectStatus(await ask(olga, one), 201);
+    expectStatus(await ask(author, one), 400, 'rollout.freeze_bad');
     const { items } = expectStatus(await kit.get(approver, `/freezes/${freeze.id}/exceptions`), 200);
     expect(items).toEqual([exception]);
     expect(exception).toMatchObject({
@@ -166,14 +166,14 @@ describe('an exception from a freeze', () => {
   });
 
   it('ends, and is asked for and signed anew', async () => {
-    const it = await frozen();
-    const { rollout } = it;
+    const one = await frozen();
+    const { rollout } = one;
     const signers = [approver, await kit.somebody('fourth', 'admin')];
     const sign = async (exception: { sign: string }) => {
       for (const who of signers)
         expectStatus(await kit.sign(who, rollout, { digest: exception.sign, purpose: 'freeze' }), 200);
     };
-    const first = expectStatus(await ask(author, it), 201);
+    const first = expectStatus(await ask(author, one), 201);
     await sign(first);
     expectStatus(await at.arm(rollout.id), 200);
     await app.change(`UPDATE portcullis.freeze_exceptions SET expires_at = now() WHERE id = $1`, [first.id]);
@@ -182,7 +182,7 @@ describe('an exception from a freeze', () => {
     expect(closed.data.gates).toEqual([{ name: 'freeze', verdict: 'fail', reason: 'frozen' }]);
     const late = await kit.sign(approver, rollout, { digest: first.sign, purpose: 'freeze' });
     expectStatus(late, 409, 'rollout.expired');
-    const second = expectStatus(await ask(author, it), 201);
+    const second = expectStatus(await ask(author, one), 201);
     expect(second.sign).not.toBe(first.sign);
     expectStatus(await at.execute(rollout.id), 409, 'rollout.gates_closed');
     await sign(second);
@@ -190,9 +190,9 @@ describe('an exception from a freeze', () => {
   });
 
   it('is of one plan, and of one freeze', async () => {
-    const it = await frozen();
-    const { rollout } = it;
-    const exception = expectStatus(await ask(author, it), 201);
+    const one = await frozen();
+    const { rollout } = one;
+    const exception = expectStatus(await ask(author, one), 201);
     const signed = { digest: exception.sign, purpose: 'freeze' };
     expectStatus(await kit.sign(approver, rollout, signed), 200);
     expectStatus(await kit.sign(await kit.somebody('fifth', 'admin'), rollout, signed), 200);

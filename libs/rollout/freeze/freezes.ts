@@ -7,7 +7,7 @@ import { lockRollout } from '../lifecycle/rollout.store.ts';
 import { found } from '../lifecycle/rollouts.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { humanOf } from '../signoff/human.ts';
-import { findTargets } from '../targets/target.store.ts';
+import { targetFaults } from '../targets/target.store.ts';
 import type {
   ExceptionRequest,
   ExceptionView,
@@ -176,11 +176,7 @@ export class Freezes {
 
 /** A freeze of what does not exist would hold nothing, and nobody would know. */
 async function requireTargets(tx: OrgTx, targets: readonly string[] = []): Promise<void> {
-  if (targets.length === 0) return;
-  const known = new Set((await findTargets(tx, tx.orgId, targets)).map(({ id }) => id));
-  const errors = targets.flatMap((id, n) =>
-    known.has(id) ? [] : [{ path: `targets[${n}]`, message: 'is no target' }],
-  );
+  const errors = await targetFaults(tx, targets, 'targets');
   if (errors.length > 0) throw RolloutFault.freeze_bad({ errors });
 }
 

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { OrgTx } from '#database';
-import { Clock } from '#kernel';
+import { Clock, isId } from '#kernel';
 import { BACKUP, REHEARSAL } from '../evidence/statement.ts';
 import { evidenceOf, type EvidenceRow, newestFacts } from '../evidence/evidence.store.ts';
 import {
@@ -133,7 +133,9 @@ export class Gates {
     const judged = await recorded(looking, rule);
     if (judged.verdict !== 'pass') return judged;
     const said = await resultOf(looking, rule);
-    const userId = said?.recorded_by.replace(/^user:/, '') ?? '';
+    const userId = said?.recorded_by.replace(/^user:/, '');
+    // What does not say who said it was said by nobody.
+    if (!isId(userId)) return { verdict: 'inconclusive', reason: 'no_longer_theirs' };
     const { accounts, personOf } = await this.standing.among(tx, row.org_id, [...authorsOf(row), userId]);
     const account = accounts.get(userId);
     const able =

@@ -48,7 +48,7 @@ const aged = (id: string, seconds: number) =>
     seconds,
   ]);
 
-describe('the rollback of what is completed', { timeout: 60_000 }, () => {
+describe('the rollback of what is completed', () => {
   const completed = async (change: Record<string, unknown>, rules: Record<string, unknown> = {}) => {
     const second = await kit.somebody(`second ${Math.random()}`.replace(' 0.', ''), 'admin');
     const policyId = await kit.policy(olga, { quorum: two, ...rules });
@@ -134,7 +134,7 @@ describe('the rollback of what is completed', { timeout: 60_000 }, () => {
   });
 });
 
-describe('the rollback of what is half done', { timeout: 60_000 }, () => {
+describe('the rollback of what is half done', () => {
   /** Two waves; the check of the second fails. */
   async function failed(change: Record<string, unknown> = {}) {
     const targets = [await kit.target(olga), await kit.target(olga), await kit.target(olga)];

@@ -1,5 +1,5 @@
 import type { OrgTx } from '#database';
-import { newId } from '#kernel';
+import { type InputError, newId } from '#kernel';
 import type { AnyTx } from '../lifecycle/rollout.store.ts';
 
 export const targetKinds = ['surface', 'host'] as const;
@@ -36,6 +36,13 @@ export async function findTargets(tx: AnyTx, orgId: string, ids: readonly string
     `SELECT ${COLUMNS} FROM rollout_targets WHERE org_id = $1 AND id = ANY($2) ORDER BY id`,
     [orgId, ids],
   );
+}
+
+/** What names no target of the organization, by its place under `at`. */
+export async function targetFaults(tx: OrgTx, ids: readonly string[], at: string): Promise<InputError[]> {
+  if (ids.length === 0) return [];
+  const known = new Set((await findTargets(tx, tx.orgId, ids)).map(({ id }) => id));
+  return ids.flatMap((id, n) => (known.has(id) ? [] : [{ path: `${at}[${n}]`, message: 'is no target' }]));
 }
 
 /** Undefined where the name is taken. */

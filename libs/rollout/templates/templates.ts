@@ -3,12 +3,13 @@ import { Audit } from '#audit';
 import { Database } from '#database';
 import { readInput } from '#http';
 import { isHookFor } from '#intake';
-import { type Caller, type InputError, type Page, pageOf, readPage } from '#kernel';
+import { type Caller, type Page, pageOf, readPage } from '#kernel';
 import { PlanRequest } from '../lifecycle/plan.contract.ts';
 import { Planning } from '../lifecycle/planning.ts';
 import { readPolicy } from '../policy/policy.store.ts';
 import { RolloutFault } from '../rollout.faults.ts';
 import { humanOf } from '../signoff/human.ts';
+import { targetFaults } from '../targets/target.store.ts';
 import type {
   RolloutTemplateDetailView,
   RolloutTemplateRequest,
@@ -60,7 +61,7 @@ export class Templates {
         throw RolloutFault.policy_not_found({
           errors: [{ path: 'policyId', message: 'must name a policy' }],
         });
-      const errors: InputError[] = [];
+      const errors = await targetFaults(tx, request.plan.targets, 'plan.targets');
       if (request.plan.source !== undefined)
         errors.push({ path: 'plan.source', message: 'is what Gitea says, once it prompts' });
       if (!REF.test(request.ref))

@@ -24,7 +24,8 @@ if "ORACLE_EMAIL" in os.environ:
                 },
                 timeout=30,
             )
-            answer.raise_for_status()
+            if answer.status_code != 200:
+                raise RuntimeError(f"signing in answered {answer.status_code}: {answer.text}")
             return answer.json()["accessToken"]
 
         def set(self, case, data, ctx):
