@@ -33,9 +33,9 @@ export class QueueDepths {
     const byName = new Map(rows.map((row) => [row.name, row]));
     return queues.map(({ name, deadLetters }) => ({
       queue: name,
-      waiting: Number(byName.get(name)?.queued ?? 0),
-      active: Number(byName.get(name)?.active ?? 0),
-      failed: Number(byName.get(deadLetters)?.queued ?? 0),
+      waiting: byName.get(name)?.queued ?? 0,
+      active: byName.get(name)?.active ?? 0,
+      failed: byName.get(deadLetters)?.queued ?? 0,
     }));
   }
 }

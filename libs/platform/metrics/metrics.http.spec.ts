@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { RouteCatalogue } from '#access';
 import { Passwords } from '#auth';
 import { Database } from '#database';
+import { type Caller, Fault, newId } from '#kernel';
 import {
   type AppInProcess,
   expectStatus,
@@ -11,6 +12,7 @@ import {
 } from '../../../test/kit/app-in-process.ts';
 import { readExposition, type ReadFamily, valueOf } from '../../../test/kit/exposition.ts';
 import { HeldSecrets } from '../../../test/kit/sinks.ts';
+import { Metrics } from './metrics.ts';
 
 let product: AppInProcess;
 let operator: SignedIn;
@@ -215,6 +217,24 @@ describe('the metrics', () => {
     expect(valueOf(families, 'portcullis_scrape_error', { part: 'jobs' })).toBe(0);
     expect(families.has('portcullis_jobs_waiting')).toBe(true);
     expect(await number('portcullis_scrape_error', { part: 'sinks' })).toBe(0);
+  });
+
+  it('answer what this process knows while the database does not', async () => {
+    const database = product.app.get(Database, { strict: false });
+    const away = new Fault('database.unavailable', 'unavailable', 'The database cannot be reached.');
+    vi.spyOn(database, 'acrossOrgsFor').mockRejectedValue(away);
+    const families = await scrape();
+    const errors = families.get('portcullis_scrape_error')!.lines;
+    const failed = errors.filter(({ value }) => value === 1).map(({ labels }) => labels['part']);
+    expect(failed).toEqual(['sinks', 'events', 'jobs']);
+    expect(errors.length).toBeGreaterThan(failed.length);
+    expect(families.has('portcullis_http_requests_total')).toBe(true);
+  });
+
+  it('are not answered to whoever the database knows no credential of', async () => {
+    const caller = { kind: 'api_key', org: operator.organization, apiKeyId: newId() } as unknown as Caller;
+    const read = product.app.get(Metrics, { strict: false }).text(caller);
+    await expect(read).rejects.toMatchObject({ code: 'database.credential_ended' });
   });
 
   it('name no person, no organization by its name, and no credential', async () => {
