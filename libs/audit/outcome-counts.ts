@@ -17,7 +17,7 @@ export class OutcomeCounts {
   readonly #signIns = new Map<string, number>(Object.values(signIns).map((outcome) => [outcome, 0]));
   readonly #denials = new Map<string, number>();
 
-  /** Of every record: those of refusals are counted where they are refused. */
+  /** Of records that come one by one, as sign-ins do; refusals are counted where they are refused. */
   recorded(action: AuditAction, outcome: string): void {
     if (outcome === 'success') this.#ofSignIn(action);
   }
