@@ -126,7 +126,10 @@ describe('at executing', () => {
     expectStatus(await kit.post(sayer, `/rollouts/${rollout.id}/gates/window`, said), 200);
     expectStatus(await arm(rollout.id), 200);
     const gate = async () => (await kit.gates(olga, rollout.id))['window'];
+    const role = { name: `sayers ${rollout.id}`, permissions: ['rollout:sign-off', 'rollout:read'] };
+    const { id: roleId } = expectStatus(await kit.post(olga, '/roles', role), 201);
     for (const [lost, back] of [
+      [{ roleId }, { role: 'admin' }],
       [{ role: 'operator' }, { role: 'admin' }],
       [{ status: 'disabled' }, { status: 'active' }],
     ] as const) {

@@ -6,12 +6,12 @@ export type Level = (typeof levels)[number];
 export const treatments = ['accept', 'mitigate', 'avoid', 'transfer'] as const;
 export type Treatment = (typeof treatments)[number];
 
-/** The product of both, in bands; the gravest consequence is never low. */
+/** The product of both, in bands: the gravest consequence is never low. */
 export function levelOf(likelihood: number, consequence: number): Level {
   const score = likelihood * consequence;
   if (score >= 20) return 'critical';
   if (score >= 12) return 'high';
-  return score >= 5 || consequence === 5 ? 'moderate' : 'low';
+  return score >= 5 ? 'moderate' : 'low';
 }
 
 const LEVEL_RANK: Readonly<Record<Level, number>> = { low: 0, moderate: 1, high: 2, critical: 3 };
