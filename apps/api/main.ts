@@ -102,7 +102,7 @@ async function serve(config: Config): Promise<void> {
         logger,
         trustedProxies: config.trustedProxies,
         tls: readTls(config),
-        onlyPaths: config.role === 'worker' ? ['/health'] : undefined,
+        onlyPaths: config.role === 'worker' ? ['/health', '/metrics'] : undefined,
       },
     );
     close = async () => {

@@ -223,6 +223,11 @@ export const permissions = {
     roles: ['admin', 'auditor', 'operator', 'viewer'],
     platform: true,
   },
+  'metrics:read': {
+    description: 'Read the metrics of the deployment (`/metrics`): numbers by route, code and id.',
+    roles: ['admin', 'auditor', 'operator'],
+    platform: true,
+  },
   'system:control': {
     description: 'Make the whole deployment read-only, and end that.',
     roles: ['admin'],

@@ -17,8 +17,10 @@ import { ErasuresController, ErasuresEverywhereController } from './erasure/eras
 import { ErasuresEverywhere } from './erasure/erasures-everywhere.ts';
 import { Erasures } from './erasure/erasures.ts';
 import { DenialLog } from './denial-log.ts';
+import { OutcomeCounts } from './outcome-counts.ts';
 import { Readings } from './readings.ts';
 import { Receivers } from './sinks/receivers.ts';
+import { SinkDeliveries } from './sinks/sink-deliveries.ts';
 import { SinkRelays } from './sinks/sink-relays.ts';
 import { SinkConfig } from './sinks/sink.config.ts';
 import { SinkTests } from './sinks/sink-tests.ts';
@@ -71,11 +73,13 @@ export class AuditModule {
         LogVerification,
         Forks,
         OrgTrees,
+        OutcomeCounts,
         Proofs,
         Pruning,
         Readings,
         Receivers,
         { provide: SinkConfig, useValue: sinks },
+        SinkDeliveries,
         SinkRelays,
         Sinks,
         SinkTests,
@@ -83,7 +87,18 @@ export class AuditModule {
         SearchIndex,
         Signatures,
       ],
-      exports: [Audit, AuditKeys, CheckpointRounds, Denials, Forks, LogVerification, SinkConfig, SinkRelays],
+      exports: [
+        Audit,
+        AuditKeys,
+        CheckpointRounds,
+        Denials,
+        Forks,
+        LogVerification,
+        OutcomeCounts,
+        SinkConfig,
+        SinkDeliveries,
+        SinkRelays,
+      ],
     };
   }
 }

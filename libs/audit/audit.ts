@@ -3,6 +3,7 @@ import { type OrgTx, type SystemTx } from '#database';
 import { type Caller, Clock } from '#kernel';
 import { actorOf, type AuditEntry, sealEvent } from './audit-event.ts';
 import { insertEvent, insertEvents } from './audit.store.ts';
+import { OutcomeCounts } from './outcome-counts.ts';
 import { RecordFollower } from './record-follower.ts';
 
 /** What a use case says of what it did; who, where and when come from the caller and the clock. */
@@ -19,6 +20,7 @@ export class Audit {
   constructor(
     private readonly clock: Clock,
     private readonly follower: RecordFollower,
+    private readonly counts: OutcomeCounts,
   ) {}
 
   /** Records what a caller did in their organization. */
@@ -44,6 +46,7 @@ export class Audit {
     const event = { action: entry.action, ...sealEvent(entry, this.clock.now()) };
     await insertEvent(tx, event);
     await this.follower.recorded(tx, [event]);
+    this.counts.recorded(entry.action, entry.outcome);
   }
 }
 

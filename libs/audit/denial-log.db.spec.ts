@@ -4,6 +4,7 @@ import { type Caller, Clock, faults, newId, type RequestFacts } from '#kernel';
 import { cloneDatabase, run, type TestDatabase } from '../../test/kit/database.ts';
 import { until } from '../../test/kit/until.ts';
 import { DenialLog } from './denial-log.ts';
+import { OutcomeCounts } from './outcome-counts.ts';
 import { auditBy } from '../../test/kit/audit.ts';
 
 const SpecFault = faults('spec', {
@@ -58,7 +59,7 @@ beforeEach(() => {
   // A log of its own for each test; an audit record needs no organization to exist.
   tenant = newId();
   clock = new HeldClock();
-  log = new DenialLog(database, auditBy(clock), clock);
+  log = new DenialLog(database, auditBy(clock), clock, new OutcomeCounts());
 });
 afterEach(() => log.onModuleDestroy());
 

@@ -6,6 +6,7 @@ import { type AuditAction, auditActions } from './catalogue/actions.ts';
 import { Audit } from './audit.ts';
 import { actorOf, type AuditEntry } from './audit-event.ts';
 import { Coalescer, type Counted } from './coalescer.ts';
+import { OutcomeCounts } from './outcome-counts.ts';
 
 const FLUSH_MS = 5_000;
 
@@ -26,6 +27,7 @@ export class DenialLog extends Denials implements OnModuleInit, OnModuleDestroy 
     private readonly database: Database,
     private readonly audit: Audit,
     private readonly clock: Clock,
+    private readonly counts: OutcomeCounts,
   ) {
     super();
   }
@@ -45,6 +47,7 @@ export class DenialLog extends Denials implements OnModuleInit, OnModuleDestroy 
   async record(denial: Denial): Promise<void> {
     const entry = await this.#entryOf(denial);
     if (entry === undefined) return;
+    this.counts.refused(entry.action, denial.fault.code);
     const source = denial.caller?.id ?? networkOf(denial.request.ip);
     const kind = `${source}|${entry.action}|${entry.reason ?? ''}`;
     const alone = this.#coalescer.admit(entry.orgId, kind, entry, this.clock.monotonic());

@@ -66,6 +66,32 @@ const events: { id: string; leaf: object; personal: object }[] = [
     },
     personal: { 'request.ip': 'erased', 'target.display': 'erased' },
   },
+  {
+    id: '0190a6c4-0000-7000-8000-0000000000a4',
+    leaf: {
+      action: 'role.updated',
+      actor: { id: 'u-1', sessionId: 's-1', type: 'user' },
+      changes: { permissions: { from: ['org:read'], to: ['org:read', 'member:read'] } },
+      commitments: {},
+      outcome: 'success',
+      request: { id: 'r-4', method: 'PATCH', route: '/api/v1/orgs/:orgId/roles/:roleId' },
+      target: { id: 'role-1', type: 'role' },
+    },
+    personal: {},
+  },
+  {
+    id: '0190a6c4-0000-7000-8000-0000000000a5',
+    leaf: {
+      action: 'auth.stepped_up',
+      actor: { id: 'u-1', sessionId: 's-1', type: 'user' },
+      changes: { method: { to: 'totp' }, session: { to: 's-1' } },
+      commitments: {},
+      outcome: 'success',
+      request: { id: 'r-5', method: 'POST', route: '/api/v1/auth/step-up' },
+      target: { id: 'u-1', type: 'user' },
+    },
+    personal: {},
+  },
 ];
 
 /** Keys stand in the order of RFC 8785 above; `id`, `org`, `time` and `v` take their places here. */

@@ -9,6 +9,8 @@ export { type AuditRecord, RecordFollower } from './record-follower.ts';
 export { AuditKeys } from './checkpoint/audit-keys.ts';
 export { CheckpointRounds } from './checkpoint/checkpoint-rounds.ts';
 export type { CheckpointSigner } from './checkpoint/checkpoint-signer.ts';
+export { OutcomeCounts } from './outcome-counts.ts';
+export { SinkDeliveries } from './sinks/sink-deliveries.ts';
 export { SinkRelays } from './sinks/sink-relays.ts';
 export { SinkSecrets } from './sinks/secrets-port.ts';
 export { SinkConfig } from './sinks/sink.config.ts';

@@ -7,7 +7,7 @@ import { DatabaseFault } from './database.faults.ts';
 import { isOutage, sqlState } from './outage.ts';
 import type { DatabaseUrls } from './prepare.ts';
 import { platformReasons, type SystemReason } from './reasons.ts';
-import { RolePool } from './role-pool.ts';
+import { type PoolState, RolePool } from './role-pool.ts';
 import { ask, type Asked, makeTx, type OrgTx, type SystemTx, type Tx } from './tx.ts';
 
 export interface DatabaseOptions {
@@ -45,6 +45,11 @@ export class Database implements OnApplicationShutdown {
     const parts = { size, credentials, report };
     this.app = new RolePool({ ...parts, url: urls.app, role: 'app' });
     this.system = new RolePool({ ...parts, url: urls.system, role: 'system' });
+  }
+
+  /** Connections of each role, as they are at this moment. */
+  get connections(): readonly PoolState[] {
+    return [this.app.state, this.system.state];
   }
 
   async connect(): Promise<void> {

@@ -48,6 +48,7 @@ export class InvalidationStream extends Settlement {
   /** Until when the cache may be used: by the clock that never goes back, and by the wall clock, which also
    * counts while a virtual machine is suspended. */
   #freshUntil = -Infinity;
+  #provenAt = -Infinity;
   #freshUntilWall = -Infinity;
   #running: Promise<void> | undefined;
   #stopping = false;
@@ -66,6 +67,11 @@ export class InvalidationStream extends Settlement {
   /** True while everything in the cache is proven: the one question of the hot path. */
   get isFresh(): boolean {
     return this.clock.monotonic() < this.#freshUntil && this.clock.now().getTime() < this.#freshUntilWall;
+  }
+
+  /** Seconds since this process last proved that it knows everything; infinite where it never did. */
+  get ageSeconds(): number {
+    return (this.clock.monotonic() - this.#provenAt) / 1_000;
   }
 
   /** Adds a listener; each is told before this process acknowledges what it is told of. */
@@ -209,6 +215,7 @@ export class InvalidationStream extends Settlement {
     if (!renewed) await this.#join(client);
     // A revocation that came while our lease had run out did not wait for us: what was cached before proves nothing.
     if (!this.isFresh) this.#lapse();
+    this.#provenAt = readAt;
     this.#freshUntil = readAt + LEASE_MS - MARGIN_MS;
     this.#freshUntilWall = readAtWall + LEASE_MS - MARGIN_MS;
   }

@@ -52,6 +52,8 @@ export const systemReasons = {
   rollout_callback: 'An external gate is known by its hook before the organization is.',
   gitea_intake:
     'A delivery of Gitea is known by its hook and signature; what it prompts goes on with nobody signed in.',
+  metrics:
+    'Operators of the deployment read how far sinks, relays and queues are; the answer is numbers by id.',
   housekeeping: 'Expired rows of every organization are removed.',
 } as const;
 
@@ -66,4 +68,5 @@ export const platformReasons: ReadonlySet<SystemReason> = new Set([
   'acknowledge_fork',
   'erase_person',
   'control_system',
+  'metrics',
 ]);

@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import { DataSource, getMetadataArgsStorage } from 'typeorm';
 import { StartError } from '#kernel';
 import type { DatabaseCredentials, DatabaseLogin, ServingRole } from './credentials.ts';
@@ -21,6 +22,16 @@ interface Pool {
   users: number;
   retired: boolean;
   ended: boolean;
+}
+
+export interface PoolState {
+  readonly role: ServingRole;
+  /** The most there may be. */
+  readonly size: number;
+  readonly inUse: number;
+  readonly idle: number;
+  /** Who waits for a connection. */
+  readonly waiting: number;
 }
 
 /** How long a request may wait for a connection before it is answered 503. */
@@ -56,6 +67,14 @@ export class RolePool {
   async open(): Promise<void> {
     this.#pool = await this.#make();
     this.#schedule(this.#pool);
+  }
+
+  /** Of the newest pool, which is the only one but for seconds. */
+  get state(): PoolState {
+    const driver = this.#pool?.source.driver as { master?: pg.Pool } | undefined;
+    const { totalCount = 0, idleCount = 0, waitingCount = 0 } = driver?.master ?? {};
+    const { role, size } = this.parts;
+    return { role, size, inUse: totalCount - idleCount, idle: idleCount, waiting: waitingCount };
   }
 
   async close(): Promise<void> {

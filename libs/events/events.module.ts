@@ -6,6 +6,7 @@ import { Events } from './events.ts';
 import { EventHeads } from './log/event-heads.ts';
 import { EventLog } from './log/event-log.ts';
 import { EventLogController, EventTypesController } from './log/event-log.controller.ts';
+import { DestinationLags } from './relay/destination-lags.ts';
 import { EventConfig } from './relay/event.config.ts';
 import { EventRelays } from './relay/event-relays.ts';
 import { NatsDestination } from './relay/nats-destination.ts';
@@ -25,6 +26,7 @@ export class EventsModule {
       providers: [
         Capabilities,
         CapabilityRegistry,
+        DestinationLags,
         { provide: EventConfig, useValue: config },
         EventHeads,
         EventLog,
@@ -34,7 +36,7 @@ export class EventsModule {
         NatsDestination,
         Publications,
       ],
-      exports: [Capabilities, EventRelays, EventRetention, Events],
+      exports: [Capabilities, DestinationLags, EventRelays, EventRetention, Events],
     };
   }
 }

@@ -1,4 +1,5 @@
 export { Capabilities } from './capabilities/active-capabilities.ts';
+export { DestinationLags } from './relay/destination-lags.ts';
 export { EventConfig } from './relay/event.config.ts';
 export { NatsDestination } from './relay/nats-destination.ts';
 export { EventRelays } from './relay/event-relays.ts';

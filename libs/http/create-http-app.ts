@@ -7,6 +7,8 @@ import { fastifyServer, type ServerOptions } from './fastify-server.ts';
 import { InputPipe } from './input-pipe.ts';
 import { OpenApi } from './open-api.ts';
 import { ProblemFilter } from './problem.filter.ts';
+import { RequestTimes } from './request-times.ts';
+import type { LoggedRequest } from './access-log.ts';
 
 export interface HttpAppOptions extends ServerOptions {
   /** Standard output, batched, where unsaid. */
@@ -34,6 +36,12 @@ export async function createHttpApp(
     new ProblemFilter(app.get(Denials, { strict: false }), logger, (path) => routes.of(path)),
   );
   app.get(OpenApi, { strict: false }).attach(app);
+  const times = app.get(RequestTimes, { strict: false });
+  // As the access log's: when the answer is handed over, and of a stream at its beginning.
+  instance.addHook('onSend', (request, reply, payload, done) => {
+    times.answered(request as unknown as LoggedRequest, reply.statusCode);
+    done(null, payload);
+  });
   instance.addHook('onClose', () => logger.flush());
   return app;
 }

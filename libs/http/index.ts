@@ -22,5 +22,6 @@ export { HttpModule } from './http.module.ts';
 export { httpSettings } from './http.settings.ts';
 export { IdPipe, readInput, Sha256Pipe, SlugPipe } from './input-pipe.ts';
 export type { Problem } from './problem.ts';
+export { RequestTimes } from './request-times.ts';
 export { RawBody } from './raw-body.ts';
 export { parseStrictJson } from './strict-json.ts';

@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AccessModule } from '#access';
 import { Jobs, JobsConfig } from './jobs.ts';
+import { QueueDepths } from './queue-depths.ts';
 
 @Module({})
 export class JobsModule {
@@ -10,8 +11,8 @@ export class JobsModule {
       module: JobsModule,
       global: true,
       imports: [AccessModule],
-      providers: [{ provide: JobsConfig, useValue: config }, Jobs],
-      exports: [Jobs],
+      providers: [{ provide: JobsConfig, useValue: config }, Jobs, QueueDepths],
+      exports: [Jobs, QueueDepths],
     };
   }
 }

@@ -1,8 +1,12 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AccessModule, SystemGate } from '#access';
+import { HttpModule } from '#http';
 import { OwnSurfaces } from '#projection';
 import { Housekeeping } from './housekeeping.ts';
 import { Idempotency } from './idempotency.ts';
+import { MetricParts } from './metrics/metric-parts.ts';
+import { Metrics } from './metrics/metrics.ts';
+import { MetricsController } from './metrics/metrics.controller.ts';
 import { HealthController, SetupController } from './platform.controller.ts';
 import { PlatformSummaryController, ReadinessFamiliesController } from './posture/posture.controller.ts';
 import { SelfPosture } from './posture/self-posture.ts';
@@ -22,10 +26,11 @@ export class PlatformModule {
     return {
       module: PlatformModule,
       global: true,
-      imports: [AccessModule],
+      imports: [AccessModule, HttpModule],
       controllers: [
         SetupController,
         HealthController,
+        MetricsController,
         SystemStateController,
         PlatformSummaryController,
         ReadinessFamiliesController,
@@ -37,6 +42,8 @@ export class PlatformModule {
         SystemControl,
         { provide: WatchConfig, useValue: watch },
         SystemWatch,
+        MetricParts,
+        Metrics,
         Setup,
         Readiness,
         Housekeeping,

@@ -243,6 +243,13 @@ describe('planted values', () => {
     expect(rows.map(({ fingerprint }) => fingerprint as string)).not.toContain(plain);
   });
 
+  it('are in no metric', async () => {
+    const operator = await app.signIn(owner, 'platform');
+    const text = (await app.get('/metrics', { token: operator.accessToken })).raw.toString();
+    expect(text).toContain('route="/api/v1/orgs/:orgId/secrets"');
+    expect(found(text, [...planted, generated])).toEqual([]);
+  });
+
   it('are in no document of the API', async () => {
     const { secrets } = { secrets: JSON.stringify((await app.get('/openapi.json')).body) };
     expect(found(secrets, planted)).toEqual([]);

@@ -101,7 +101,7 @@ function routesOfSpan(span: string): Route[] {
     return methods.split('|').flatMap((method) => alternatives(path).map((one) => ({ method, path: one })));
   }
   const begins =
-    /^(\/api\/v1\/|\/orgs\/|\/auth\/|\/platform\/|\/projection\/|\/health|\/\.well-known\/|…\/|\/?\{)/;
+    /^(\/api\/v1\/|\/orgs\/|\/auth\/|\/platform\/|\/projection\/|\/health|\/metrics|\/\.well-known\/|…\/|\/?\{)/;
   return begins.test(span) && /^\S*\/\S+$/.test(span)
     ? alternatives(span).map((path) => ({ method: 'ANY', path }))
     : [];

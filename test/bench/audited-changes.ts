@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { Audit } from '#audit';
+import { Audit, OutcomeCounts } from '#audit';
 import { Database, type DatabaseUrls, migrate, type OrgTx, prepareDatabase } from '#database';
 import { type Caller, newId, SystemClock } from '#kernel';
 import { migrations } from '../../migrations/index.ts';
@@ -89,7 +89,8 @@ function figures(all: Round[]): Result['figures'] {
 }
 
 /** The audit log alone: what else follows from a record is measured by (n). */
-export const quietAudit = (): Audit => new Audit(new SystemClock(), { recorded: async () => undefined });
+export const quietAudit = (): Audit =>
+  new Audit(new SystemClock(), { recorded: async () => undefined }, new OutcomeCounts());
 
 type Change = (tenant: Tenant, row: string) => Promise<void>;
 

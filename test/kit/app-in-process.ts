@@ -97,11 +97,11 @@ export class AppInProcess {
     private readonly folder: string,
   ) {}
 
-  /** `path` is below /api/v1, unless it begins with a dot or is one of the health routes. */
+  /** `path` is below /api/v1, unless it begins with a dot or is a route of health or metrics. */
   async ask(method: string, path: string, { token, headers = {}, body, ip }: Ask = {}): Promise<Answered> {
     const answer = await this.app.inject({
       method: method as 'GET',
-      url: /^\/(\.well-known|health)/.test(path) ? path : `/api/v1${path}`,
+      url: /^\/(\.well-known|health|metrics)/.test(path) ? path : `/api/v1${path}`,
       headers: {
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),

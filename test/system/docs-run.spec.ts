@@ -44,7 +44,15 @@ const pages: readonly Ran[] = [
   { page: 'docs/projection.md', calls: 14, prints: ['}ready\n', 'event: end'] },
   { page: 'docs/events.md', calls: 5, prints: ['portcullis.organization.created', 'event: portcullis.'] },
   { page: 'docs/audit.md', calls: 6, prints: ['x-audit-next', 'nothing is missing or altered'] },
-  { page: 'docs/operations.md', calls: 3, prints: ['"state":"read-only"', '"state":"operational"'] },
+  {
+    page: 'docs/operations.md',
+    calls: 6,
+    prints: [
+      '"state":"read-only"',
+      '"state":"operational"',
+      'portcullis_system_state{state="operational"} 1',
+    ],
+  },
   { page: 'docs/identity.md', calls: 5, refused: [401], prints: ['recoveryCodesLeft'] },
 ];
 

@@ -1,5 +1,5 @@
 import { countOf, type ExportedEvent, operationOf } from './event.ts';
-import { kindOf } from './ocsf.ts';
+import { kindOf } from './ocsf-mapping.ts';
 
 /**
  * Native events in DMTF's Cloud Auditing Data Federation (DSP0262 1.0.0): who (initiator) did what (action) to what
@@ -26,6 +26,8 @@ export const cadfActions: Readonly<Record<string, string>> = {
   '3002/6': 'authenticate',
   '3002/7': 'authenticate/switch',
   '3002/99': 'authenticate',
+  '3003/1': 'authenticate',
+  '3003/2': 'authenticate/switch',
   '3004/1': 'create',
   '3004/2': 'read',
   '3004/3': 'update',
@@ -38,6 +40,9 @@ export const cadfActions: Readonly<Record<string, string>> = {
   '3004/13': 'enable',
   '3005/1': 'allow',
   '3005/2': 'revoke',
+  '3006/5': 'delete',
+  '3006/6': 'create',
+  '3006/99': 'update',
   '6002/1': 'deploy',
   '6002/3': 'start',
   '6003/2': 'read',

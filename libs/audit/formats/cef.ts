@@ -1,7 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { auditActions } from '../catalogue/actions.ts';
 import { countOf, type ExportedEvent, operationOf, personConcerned } from './event.ts';
-import { ocsfMapping } from './ocsf.ts';
+import { ocsfMapping } from './ocsf-mapping.ts';
 
 /**
  * Native events in ArcSight's Common Event Format, CEF:0 (ArcSight Common Event Format Implementation Standard,

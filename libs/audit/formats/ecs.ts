@@ -1,5 +1,5 @@
 import { countOf, type ExportedEvent, operationOf, personConcerned } from './event.ts';
-import { kindOf, ocsfMapping } from './ocsf.ts';
+import { kindOf, ocsfMapping } from './ocsf-mapping.ts';
 
 /**
  * Native events in the Elastic Common Schema 9.0 (elastic.co/docs/reference/ecs). What ECS has no field for, the
@@ -33,6 +33,8 @@ export const ecsKinds: Readonly<Record<string, Kind>> = {
   '3002/6': { category: ['authentication'], type: ['info'] },
   '3002/7': { category: ['authentication', 'session'], type: ['start'] },
   '3002/99': { category: ['authentication'], type: ['info'] },
+  '3003/1': { category: ['iam', 'session'], type: ['user', 'change'] },
+  '3003/2': { category: ['authentication', 'session'], type: ['start'] },
   '3004/1': { category: ['configuration'], type: ['creation'] },
   '3004/2': { category: ['configuration'], type: ['access'] },
   '3004/3': { category: ['configuration'], type: ['change'] },
@@ -45,6 +47,9 @@ export const ecsKinds: Readonly<Record<string, Kind>> = {
   '3004/13': { category: ['configuration'], type: ['change'] },
   '3005/1': { category: ['iam'], type: ['user', 'group', 'change'] },
   '3005/2': { category: ['iam'], type: ['user', 'group', 'deletion'] },
+  '3006/5': { category: ['iam'], type: ['group', 'deletion'] },
+  '3006/6': { category: ['iam'], type: ['group', 'creation'] },
+  '3006/99': { category: ['iam'], type: ['group', 'change'] },
   '6002/1': { category: ['configuration'], type: ['installation'] },
   '6002/3': { category: ['process'], type: ['start'] },
   '6003/2': { category: ['api'], type: ['access'] },

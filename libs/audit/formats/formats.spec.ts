@@ -12,7 +12,8 @@ import { cefLine } from './cef.ts';
 import { ecsKinds, ecsLine } from './ecs.ts';
 import { readEvent } from './event.ts';
 import { leefLine } from './leef.ts';
-import { kindOf, ocsfLine, ocsfMapping } from './ocsf.ts';
+import { ocsfLine } from './ocsf.ts';
+import { kindOf, ocsfMapping } from './ocsf-mapping.ts';
 
 const folder = testData('ocsf-1.8.0');
 const actions = Object.keys(auditActions) as AuditAction[];

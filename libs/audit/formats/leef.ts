@@ -1,7 +1,7 @@
 import { auditActions } from '../catalogue/actions.ts';
 import { cefSeverities } from './cef.ts';
 import { countOf, type ExportedEvent, personConcerned } from './event.ts';
-import { ocsfMapping } from './ocsf.ts';
+import { ocsfMapping } from './ocsf-mapping.ts';
 
 /**
  * Native events in IBM's Log Event Extended Format 2.0 (IBM QRadar, "LEEF event components"): a header, then

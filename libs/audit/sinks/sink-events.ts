@@ -1,7 +1,7 @@
 import type { AuditAction } from '../catalogue/actions.ts';
 import type { AuditRow } from '../audit.store.ts';
 import { type ExportFormat, lineOf } from '../formats/format.ts';
-import { ocsfMapping } from '../formats/ocsf.ts';
+import { ocsfMapping } from '../formats/ocsf-mapping.ts';
 import type { SinkEvent } from './delivery.ts';
 
 /** Which events a sink takes; all where nothing is said. */

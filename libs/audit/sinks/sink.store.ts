@@ -1,4 +1,4 @@
-import type { OrgTx } from '#database';
+import type { OrgTx, SystemTx } from '#database';
 import type { ExportFormat } from '../formats/format.ts';
 import type { SettingsOf, SinkKind } from './sink.settings.ts';
 import type { SinkFilter } from './sink-events.ts';
@@ -23,7 +23,7 @@ export interface LaneStateRow {
   readonly log_org_id: string;
   readonly delivered_pos: string;
   readonly accepted_pos: string;
-  /** Of the log when it was last looked at. */
+  /** Of the log: of the sink's own organization as it is now, of others as it was last looked at. */
   readonly head_pos: string;
   readonly delivered_at: Date | null;
   readonly replay_to: string | null;
@@ -124,18 +124,45 @@ export async function deleteSink(tx: OrgTx, id: string): Promise<void> {
   await tx.change('DELETE FROM audit_sinks WHERE org_id = $1 AND id = $2', [tx.orgId, id]);
 }
 
-/** Lanes of these sinks, by sink. */
-export async function readLanes(
-  tx: OrgTx,
-  sinkIds: readonly string[],
-): Promise<(LaneStateRow & { sink_id: string })[]> {
-  return tx.query(
-    `SELECT s.sink_id, s.log_org_id, s.delivered_pos, s.accepted_pos, s.head_pos, s.delivered_at, s.replay_to, s.failures,
-            s.breaker, s.retry_at, s.last_error, s.last_error_at,
+const LANE_COLUMNS = `s.sink_id, s.log_org_id, s.delivered_pos, s.accepted_pos, s.delivered_at, s.replay_to,
+            s.failures, s.breaker, s.retry_at, s.last_error, s.last_error_at,
+            CASE WHEN s.log_org_id <> s.org_id THEN s.head_pos
+                 ELSE coalesce((SELECT p.pos FROM audit_positions p WHERE p.org_id = s.org_id
+                                 ORDER BY p.pos DESC LIMIT 1), 0) END AS head_pos,
             coalesce((SELECT sum(d.to_pos - d.from_pos + 1) FROM audit_sink_dead d
-                       WHERE d.sink_id = s.sink_id AND d.log_org_id = s.log_org_id), 0) AS dead
-       FROM audit_sink_state s WHERE s.org_id = $1 AND s.sink_id = ANY ($2) ORDER BY s.log_org_id`,
+                       WHERE d.sink_id = s.sink_id AND d.log_org_id = s.log_org_id), 0) AS dead`;
+
+type SinkLaneRow = LaneStateRow & { readonly sink_id: string };
+
+/** Lanes of these sinks, by sink. */
+export async function readLanes(tx: OrgTx, sinkIds: readonly string[]): Promise<SinkLaneRow[]> {
+  return tx.query(
+    `SELECT ${LANE_COLUMNS} FROM audit_sink_state s
+      WHERE s.org_id = $1 AND s.sink_id = ANY ($2) ORDER BY s.log_org_id`,
     [tx.orgId, sinkIds],
+  );
+}
+
+/** Of every organization, by id. */
+export async function readEnabledSinks(
+  tx: SystemTx,
+  limit: number,
+): Promise<Pick<SinkRow, 'id' | 'org_id' | 'kind' | 'settings'>[]> {
+  return tx.query(`SELECT id, org_id, kind, settings FROM audit_sinks WHERE enabled ORDER BY id LIMIT $1`, [
+    limit,
+  ]);
+}
+
+/** Lanes of sinks of any organization. */
+export async function readLanesOf(
+  tx: SystemTx,
+  sinkIds: readonly string[],
+  limit: number,
+): Promise<SinkLaneRow[]> {
+  return tx.query(
+    `SELECT ${LANE_COLUMNS} FROM audit_sink_state s
+      WHERE s.sink_id = ANY ($1) ORDER BY s.sink_id, s.log_org_id LIMIT $2`,
+    [sinkIds, limit],
   );
 }
 

@@ -4,11 +4,10 @@ import { type Caller, type Json, newId } from '#kernel';
 import { Audit } from '../audit.ts';
 import { AuditFault } from '../audit.faults.ts';
 import { readHead } from '../audit.store.ts';
-import { certaintyOf } from './receivers.ts';
+import { deliveryOf } from './delivery-state.ts';
 import { SinkConfig } from './sink.config.ts';
 import type {
   CreateSinkRequest,
-  DeliveryView,
   ReplayRequest,
   SinkDetailView,
   SinkList,
@@ -19,7 +18,6 @@ import {
   askReplay,
   deleteSink,
   insertSink,
-  type LaneStateRow,
   lockSink,
   readDead,
   readLanes,
@@ -218,7 +216,6 @@ async function viewsOf(tx: OrgTx, rows: readonly SinkRow[]): Promise<SinkView[]>
     tx,
     rows.map(({ id }) => id),
   );
-  const head = await readHead(tx);
   return rows.map((row) => {
     const own = lanes.filter((lane) => lane.sink_id === row.id);
     return {
@@ -232,39 +229,7 @@ async function viewsOf(tx: OrgTx, rows: readonly SinkRow[]): Promise<SinkView[]>
       allOrganizations: row.all_organizations,
       createdBy: row.created_by,
       createdAt: row.created_at.toISOString(),
-      delivery: deliveryOf(row, own, head),
+      delivery: deliveryOf(row, own),
     };
   });
-}
-
-function deliveryOf(row: SinkRow, lanes: readonly LaneStateRow[], head: number): DeliveryView {
-  const sum = (pick: (lane: LaneStateRow) => string | number): number =>
-    lanes.reduce((total, lane) => total + Number(pick(lane)), 0);
-  const latest = (pick: (lane: LaneStateRow) => Date | null): Date | undefined =>
-    lanes.flatMap((lane) => pick(lane) ?? []).sort((a, b) => b.getTime() - a.getTime())[0];
-  const worst = lanes.find(({ breaker }) => breaker !== 'closed') ?? lanes[0];
-  const failed = lanes
-    .filter(({ last_error }) => last_error !== null)
-    .sort((a, b) => Number(b.last_error_at) - Number(a.last_error_at))[0];
-  const heads = sum((lane) => (lane.log_org_id === row.org_id ? head : lane.head_pos));
-  const delivered = sum(({ delivered_pos }) => delivered_pos);
-  const accepted = sum(({ accepted_pos }) => accepted_pos);
-  const certainty = certaintyOf(row);
-  const deliveredAt = latest(({ delivered_at }) => delivered_at);
-  return {
-    ...(certainty === 'written' && { writtenPos: delivered }),
-    ...(certainty === 'accepted' && { acceptedPos: delivered }),
-    ...(certainty === 'indexed' && { acceptedPos: Math.max(accepted, delivered), indexedPos: delivered }),
-    headPos: heads,
-    lag: Math.max(0, heads - delivered),
-    breaker: worst?.breaker ?? 'closed',
-    failures: Math.max(0, ...lanes.map(({ failures }) => failures)),
-    deadLetters: sum(({ dead }) => dead),
-    replaying: lanes.some(({ replay_to }) => replay_to !== null),
-    ...(deliveredAt && { deliveredAt: deliveredAt.toISOString() }),
-    ...(worst?.retry_at && { retryAt: worst.retry_at.toISOString() }),
-    ...(failed?.last_error_at && {
-      lastError: { code: failed.last_error ?? '', at: failed.last_error_at.toISOString() },
-    }),
-  };
 }

@@ -50,6 +50,11 @@ export class Passwords implements OnModuleDestroy {
   /** Stands in for the hash of an account that does not exist, so that its answer takes as long. */
   #decoy: string | undefined;
 
+  /** Passwords that wait for a thread to compute on. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
   /** The PHC string of a new password. */
   async hash(password: string): Promise<string> {
     const salt = randomBytes(SALT_BYTES);

@@ -1,4 +1,4 @@
-import type { OrgTx } from '#database';
+import type { OrgTx, SystemTx } from '#database';
 
 export interface DestinationRow {
   readonly destination: string;
@@ -13,17 +13,35 @@ export interface DestinationRow {
   readonly last_error_at: Date | null;
 }
 
+const HEAD = `coalesce((SELECT p.pos FROM event_positions p WHERE p.org_id = s.org_id
+                         ORDER BY p.pos DESC LIMIT 1), 0)`;
+
 /** How far each destination of the organization’s events is; there are a few. */
 export async function readDestinations(tx: OrgTx): Promise<DestinationRow[]> {
   return tx.query<DestinationRow>(
     `SELECT s.destination, s.delivered_pos, s.breaker, s.failures, s.delivered_at, s.retry_at, s.last_error,
             s.last_error_at,
-            coalesce((SELECT p.pos FROM event_positions p WHERE p.org_id = s.org_id ORDER BY p.pos DESC LIMIT 1), 0)
-              AS head,
+            ${HEAD} AS head,
             (SELECT count(*) FROM event_dead_letters d
               WHERE d.org_id = s.org_id AND d.destination = s.destination) AS dead
        FROM event_lanes s WHERE s.org_id = $1 ORDER BY s.destination LIMIT 100`,
     [tx.orgId],
+  );
+}
+
+export interface LagRow {
+  readonly destination: string;
+  readonly lag: string;
+  readonly dead: string;
+}
+
+/** What is still to go to each destination, of all organizations; of dead letters at most 10,000 are counted. */
+export async function readLags(tx: SystemTx): Promise<LagRow[]> {
+  return tx.query<LagRow>(
+    `SELECT s.destination, sum(greatest(0, ${HEAD} - s.delivered_pos)) AS lag,
+            (SELECT count(*) FROM (SELECT FROM event_dead_letters d
+                                    WHERE d.destination = s.destination LIMIT 10000) n) AS dead
+       FROM event_lanes s GROUP BY s.destination ORDER BY s.destination LIMIT 100`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { Audit, bySystem } from '#audit';
+import { Audit, bySystem, OutcomeCounts } from '#audit';
 import { Database, type DatabaseOptions } from '#database';
 import { Events } from '#events';
 import type { Clock } from '#kernel';
@@ -19,7 +19,7 @@ export async function recordTheft(
     await database.acrossOrgs('secret_store', async (tx) => {
       const orgId = await findPlatformId(tx);
       if (orgId === undefined) return;
-      await new Audit(clock, new Events(clock)).record(tx, {
+      await new Audit(clock, new Events(clock), new OutcomeCounts()).record(tx, {
         ...bySystem('secrets', 'log_in_to_the_secret_store'),
         orgId,
         action: 'secret_store.theft_suspected',
