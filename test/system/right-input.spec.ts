@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { disposeAll, type Product, startProduct } from '../kit/app.ts';
@@ -42,6 +42,7 @@ const LAST = ['policyChange', 'orgsTransferOwnership', 'orgsRemove', 'signingKey
 
 /** Fields whose meaning a schema cannot say. An id is one of the kind that its name speaks of. */
 const LEFT_OUT = Symbol('a field that is left out');
+const TEXT = 'text';
 const QUORUM = { anyOf: [{ allOf: [{ count: 1 }] }] };
 const PUBLIC_KEY = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' });
 const soon = (): string => new Date(Date.now() + 3_600_000).toISOString();
@@ -52,7 +53,7 @@ const MEANT: Readonly<Record<string, (ids: Seeded) => unknown>> = {
   casRequired: () => LEFT_OUT,
   cidr: () => '192.0.2.0/24',
   command: () => 'noop.record',
-  content: () => Buffer.from('text').toString('base64'),
+  content: () => Buffer.from(TEXT).toString('base64'),
   denials: () => LEFT_OUT,
   digest: () => `sha256:${'a'.repeat(64)}`,
   expiresAt: soon,
@@ -78,6 +79,7 @@ const MEANT: Readonly<Record<string, (ids: Seeded) => unknown>> = {
   separate: () => LEFT_OUT,
   secrets: () => ['secret://kept#secret'],
   serviceAccountId: ({ accountId }) => accountId,
+  sha256: () => createHash('sha256').update(TEXT).digest('hex'),
   start: () => '20300101T000000',
   // Each would void the one that is seeded.
   supersedes: () => LEFT_OUT,
