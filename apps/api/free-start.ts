@@ -1,16 +1,14 @@
-import { Session } from 'node:inspector/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 /**
- * Frees what only the start needed: the sources of modules, what routes and schemas were compiled from. Without it
- * that stays until memory is short, which in a process with little to do is never. One pause of about 0.1 s, before
- * anybody is answered.
+ * Frees what only the start needed, before anybody is answered: one pause of about 0.05 s, some 30 MB. An ordinary full
+ * collection: one that also drops compiled code (as when memory is short) frees 70 MB more, and costs every request
+ * after it twice what the guard costs.
  */
-export async function freeStart(): Promise<void> {
-  const session = new Session();
-  session.connect();
-  try {
-    await session.post('HeapProfiler.collectGarbage');
-  } finally {
-    session.disconnect();
-  }
+export function freeStart(): void {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as (options: object) => void;
+  setFlagsFromString('--no-expose-gc');
+  collect({ type: 'major', execution: 'sync' });
 }

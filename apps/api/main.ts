@@ -131,7 +131,7 @@ async function serve(config: Config): Promise<void> {
       app.get(EventRetention).start((error) => logger.error(error, 'events'));
     }
     const token = await app.get(Setup).offer(join(config.dataDir, 'setup-token'));
-    await freeStart();
+    freeStart();
     await app.listen(config.port, config.host);
     // What waits in the log goes first, so that the URL is the last thing to read.
     logger.flush();

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AccessRequest } from '#access';
 import type { LogSink } from './app-logger.ts';
+import type { RequestTimes } from './request-times.ts';
 
 export interface LoggedRequest extends AccessRequest {
   /** Of performance.now(). */
@@ -12,7 +13,10 @@ export interface LoggedRequest extends AccessRequest {
  * or of a checked form, and the line is on the path of every request. Headers, bodies, queries and paths are not
  * among the values, so no secret can be.
  */
-export function accessLine(request: LoggedRequest, status: number, bytes: number | undefined): string {
+export function accessLine(
+  request: LoggedRequest,
+  { status, bytes, ms }: { status: number; bytes: number | undefined; ms: number },
+): string {
   const { id, method, route, ip = '' } = request.facts;
   const caller = request.caller;
   return (
@@ -27,7 +31,7 @@ export function accessLine(request: LoggedRequest, status: number, bytes: number
     ',"status":' +
     status +
     ',"ms":' +
-    Math.round((performance.now() - request.startedAt) * 1000) / 1000 +
+    Math.round(ms * 1000) / 1000 +
     ',"ip":"' +
     ip +
     (caller ? '","callerId":"' + caller.id + '","orgId":"' + caller.org.id : '') +
@@ -38,14 +42,19 @@ export function accessLine(request: LoggedRequest, status: number, bytes: number
 }
 
 /**
- * Writes the line when the answer is handed over, as an onSend hook: a hook that waits until the last byte is out
- * costs six listeners a request. Of a stream the line is written at its beginning.
+ * Writes the line and counts the request when the answer is handed over, as an onSend hook: a hook that waits until the
+ * last byte is out costs six listeners a request. Of a stream that is at its beginning.
  */
 export function accessLog(
   sink: LogSink,
+  times: RequestTimes,
 ): (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done) => void {
-  return (request, reply, payload, done) => {
-    sink.write(accessLine(request as unknown as LoggedRequest, reply.statusCode, bytesOf(payload)));
+  return (plain, reply, payload, done) => {
+    const request = plain as unknown as LoggedRequest;
+    const status = reply.statusCode;
+    const ms = performance.now() - request.startedAt;
+    sink.write(accessLine(request, { status, bytes: bytesOf(payload), ms }));
+    times.answered(request.facts, status, ms);
     done(null, payload);
   };
 }

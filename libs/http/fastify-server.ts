@@ -3,8 +3,7 @@ import type { Socket } from 'node:net';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { AccessRequest } from '#access';
 import { type Fault, newId, type RequestFacts } from '#kernel';
-import { accessLog, type LoggedRequest } from './access-log.ts';
-import type { AppLogger } from './app-logger.ts';
+import type { LoggedRequest } from './access-log.ts';
 import { answerConditionally } from './conditional.ts';
 import { HttpFault } from './http.faults.ts';
 import { faultOf } from './problem.filter.ts';
@@ -36,10 +35,7 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEADERS = 100;
 
 /** A Fastify instance with every limit set, and what it knows of its routes. Routes are Nest's to add. */
-export function fastifyServer(
-  options: ServerOptions,
-  logger: AppLogger,
-): { instance: FastifyInstance; routes: RouteMethods } {
+export function fastifyServer(options: ServerOptions): { instance: FastifyInstance; routes: RouteMethods } {
   const { requestTimeout = 30_000, headersTimeout = 10_000, tls, trustedProxies = [] } = options;
   const node = {
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -104,7 +100,6 @@ export function fastifyServer(
     if (hosts > 1 || (hosts === 0 && raw.httpVersion === '1.1')) return done(HttpFault.bad_request());
     done();
   });
-  instance.addHook('onSend', accessLog(logger.sink));
   jsonBodies(instance);
 
   const routes = new RouteMethods();

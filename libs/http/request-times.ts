@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { LoggedRequest } from './access-log.ts';
+import type { RequestFacts } from '#kernel';
 
 /** What was answered on one route with one class of status, since the process began. */
 export interface AnsweredRoute {
@@ -35,9 +35,7 @@ export class RequestTimes {
   /** By pattern, then method, then hundreds of the status: on the path of every request nothing is put together. */
   readonly #routes = new Map<string, Map<string, (Tally | undefined)[]>>();
 
-  answered(request: LoggedRequest, status: number): void {
-    const ms = performance.now() - request.startedAt;
-    const { method, route } = request.facts;
+  answered({ method, route }: Pick<RequestFacts, 'method' | 'route'>, status: number, ms: number): void {
     let methods = this.#routes.get(route);
     if (methods === undefined) this.#routes.set(route, (methods = new Map()));
     let classes = methods.get(method);
