@@ -33,6 +33,8 @@ const CHECKS = [
   'use_after_free',
   'ensure_resource_availability',
 ];
+/** What says that data was not accepted: those the suite knows, and 413. */
+const REJECTED = ['400', '401', '403', '404', '406', '413', '415', '422', '428', '5xx'];
 /** What only operators of the platform may do. */
 const OF_PLATFORM = '^/api/v1/(platform/|users|orgs$|[a-z]+/readiness$|orgs/\\{orgId\\}(/suspend|/resume)?$)';
 /** What ends the organization it is asked of. */
@@ -245,6 +247,8 @@ function configurationOf({ parameters, thrown }: Run): string {
   return [
     `hooks = ${JSON.stringify(join(HOME, 'hooks.py'))}`,
     'generation.allow-x00 = false',
+    // Too much is refused as too much, whatever else is wrong with it (RFC 9110 section 15.5.14).
+    `checks.negative_data_rejection.expected-statuses = ${JSON.stringify(REJECTED)}`,
     // What waits for news would wait for each request.
     `[parameters]\n${values(parameters)}\n"query.wait" = 0\n`,
     ...leftOut,

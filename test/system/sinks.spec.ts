@@ -179,8 +179,10 @@ describe('a log on its way to a sink', () => {
     const { rows } = await looking.query(
       `SELECT pid FROM pg_stat_activity WHERE application_name = 'portcullis system' LIMIT 1`,
     );
+    // Until the server has noticed, it still takes connections, and cuts them a moment later.
+    const crashed = new Promise((resolve) => void looking.once('end', resolve));
     process.kill(Number(rows[0].pid), 'SIGKILL');
-    await looking.end().catch(() => undefined);
+    await crashed;
     await until(() => head().catch(() => undefined));
     await complete();
     notInterleaved();
