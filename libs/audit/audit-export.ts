@@ -57,10 +57,17 @@ export class AuditExport {
   ) {}
 
   async start(caller: Caller, request: ExportRequest): Promise<Export> {
-    const changes = { after: { to: request.after }, format: { to: request.format } };
-    await this.readings.record(caller, 'audit.exported', changes);
-    const size = await this.#waited(caller, request);
+    // From before the first thing that takes time: what changes meanwhile is heard of.
+    const answer = this.live.open(caller);
     const { after, format } = request;
+    let size: number;
+    try {
+      const changes = { after: { to: after }, format: { to: format } };
+      await this.readings.record(caller, 'audit.exported', changes);
+      size = await this.#waited(caller, request, answer.signal);
+    } finally {
+      answer.close();
+    }
     if (after > size) {
       throw AuditFault.beyond_log({
         errors: [{ path: 'after', message: `must be at most ${size}` }],
@@ -79,24 +86,19 @@ export class AuditExport {
    * once that is acknowledged; what is pruned is not again. Whose authority changes meanwhile gets nothing that came
    * after, and is asked for it by the next request.
    */
-  async #waited(caller: Caller, { after, wait }: ExportRequest): Promise<number> {
+  async #waited(caller: Caller, { after, wait }: ExportRequest, signal: AbortSignal): Promise<number> {
     const until = this.clock.monotonic() + wait * 1_000;
     let look = async (tx: OrgTx): Promise<number> => {
       await requireNoFork(tx);
       await requireKept(tx, after);
       return readHead(tx);
     };
-    const answer = this.live.open(caller);
-    try {
-      for (;;) {
-        const size = await this.database.inOrg(caller, look);
-        if (answer.signal.aborted) return Math.min(size, after);
-        if (size > after || this.clock.monotonic() >= until) return size;
-        await sleep(POLL_MS, undefined, { signal: answer.signal }).catch(() => undefined);
-        look = readHead;
-      }
-    } finally {
-      answer.close();
+    for (;;) {
+      const size = await this.database.inOrg(caller, look);
+      if (wait > 0 && signal.aborted) return Math.min(size, after);
+      if (size > after || this.clock.monotonic() >= until) return size;
+      await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
+      look = readHead;
     }
   }
 
